@@ -1,0 +1,58 @@
+"""raypipe turns a table into checked data, findings and a dashboard, on one machine or on a Ray cluster.
+
+Importing this package is light: names below are loaded when first used, Ray only when a run needs it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from raypipe.config import PipelineConfig as PipelineConfig
+    from raypipe.dashboard.generator import DashboardGenerator as DashboardGenerator
+    from raypipe.engine.frame import Frame as Frame
+    from raypipe.errors import DataSciencePlatformError as DataSciencePlatformError
+    from raypipe.errors import RaypipeError as RaypipeError
+    from raypipe.etl.process import DataProcessor as DataProcessor
+    from raypipe.etl.reader import DataReader as DataReader
+    from raypipe.etl.validate import DataValidator as DataValidator
+    from raypipe.insights.generator import InsightGenerator as InsightGenerator
+    from raypipe.monitor.logs import setup_logging as setup_logging
+    from raypipe.pipeline import AnalyticsPipeline as AnalyticsPipeline
+    from raypipe.results import PipelineProgress as PipelineProgress
+    from raypipe.results import PipelineResult as PipelineResult
+    from raypipe.results import PipelineStage as PipelineStage
+    from raypipe.results import PipelineStatus as PipelineStatus
+
+_HOME = {
+    "AnalyticsPipeline": "raypipe.pipeline",
+    "DashboardGenerator": "raypipe.dashboard.generator",
+    "DataProcessor": "raypipe.etl.process",
+    "DataReader": "raypipe.etl.reader",
+    "DataSciencePlatformError": "raypipe.errors",
+    "DataValidator": "raypipe.etl.validate",
+    "Frame": "raypipe.engine.frame",
+    "InsightGenerator": "raypipe.insights.generator",
+    "PipelineConfig": "raypipe.config",
+    "PipelineProgress": "raypipe.results",
+    "PipelineResult": "raypipe.results",
+    "PipelineStage": "raypipe.results",
+    "PipelineStatus": "raypipe.results",
+    "RaypipeError": "raypipe.errors",
+    "setup_logging": "raypipe.monitor.logs",
+}
+
+__all__ = ["__version__", *sorted(_HOME)]  # noqa: PLE0604 - the names are those of _HOME, loaded by __getattr__
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'raypipe' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,56 @@
+"""The one bridge between Arrow blocks and Polars frames, and the hidden row-number column.
+
+Between stages a block is a `pa.Table` whose text is `large_string`; inside a function it is a Polars frame. Both
+conversions are zero-copy but for text, which Polars lays out as views.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import polars as pl
+import pyarrow as pa
+
+ROW = "__row__"
+"""Hidden int64 column: the number of a row within its part, from 0. Together with the part id it names a
+row for ever, however rows are cut into blocks, and is no part of any schema that a user sees."""
+
+
+def to_polars(block: pa.Table) -> pl.DataFrame:
+    """The block as a Polars frame, the hidden row-number column included where it is there."""
+    return cast(pl.DataFrame, pl.from_arrow(block))
+
+
+def from_polars(frame: pl.DataFrame) -> pa.Table:
+    """The frame as a block: text as `large_string`, one chunk a column where Polars has one."""
+    return frame.to_arrow()
+
+
+def data_columns(block: pa.Table) -> list[str]:
+    """Names of the block's columns without the hidden one."""
+    return [name for name in block.column_names if name != ROW]
+
+
+def without_row_numbers(block: pa.Table) -> pa.Table:
+    """The block as its user sees it."""
+    return block.drop_columns([ROW]) if ROW in block.column_names else block
+
+
+def canonical_type(kind: pa.DataType) -> pa.DataType:
+    """The type under which a column of `kind` travels between stages.
+
+    Examples
+    --------
+    >>> canonical_type(pa.string())
+    DataType(large_string)
+    """
+    return pl.Series([], dtype=_polars_type(kind)).to_arrow().type
+
+
+def canonical_schema(schema: pa.Schema) -> pa.Schema:
+    """`schema` with each type as it travels between stages; metadata is dropped."""
+    return from_polars(to_polars(schema.empty_table())).schema
+
+
+def _polars_type(kind: pa.DataType) -> pl.DataType:
+    return cast(pl.Series, pl.from_arrow(pa.array([], kind))).dtype

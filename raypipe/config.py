@@ -1,0 +1,250 @@
+"""Settings that several modules share: frozen values with units in their names.
+
+Validators touch no disk and no hardware; what needs those is checked when a run starts.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, get_args
+
+import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+)
+
+from raypipe.errors import ConfigError
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class Frozen(BaseModel):
+    """A value: never changes, compares by content, refuses names it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with `changes`, validated again."""
+        return type(self).model_validate({**dict(self), **changes})
+
+
+class Resources(Frozen):
+    """What one worker of a stage reserves."""
+
+    cpus: NonNegativeFloat = 1.0
+    gpus: NonNegativeFloat = 0.0
+    """GPUs; below 1 shares a device."""
+    memory_gib: PositiveFloat | None = None
+    """Heap to reserve in GiB; None leaves it to Ray."""
+
+
+class ReadOptions(Frozen):
+    """How to read a source; what is None is found by looking at the data."""
+
+    delimiter: str | None = None
+    quote: str | None = '"'
+    """None: the file has no quoting."""
+    encoding: str | None = None
+    header: bool | None = None
+    """Whether the first line names the columns; None looks."""
+    skip_rows: NonNegativeInt = 0
+    """Lines before the header."""
+    max_rows: PositiveInt | None = None
+    """Stop after this many rows of the source."""
+    null_values: tuple[str, ...] = ("", "NA", "N/A", "n/a", "NULL", "null", "None", "NaN", "nan", "#N/A")
+    """Texts that mean "no value", after trimming."""
+    dtypes: dict[str, str] = Field(default_factory=dict)
+    """Column -> type, for columns whose type is known: int64, float64, boolean, text, date, datetime."""
+    columns: tuple[str, ...] | None = None
+    """Read only these."""
+
+
+class ValidationConfig(Frozen):
+    """Thresholds of the quality rules, the schema to hold the data to, and what to do with rows at fault."""
+
+    max_duplicate_share: Share = 0.10
+    max_null_share: Share = 0.50
+    max_unique_text_share: Share = 0.80
+    min_categories: PositiveInt = 10
+    """Text with fewer distinct values is suggested as a category."""
+    max_outlier_share: Share = 0.05
+    check_outliers: bool = True
+    schema_path: Path | None = None
+    """YAML or JSON file with a DataSchema; see `raypipe.etl.DataSchema`."""
+    quarantine: bool = True
+    """Set rows aside that break a row rule of the schema; False keeps them and reports."""
+    max_bad_cell_share: Share = 0.01
+    """A column keeps its type while at most this share of its values does not fit: those rows go to quarantine. Past it
+    the column becomes text."""
+
+
+class ProcessingConfig(Frozen):
+    """Which cleaning steps run, in this order."""
+
+    trim_text: bool = True
+    """Strip white space around text; text that becomes empty becomes null."""
+    parse_dates: bool = True
+    """Turn text columns that hold dates into dates, where at least `min_date_share` of values parse."""
+    min_date_share: Share = 0.99
+    drop_empty_columns: bool = True
+    drop_empty_rows: bool = True
+    drop_duplicates: bool = False
+    """Keep the first of rows that are equal in every column."""
+    impute: dict[str, str] | Literal["none", "auto"] = "none"
+    """auto: median for numbers, most frequent for text and booleans.
+    Or column -> mean, median, mode, or constant:VALUE."""
+    cap_outliers: bool | tuple[str, ...] = False
+    """Clip numbers to [q25 - k IQR, q75 + k IQR]; True takes every number column but the target."""
+    outlier_iqr_factor: PositiveFloat = 1.5
+
+
+class EngineConfig(Frozen):
+    """Where and how the plan runs."""
+
+    engine: Literal["auto", "ray", "inline"] = "auto"
+    """auto: sources under 16 MiB run in this process, everything else on Ray."""
+    address: str | None = None
+    """Ray cluster to connect to; None starts a private one on this machine."""
+    workers: PositiveInt | None = None
+    """Workers a pool; None takes the CPUs there are."""
+    fuse: bool = True
+    """False gives each stage a pool of its own."""
+    block_rows: PositiveInt | None = None
+    """Cut blocks to at most this many rows; None follows `block_mib`."""
+    block_mib: PositiveFloat = 32.0
+    """Target size of a block in memory, in MiB."""
+    memory_gib: PositiveFloat | None = None
+    """Budget for blocks held in the object store, in GiB; None takes half the store."""
+    max_failed_share: Share = 0.01
+    """Rows that make a stage fail go to quarantine up to this share of the rows read; past it the run fails."""
+    max_task_retries: NonNegativeInt = 3
+    stall_warning_s: PositiveFloat = 30.0
+    """Say which stage waits for what after this long without progress."""
+
+
+class DashboardConfig(Frozen):
+    """What the dashboard shows."""
+
+    max_columns: PositiveInt = 60
+    """Columns with a chart of their own; further ones stand in the table only."""
+    max_table_rows: PositiveInt = 100
+    max_points: PositiveInt = 2_000
+    """Bound on raw points in any chart."""
+
+
+class PipelineConfig(Frozen):
+    """Everything a run needs to know. The first 17 names are those of the older platform."""
+
+    data_source: str | Path
+    data_format: Literal["csv", "parquet"] | None = None
+    """None: by extension, checked against the content."""
+    read_options: ReadOptions = ReadOptions()
+    target_column: str | None = None
+    time_column: str | None = None
+    business_context: str | None = None
+    """Free text; words such as sales, revenue, marketing, operations choose what insights stress."""
+    validate_data: bool = True
+    strict_validation: bool = False
+    """An error of validation fails the run, with exit code 3."""
+    sample_size: PositiveInt | None = None
+    """Rows to keep, drawn with `seed` while reading."""
+    ml_enabled: bool = True
+    ml_time_limit: PositiveInt = 120
+    """Seconds."""
+    generate_dashboard: bool = True
+    dashboard_theme: Literal["auto", "light", "dark", "corporate", "enterprise"] = "light"
+    dashboard_title: str | None = None
+    output_dir: Path = Path("output")
+    save_intermediate: bool = False
+    """Write the processed rows to `processed/` as Parquet."""
+    export_formats: tuple[Literal["html"], ...] = ("html",)
+
+    seed: int = 42
+    run_id: str | None = None
+    """Name of the run and its folder; None makes one from the time."""
+    engine: EngineConfig = EngineConfig()
+    validation: ValidationConfig = ValidationConfig()
+    processing: ProcessingConfig = ProcessingConfig()
+    dashboard: DashboardConfig = DashboardConfig()
+
+    @field_validator("export_formats", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+    @classmethod
+    def of(cls, values: dict[str, Any], origin: str = "config") -> Self:
+        """From plain values; what is wrong with them is told all at once.
+
+        Raises
+        ------
+        ConfigError
+            Names `origin`, each setting at fault, what it got, and the nearest name for one that does not exist.
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            found = "; ".join(_say(cls, dict(item)) for item in error.errors())
+            raise ConfigError(f"{origin}: {found}") from error
+
+    @classmethod
+    def load(cls, path: str | Path, **overrides: Any) -> Self:
+        """From a YAML or TOML file; `overrides` win. Relative paths inside count from the working folder."""
+        path = Path(path)
+        try:
+            text = path.read_text(encoding="utf-8")
+            values = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text)
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path}: cannot be read: {error}") from error
+        except (tomllib.TOMLDecodeError, yaml.YAMLError) as error:
+            raise ConfigError(f"{path}: not valid {path.suffix.lstrip('.') or 'YAML'}: {error}") from error
+        if not isinstance(values, dict):
+            raise ConfigError(f"{path}: holds {type(values).__name__}; wanted settings, one `name: value` a line")
+        return cls.of(merge_settings(values, overrides), origin=str(path))
+
+
+def merge_settings(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """`base` with the values of `over`, part by part.
+
+    Examples
+    --------
+    >>> merge_settings({"engine": {"workers": 2, "fuse": False}}, {"engine": {"workers": 4}})
+    {'engine': {'workers': 4, 'fuse': False}}
+    """
+    merged = dict(base)
+    for name, value in over.items():
+        known = merged.get(name)
+        merged[name] = merge_settings(known, value) if isinstance(known, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _say(model: type[BaseModel], problem: dict[str, Any]) -> str:
+    place = ".".join(str(step) for step in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        names = _names_at(model, problem["loc"][:-1])
+        close = difflib.get_close_matches(str(problem["loc"][-1]), names, n=1)
+        return f"there is no setting {place!r}." + (f" Did you mean {close[0]!r}?" if close else "")
+    return f"{place}: got {problem.get('input')!r}; {problem['msg'][0].lower()}{problem['msg'][1:]}"
+
+
+def _names_at(model: type[BaseModel], steps: tuple[Any, ...]) -> list[str]:
+    """Settings of the nested part that `steps` lead to."""
+    for step in steps:
+        field = model.model_fields.get(str(step))
+        kind = getattr(field, "annotation", None)
+        kinds = (kind, *get_args(kind))
+        nested = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        if not nested:
+            return []
+        model = nested[0]
+    return list(model.model_fields)

@@ -1,0 +1,126 @@
+"""From a plan to pools of workers: which stages share an actor, how many actors, what each reserves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from raypipe.config import EngineConfig, Resources
+from raypipe.stage import Plan, Stage
+
+IN_FLIGHT = 2
+"""Calls in flight per worker: one that runs, one that waits, so that a worker never waits for the driver."""
+LOCAL_CPUS = 0.01
+"""CPUs that a worker reserves in a Ray of our own, where nobody else asks for any."""
+WORKING_COPIES = 4
+"""Blocks' worth of memory that a call holds at its peak: the bytes read, the block, a step's input and its output."""
+MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Group:
+    """Neighbouring stages that one pool of workers runs, fused."""
+
+    stages: tuple[Stage, ...]
+    schemas: tuple[pa.Schema, ...]
+    reads: bool
+    """Whether the group begins by reading parts."""
+    workers: int
+    resources: Resources
+    """What one worker reserves."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Stage names in order."""
+        return tuple(stage.name for stage in self.stages)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a plan runs."""
+
+    plan: Plan
+    groups: tuple[Group, ...]
+    block_bytes: int
+
+    @property
+    def memory_bytes(self) -> int:
+        """Estimated peak of blocks in workers and in queues, beside the interpreters themselves."""
+        workers = sum(group.workers for group in self.groups)
+        queued = sum(group.workers * IN_FLIGHT for group in self.groups[1:])
+        return self.block_bytes * (workers * WORKING_COPIES + queued)
+
+
+def lay_out(plan: Plan, config: EngineConfig, cpus: float, *, own_cluster: bool = True) -> Layout:
+    """Group the plan's stages into pools.
+
+    Neighbours with equal resources fuse, unless `config.fuse` is False. In a Ray of our own, workers reserve a small
+    share of a CPU, so that pools that wait for each other can never deadlock however few cores there are; on a
+    cluster they ask for what their stages state, so that an autoscaler sees the demand.
+    """
+    schemas = plan.schemas()
+    runs = _fuse(plan, config.fuse)
+    workers = config.workers or max(1, int(cpus))
+    groups = []
+    seen = 0
+    for number, stages in enumerate(runs):
+        wanted = stages[0].resources if stages else plan.source.resources
+        resources = wanted.replace(cpus=min(wanted.cpus, LOCAL_CPUS)) if own_cluster else wanted
+        after = schemas[1 + seen : 1 + seen + len(stages)]
+        groups.append(Group(stages, after, reads=number == 0, workers=workers, resources=resources))
+        seen += len(stages)
+    return Layout(plan, tuple(groups), int(config.block_mib * MIB))
+
+
+def _fuse(plan: Plan, fuse: bool) -> list[tuple[Stage, ...]]:
+    """Runs of stages; the first belongs to the source, and is empty where the source has a pool of its own."""
+    runs: list[list[Stage]] = [[]]
+    last: Stage = plan.source
+    for stage in plan.stages:
+        if fuse and stage.resources == last.resources:
+            runs[-1].append(stage)
+        else:
+            runs.append([stage])
+        last = stage
+    return [tuple(run) for run in runs]
+
+
+def explain(layout: Layout) -> str:
+    """The layout in words, as `raypipe plan` prints it."""
+    plan = layout.plan
+    lines = [f"source  {plan.source.name}: {len(plan.source.parts()):,} parts, {len(plan.source.schema())} columns"]
+    for number, group in enumerate(layout.groups, start=1):
+        names = ([plan.source.name] if group.reads else []) + list(group.names)
+        memory = f", {group.resources.memory_gib:g} GiB" if group.resources.memory_gib else ""
+        gpus = f", {group.resources.gpus:g} GPU" if group.resources.gpus else ""
+        lines.append(
+            f"pool {number}  {group.workers} x actor ({group.resources.cpus:g} CPU{gpus}{memory}), "
+            f"fused: {' > '.join(names)}"
+        )
+    lines.append(
+        f"memory  blocks of about {layout.block_bytes / MIB:.0f} MiB, about {layout.memory_bytes / MIB:,.0f} MiB at the "
+        "peak beside the interpreters"
+    )
+    return "\n".join(lines)
+
+
+def parts_in_bundles(sizes: Sequence[int], bundle_bytes: int, max_parts: int) -> list[range]:
+    """Neighbouring parts that travel in one call, so that many small parts do not cost a call each.
+
+    Examples
+    --------
+    >>> parts_in_bundles([10, 10, 90, 5], bundle_bytes=100, max_parts=8)
+    [range(0, 2), range(2, 4)]
+    """
+    bundles: list[range] = []
+    start, held = 0, 0
+    for index, size in enumerate(sizes):
+        if index > start and (held + size > bundle_bytes or index - start >= max_parts):
+            bundles.append(range(start, index))
+            start, held = index, 0
+        held += size
+    if len(sizes) > start:
+        bundles.append(range(start, len(sizes)))
+    return bundles

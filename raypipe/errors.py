@@ -1,0 +1,103 @@
+"""The error tree: every error that raypipe raises on purpose starts at `RaypipeError`.
+
+A text says who speaks, what it got, what it wanted and what to type next. Errors cross process
+boundaries, so each keeps its raw values in `args` and builds its text from them.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class RaypipeError(Exception):
+    """Root of every error that raypipe raises on purpose."""
+
+    code = "RAYPIPE_ERROR"
+
+    def to_dict(self) -> dict[str, str]:
+        """Code, class and text, as they stand in `execution_summary.json`."""
+        return {"code": self.code, "type": type(self).__name__, "message": str(self)}
+
+
+class ConfigError(RaypipeError, ValueError):
+    """A setting is wrong, and that was known before any data was read."""
+
+    code = "CONFIG_ERROR"
+
+
+class SchemaError(RaypipeError, ValueError):
+    """Columns or types do not fit what a stage or a user asked for."""
+
+    code = "SCHEMA_ERROR"
+
+
+class MissingColumnsError(SchemaError):
+    """A stage or a setting asked for columns that its input does not have."""
+
+    def __init__(self, who: str, missing: Iterable[str], available: Iterable[str]) -> None:
+        super().__init__(who, tuple(missing), tuple(available))
+
+    def __str__(self) -> str:
+        who, missing, available = self.args
+        close = difflib.get_close_matches(missing[0], available, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        shown = ", ".join(available[:30]) + (f", … ({len(available)} in all)" if len(available) > 30 else "")
+        return f"{who}: input has no column {', '.join(map(repr, missing))}. It has: {shown}.{hint}"
+
+
+class ReadError(RaypipeError, ValueError):
+    """A source cannot be read: absent, empty, cut off, or not what its name says."""
+
+    code = "READ_ERROR"
+
+
+class DataInvalidError(RaypipeError, ValueError):
+    """The data was read, and failed validation under `strict_validation`."""
+
+    code = "VALIDATION_ERROR"
+
+
+class OutputError(RaypipeError, OSError):
+    """The output folder cannot be written, or the disk is full."""
+
+    code = "OUTPUT_ERROR"
+
+    # OSError turns two arguments into (errno, strerror) and changes str(); one text keeps it plain.
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+
+
+class MissingDependencyError(RaypipeError, ImportError):
+    """A feature needs a package of a pip extra that is not installed."""
+
+    code = "MISSING_DEPENDENCY"
+
+
+class StageFailedError(RaypipeError, RuntimeError):
+    """A stage failed on a part, and retries and bisection could not mend it."""
+
+    code = "STAGE_FAILED"
+
+    def __init__(self, stage: str, part: str, text: str) -> None:
+        super().__init__(stage, part, text)
+
+    def __str__(self) -> str:
+        stage, part, text = self.args
+        return f"stage {stage} failed on part {part}: {text}"
+
+
+class ConservationError(RaypipeError, RuntimeError):
+    """Rows read are not rows kept plus quarantined plus dropped: a defect of raypipe itself."""
+
+    code = "CONSERVATION_ERROR"
+
+
+class RunCancelledError(RaypipeError):
+    """The user cancelled the run: Ctrl-C, `pipeline.cancel()`, or a stopped job."""
+
+    code = "CANCELLED"
+
+
+DataSciencePlatformError = RaypipeError
+"""The root under the name that users of the older platform know."""

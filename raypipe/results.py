@@ -1,0 +1,166 @@
+"""What a run says of itself: stages, statuses, progress, validation and the result."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import Field
+
+from raypipe.config import Frozen
+
+
+class PipelineStage(enum.StrEnum):
+    """The seven stages, in order."""
+
+    INITIALIZATION = "initialization"
+    DATA_LOADING = "data_loading"
+    DATA_VALIDATION = "data_validation"
+    DATA_PROCESSING = "data_processing"
+    ANALYSIS = "analysis"
+    DASHBOARD_GENERATION = "dashboard_generation"
+    FINALIZATION = "finalization"
+
+
+class PipelineStatus(enum.StrEnum):
+    """Where a run stands."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class RuleOutcome(Frozen):
+    """What one validation rule found."""
+
+    rule: str
+    """Name of the rule, e.g. `missing_values`, `min_value`."""
+    column: str | None = None
+    severity: Literal["error", "warning"]
+    passed: bool
+    failing_rows: int | None = None
+    """Rows at fault; None where the rule is about the whole column or table."""
+    share: float | None = None
+    """The measured share, where the rule is about one."""
+    bound: str | None = None
+    """The threshold, in words: "at most 50 % null"."""
+    message: str
+    """Says column, found and wanted."""
+    examples: tuple[str, ...] = ()
+    """A few values at fault."""
+
+
+class ValidationResult(Frozen):
+    """The verdict on a table, under the names of the older platform."""
+
+    is_valid: bool
+    errors: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    schema_name: str | None = None
+    rows_validated: int = 0
+    columns_validated: int = 0
+    validation_details: dict[str, Any] = Field(default_factory=dict)
+    outcomes: tuple[RuleOutcome, ...] = ()
+
+
+class StepReport(Frozen):
+    """What one processing step did."""
+
+    step: str
+    columns: tuple[str, ...] = ()
+    rows_dropped: int = 0
+    cells_changed: int = 0
+    columns_dropped: tuple[str, ...] = ()
+    detail: dict[str, Any] = Field(default_factory=dict)
+    """Fitted values, e.g. {"age": {"fill": 34.0, "cells": 12}}."""
+
+
+class Insight(Frozen):
+    """One finding about the data, with its evidence."""
+
+    type: str
+    """Kind of finding, e.g. `missing_values`, `skewed`, `strong_correlation`, `trend`."""
+    category: str
+    """One of data_distribution, correlation, data_quality, outliers, trends, seasonality, feature_relationships."""
+    title: str
+    description: str
+    impact: str
+    columns_affected: tuple[str, ...] = ()
+    priority_score: int = Field(ge=1, le=10)
+    evidence: dict[str, Any] = Field(default_factory=dict)
+    """The figures behind it, with the threshold crossed."""
+    recommendation: str | None = None
+
+
+class PipelineProgress(Frozen):
+    """How far a run is; `to_dict()` is the progress dict of callbacks and results."""
+
+    current_stage: PipelineStage | None = None
+    stage_progress: dict[PipelineStage, float] = Field(default_factory=dict)
+    """0 to 100."""
+    stage_messages: dict[PipelineStage, str] = Field(default_factory=dict)
+    start_time: datetime | None = None
+    end_time: datetime | None = None
+    elapsed_s: float = 0.0
+    error: str | None = None
+
+    @property
+    def overall_progress(self) -> float:
+        """Mean of the seven stages, 0 to 100."""
+        return sum(self.stage_progress.get(stage, 0.0) for stage in PipelineStage) / len(PipelineStage)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values under the names that users know."""
+        return {
+            "current_stage": self.current_stage.value if self.current_stage else None,
+            "stage_progress": {stage.value: self.stage_progress.get(stage, 0.0) for stage in PipelineStage},
+            "stage_messages": {stage.value: text for stage, text in self.stage_messages.items()},
+            "overall_progress": self.overall_progress,
+            "start_time": self.start_time.isoformat() if self.start_time else None,
+            "end_time": self.end_time.isoformat() if self.end_time else None,
+            "elapsed_time": self.elapsed_s,
+            "error": self.error,
+        }
+
+
+class PipelineResult:
+    """The result of a run: a mapping under the older names, and attributes under the same ones."""
+
+    def __init__(self, **values: Any) -> None:
+        self._values = values
+
+    def __getitem__(self, name: str) -> Any:
+        return self._values[name]
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.__dict__["_values"][name]
+        except KeyError:
+            raise AttributeError(
+                f"PipelineResult has no {name!r}; it has: {', '.join(self.__dict__.get('_values', {}))}"
+            ) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._values
+
+    def keys(self) -> Any:
+        """Names of the entries, as of a dict."""
+        return self._values.keys()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The entry, or `default`."""
+        return self._values.get(name, default)
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={self._values.get(name)!r}" for name in ("status", "output_directory"))
+        return f"PipelineResult({shown})"
