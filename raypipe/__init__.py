@@ -45,7 +45,7 @@ _HOME = {
     "setup_logging": "raypipe.monitor.logs",
 }
 
-__all__ = ["__version__", *sorted(_HOME)]  # noqa: PLE0604 - the names are those of _HOME, loaded by __getattr__
+__all__ = ["__version__", *sorted(_HOME)]
 
 
 def __getattr__(name: str) -> Any:

@@ -104,7 +104,7 @@ class SourceStage(Stage):
     """Where blocks come from. Listing parts happens once, in the driver; reading them, in workers."""
 
     @abstractmethod
-    def schema(self) -> pa.Schema:
+    def schema(self) -> pa.Schema:  # type: ignore[override]  # pydantic's deprecated BaseModel.schema is none of ours
         """Schema of every block that `open()` reads."""
 
     @abstractmethod
@@ -166,8 +166,8 @@ class ReduceStage(Stage):
         """Combine two summaries; may reuse the memory of `a`, and leaves `b` alone."""
 
     @abstractmethod
-    def finish(self, state: Any | None) -> Any:
-        """The result. `state` is None when the source had no part at all."""
+    def finish(self, state: Any) -> Any:
+        """The result. Where the source had no part at all, `state` is the summary of an empty block."""
 
 
 class SinkStage(Stage):

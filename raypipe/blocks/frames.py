@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import cast
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 
@@ -18,7 +19,12 @@ row for ever, however rows are cut into blocks, and is no part of any schema tha
 
 def to_polars(block: pa.Table) -> pl.DataFrame:
     """The block as a Polars frame, the hidden row-number column included where it is there."""
-    return cast(pl.DataFrame, pl.from_arrow(block))
+    if "" not in block.column_names:
+        return cast(pl.DataFrame, pl.from_arrow(block))
+    # Polars would call a column without a name `column_0`.
+    frame = cast(pl.DataFrame, pl.from_arrow(block.rename_columns([f"c{n}" for n in range(block.num_columns)])))
+    frame.columns = block.column_names
+    return frame
 
 
 def from_polars(frame: pl.DataFrame) -> pa.Table:
@@ -54,3 +60,33 @@ def canonical_schema(schema: pa.Schema) -> pa.Schema:
 
 def _polars_type(kind: pa.DataType) -> pl.DataType:
     return cast(pl.Series, pl.from_arrow(pa.array([], kind))).dtype
+
+
+def data_bytes(block: pa.Table) -> int:
+    """Bytes that the values take: fixed widths (a boolean counts as 1), text with 8 bytes an offset, no null bitmaps.
+
+    Unlike `nbytes` it does not depend on how the block came about: the bytes of two blocks are those of both together.
+
+    Examples
+    --------
+    >>> data_bytes(pa.table({"n": pa.array([1, None], pa.int64()), "t": pa.array(["ab", "c"], pa.large_string())}))
+    35
+    """
+    total = 0
+    for column in without_row_numbers(block).columns:
+        kind = column.type
+        if pa.types.is_large_string(kind) or pa.types.is_large_binary(kind):
+            total += sum(_text_bytes(chunk) for chunk in column.chunks) + 8 * len(column)
+        elif pa.types.is_primitive(kind) or pa.types.is_decimal(kind):
+            total += max(1, kind.bit_width // 8) * len(column)
+        else:
+            total += column.nbytes
+    return total
+
+
+def _text_bytes(chunk: pa.Array) -> int:
+    """Bytes of the texts of one chunk, read off its first and last offset."""
+    if not len(chunk):
+        return 0
+    offsets = np.frombuffer(chunk.buffers()[1], np.int64)
+    return int(offsets[chunk.offset + len(chunk)] - offsets[chunk.offset])

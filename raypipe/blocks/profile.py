@@ -42,7 +42,7 @@ class Quantiles(Frozen):
 
     exact: bool
     rank_error: float = 0.0
-    """Normalised rank error at 99 % confidence; 0 when exact."""
+    """Normalised rank error that no quantile exceeds; 0 when exact."""
     values: dict[str, float] = Field(default_factory=dict)
     """Probability as text ("0.01", "0.05", "0.25", "0.5", "0.75", "0.95", "0.99") -> value."""
 
@@ -181,7 +181,7 @@ class Profile(Frozen):
     rows: int
     columns: tuple[ColumnProfile, ...]
     bytes: int = 0
-    """Arrow bytes of all blocks in memory."""
+    """Bytes that the values take in memory (see `blocks.frames.data_bytes`)."""
     correlation: Correlation = Correlation()
     missingness: Missingness = Missingness()
     duplicates: DuplicateRows | None = None

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from raypipe.engine.report import PartReport, StageTally
 from raypipe.errors import ConservationError, StageFailedError
-from raypipe.stage import Part, ReduceStage, SourceStage, Stage
+from raypipe.stage import Part, ReduceStage, Stage
 
 AsideFn = Callable[[str, Part, pa.Table], None]
 """Called with (stage name, part, rows set aside), in part order."""
@@ -26,8 +26,9 @@ ReadFn = Callable[[PartReport], None]
 class Collector:
     """Reports of all parts and groups of one pass."""
 
-    source: SourceStage | None
     stages: Sequence[Stage]
+    schemas: Sequence[pa.Schema]
+    """After each of `stages`."""
     parts: Sequence[Part]
     groups: int
     on_aside: AsideFn | None = None
@@ -104,7 +105,14 @@ class Collector:
             raise ConservationError(f"only {self._next} of {len(self.parts)} parts came through")
         self._check_conservation()
         self._check_failures(max_failed_share)
-        return {name: stage.finish(self._states.get(name)) for name, stage in self._reduces.items()}
+        return {name: stage.finish(self._state(stage)) for name, stage in self._reduces.items()}
+
+    def _state(self, stage: ReduceStage) -> Any:
+        """The merged summary; of a source without parts, that of an empty block."""
+        if stage.name in self._states:
+            return self._states[stage.name]
+        schema = next(schema for one, schema in zip(self.stages, self.schemas, strict=True) if one is stage)
+        return stage.partial(schema.empty_table(), "")
 
     def _check_conservation(self) -> None:
         names = list(self.tallies)

@@ -71,7 +71,7 @@ class MemorySource(SourceStage):
     model_config = ConfigDict(arbitrary_types_allowed=True)
     table: pa.Table
 
-    def schema(self) -> pa.Schema:
+    def schema(self) -> pa.Schema:  # type: ignore[override]  # pydantic's deprecated BaseModel.schema is none of ours
         """See `SourceStage.schema`."""
         return self.table.schema
 
@@ -135,7 +135,7 @@ class InlineEngine(Engine):
         chain = Chain(
             ChainSpec(plan.source, plan.prefix, plan.stages, schemas[1:], self.config.block_rows, hands_on=work.keep)
         )
-        collector = Collector(plan.source, plan.stages, parts, 1, work.on_aside, work.on_read)
+        collector = Collector(plan.stages, schemas[1:], parts, 1, work.on_aside, work.on_read)
         teller = ProgressTeller(work, collector, {})
         blocks = self._run_parts(work, chain, collector, teller)
         results = collector.finish(self.config.max_failed_share)

@@ -99,10 +99,8 @@ def explain(layout: Layout) -> str:
             f"pool {number}  {group.workers} x actor ({group.resources.cpus:g} CPU{gpus}{memory}), "
             f"fused: {' > '.join(names)}"
         )
-    lines.append(
-        f"memory  blocks of about {layout.block_bytes / MIB:.0f} MiB, about {layout.memory_bytes / MIB:,.0f} MiB at the "
-        "peak beside the interpreters"
-    )
+    block, peak = layout.block_bytes / MIB, layout.memory_bytes / MIB
+    lines.append(f"memory  blocks of about {block:.0f} MiB, about {peak:,.0f} MiB at the peak beside the interpreters")
     return "\n".join(lines)
 
 

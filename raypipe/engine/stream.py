@@ -153,9 +153,9 @@ class _Stream:
             limit = int(self.layout.block_bytes * BUNDLE_SHARE)
             self.bundles = parts_in_bundles(sizes, limit, self._parts_per_bundle())
             kept = [None] * len(self.bundles)
-        self.collector = Collector(
-            work.plan.source, work.plan.stages, self.parts, len(self.layout.groups), work.on_aside, work.on_read
-        )
+        schemas = [schema for group in self.layout.groups for schema in group.schemas]
+        groups = len(self.layout.groups)
+        self.collector = Collector(work.plan.stages, schemas, self.parts, groups, work.on_aside, work.on_read)
         self.made: list[Any | None] = [None] * len(self.bundles)
         self.keep_bytes = self._budget(KEEP_SHARE)
         self.queue_bytes = 0
@@ -246,7 +246,7 @@ class _Stream:
             self.teller.tell(waiting_for=self.stalled)
 
     def _dispatch(self) -> None:
-        """Send waiting bundles to workers with room; the last pool first, so that work drains before new work starts."""
+        """Send waiting bundles to workers with room; the last pool first, so that work drains before more starts."""
         for number in range(len(self.pools) - 1, -1, -1):
             pool = self.pools[number]
             while pool.queue and self._has_room(number):

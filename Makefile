@@ -1,0 +1,62 @@
+# `make demo` and `make test` do everything on a fresh machine with Python 3.11, pip and make.
+PYTHON ?= python3
+VENV := .venv
+BENCH_VENV := .venv-bench
+BIN := $(VENV)/bin
+PIP_INSTALL := pip install --quiet --disable-pip-version-check
+DEMO := demo
+
+.PHONY: demo test test-slow lint format types layers bench docs screenshot clean
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/$(PIP_INSTALL) -c constraints.txt -e '.[dev]'
+	touch $@
+
+# The main job on real input: one CSV of 336,776 flights, to a dashboard.
+demo: $(VENV)/.installed
+	$(BIN)/python -m benchmarks.demo_data $(DEMO)/flights.csv
+	$(BIN)/raypipe run $(DEMO)/flights.csv --target arr_delay --time scheduled_departure --theme auto \
+	  --title "Flights from New York City, 2013" --output $(DEMO)/output --context operations
+
+test: $(VENV)/.installed
+	$(BIN)/python -m pytest
+
+test-slow: $(VENV)/.installed
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+format: $(VENV)/.installed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+types: $(VENV)/.installed
+	$(BIN)/mypy
+
+layers: $(VENV)/.installed
+	$(BIN)/lint-imports
+
+# The peers live in a venv of their own, beside raypipe.
+$(BENCH_VENV)/.installed: benchmarks/requirements.txt pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(BENCH_VENV)
+	$(BENCH_VENV)/bin/$(PIP_INSTALL) -e . -r benchmarks/requirements.txt
+	touch $@
+
+bench: $(BENCH_VENV)/.installed
+	$(BENCH_VENV)/bin/python -m benchmarks.startup
+	$(BENCH_VENV)/bin/python -m benchmarks.engine
+	$(BENCH_VENV)/bin/python -m benchmarks.profile
+
+# Every example in the documentation runs, and every link between its pages leads somewhere.
+docs: $(VENV)/.installed
+	$(BIN)/python -m pytest tests/docs
+
+# The picture of the README, from the page that `make demo` drew last. Needs Chromium.
+screenshot: $(VENV)/.installed
+	$(BIN)/python -m benchmarks.demo_picture $(DEMO)/output docs/images
+
+clean:
+	rm -rf $(VENV) $(BENCH_VENV) $(DEMO) output build .pytest_cache .mypy_cache .ruff_cache .hypothesis

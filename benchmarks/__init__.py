@@ -1,0 +1,1 @@
+"""Measurements beside the peers, and the data that demo and measurements use."""

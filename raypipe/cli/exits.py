@@ -1,0 +1,74 @@
+"""From errors to exit codes: 0 done, 1 failed, 2 usage or config, 3 data failed validation, 130 cancelled."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Iterator
+
+from rich.console import Console
+
+from raypipe.errors import (
+    ConfigError,
+    DataInvalidError,
+    MissingColumnsError,
+    MissingDependencyError,
+    RaypipeError,
+    RunCancelledError,
+)
+
+FAILED, USAGE, INVALID, CANCELLED = 1, 2, 3, 130
+USAGE_ERRORS = (ConfigError, MissingColumnsError, MissingDependencyError)
+
+
+def exit_code(error: BaseException) -> int:
+    """The exit code that tells of `error`."""
+    if isinstance(error, (KeyboardInterrupt, RunCancelledError)):
+        return CANCELLED
+    if isinstance(error, DataInvalidError):
+        return INVALID
+    return USAGE if isinstance(error, USAGE_ERRORS) else FAILED
+
+
+@contextlib.contextmanager
+def tidy_exit(console: Console) -> Iterator[None]:
+    """Turn errors into one readable line and an exit code, and end what runs, whatever happened.
+
+    A traceback is shown for defects only, and for everything when RAYPIPE_TRACEBACK is set.
+    """
+    code = 0
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else FAILED
+    except BaseException as error:
+        # What follows cleans up; a second Ctrl-C must not leave it half-done.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        code = exit_code(error)
+        if os.environ.get("RAYPIPE_TRACEBACK") or not isinstance(error, (RaypipeError, KeyboardInterrupt)):
+            traceback.print_exc()
+        word = "cancelled" if code == CANCELLED else "error"
+        text = str(error) or type(error).__name__
+        console.print(
+            f"{word}: {text}" if code != CANCELLED else "cancelled", style="red", markup=False, highlight=False
+        )
+    finally:
+        _close()
+    if code:
+        sys.exit(code)
+
+
+def _terminate(signum: int, frame: object) -> None:
+    """SIGTERM ends a run as Ctrl-C does."""
+    raise KeyboardInterrupt
+
+
+def _close() -> None:
+    """End a private Ray, if one was started; Ray is not imported for it."""
+    session = sys.modules.get("raypipe.engine.session")
+    if session is not None:
+        session.close_session()

@@ -1,0 +1,105 @@
+"""Results on a terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from raypipe.blocks.profile import ColumnProfile
+from raypipe.pipeline.check import Checked
+from raypipe.results import Insight, PipelineResult
+
+FINDINGS = 5
+
+
+def show_results(console: Console, results: PipelineResult) -> None:
+    """What a run found, and where it put it."""
+    rows, columns = results["data_shape"]
+    counts = results["rows"]
+    dropped = sum(counts["dropped"].values())
+    quality = results["quality"]
+    grade = f"; quality {quality.score:.0f} of 100 ({quality.grade})" if quality is not None else ""
+    console.print(f"\n[bold]{rows:,} rows x {columns} columns{grade}[/]", highlight=False)
+    went = f"{counts['kept']:,} kept + {counts['quarantined']:,} quarantined + {dropped:,} dropped"
+    console.print(f"rows: {counts['read']:,} read = {went}", highlight=False)
+    insights: tuple[Insight, ...] = results["insights"]
+    for insight in sorted(insights, key=lambda found: -found.priority_score)[:FINDINGS]:
+        console.print(f"  [bold]{insight.priority_score:>2}[/] {escape(insight.title)}", highlight=False)
+    if len(insights) > FINDINGS:
+        console.print(f"  … and {len(insights) - FINDINGS} more in insights_report.md", highlight=False)
+    for warning in results["warnings"]:
+        console.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False)
+    folder = Path(results["output_directory"])
+    page = folder / "dashboard.html"
+    console.print(f"\nresults    {folder}", markup=False, highlight=False, soft_wrap=True)
+    if results["dashboard_generated"]:
+        console.print(f"dashboard  {page.as_uri()}", markup=False, highlight=False, soft_wrap=True)
+
+
+def show_profile(console: Console, checked: Checked) -> None:
+    """One line a column."""
+    table = Table(box=None, padding=(0, 2), title_justify="left", title=_heading(checked))
+    for heading in ("column", "type", "null", "distinct", "min", "median", "mean", "max", "most frequent"):
+        right = heading in ("null", "distinct", "min", "median", "mean", "max")
+        table.add_column(heading, justify="right" if right else "left", overflow="ellipsis", max_width=28)
+    for column in checked.profile.columns:
+        table.add_row(*map(escape, _profile_row(column)))
+    console.print(table)
+    _notes(console, checked)
+
+
+def show_validation(console: Console, checked: Checked) -> None:
+    """The verdict, worst first."""
+    validation = checked.validation
+    assert validation is not None
+    verdict = "[green]valid[/]" if validation.is_valid else "[red]not valid[/]"
+    console.print(f"{verdict}  {escape(_heading(checked))}", highlight=False)
+    for text in validation.errors:
+        console.print(f"  [red]error[/]    {escape(text)}", highlight=False)
+    for text in validation.warnings:
+        console.print(f"  [yellow]warning[/]  {escape(text)}", highlight=False)
+    _notes(console, checked)
+
+
+def _heading(checked: Checked) -> str:
+    aside = f", {checked.rows_quarantined:,} set aside" if checked.rows_quarantined else ""
+    size = f"{checked.rows_read:,} rows read{aside}, {len(checked.profile.columns)} columns"
+    return f"{size} in {checked.seconds:.2f} s ({checked.engine})"
+
+
+def _notes(console: Console, checked: Checked) -> None:
+    for note in checked.notes:
+        console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _profile_row(column: ColumnProfile) -> tuple[str, ...]:
+    number = column.number
+    timed = column.kind == "temporal"
+    median = number.quantiles.at(0.5) if number and number.quantiles and not timed else None
+    distinct = column.distinct
+    shown = "" if distinct is None else f"{'' if distinct.exact else '~'}{distinct.count:,}"
+    top = f"{column.top[0].value} ({column.top[0].count / max(column.present, 1):.0%})" if column.top else ""
+    return (
+        column.name,
+        column.dtype,
+        f"{column.null_share:.1%}" if column.nulls else "",
+        shown,
+        _short(column.min) if not number or timed else _number(number.min),
+        _number(median),
+        _number(number.mean) if number and not timed else "",
+        _short(column.max) if not number or timed else _number(number.max),
+        top,
+    )
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if value == int(value) and abs(value) < 1e15 else f"{value:,.6g}"
+
+
+def _short(text: str | None, chars: int = 24) -> str:
+    return "" if text is None else text if len(text) <= chars else text[: chars - 1] + "…"

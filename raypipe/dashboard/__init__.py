@@ -1,0 +1,1 @@
+"""The dashboard: one offline HTML page, its charts, themes and pictures."""

@@ -1,0 +1,188 @@
+"""Which files a path names, and what each of them is."""
+
+from __future__ import annotations
+
+import difflib
+import glob
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from raypipe.errors import ConfigError, ReadError
+
+Format = Literal["csv", "parquet"]
+EXTENSIONS: dict[str, Format] = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".tab": "csv",
+    ".txt": "csv",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".parq": "parquet",
+}
+_PARQUET = b"PAR1"
+_MAGIC: tuple[tuple[bytes, str], ...] = (
+    (b"PK\x03\x04", "a zip archive or an Excel workbook (.xlsx)"),
+    (b"\x1f\x8b", "a gzip file; unpack it first: gunzip FILE"),
+    (b"BZh", "a bzip2 file; unpack it first: bunzip2 FILE"),
+    (b"\xfd7zXZ\x00", "an xz file; unpack it first: unxz FILE"),
+    (b"\x28\xb5\x2f\xfd", "a zstandard file; unpack it first: unzstd FILE"),
+    (b"SQLite format 3\x00", "an SQLite database"),
+    (b"\x89PNG", "a PNG picture"),
+    (b"\xff\xd8\xff", "a JPEG picture"),
+    (b"GIF8", "a GIF picture"),
+    (b"%PDF", "a PDF document"),
+    (b"\xd0\xcf\x11\xe0", "an old Excel or Word file (.xls, .doc)"),
+    (b"ARROW1", "an Arrow IPC (Feather) file"),
+    (b"ORC", "an ORC file"),
+    (b"Obj\x01", "an Avro file"),
+    (b"\x89HDF", "an HDF5 file"),
+    (b"\x7fELF", "a program"),
+)
+_HEAD_BYTES = 64 << 10
+_GLOB = frozenset("*?[")
+_EVERY_SECOND = 0.2
+_MOST_CONTROLS = 0.1
+_TEXT_BYTES = bytes(byte for byte in range(256) if byte >= 32 or 9 <= byte <= 13 or byte == 27)
+
+
+def list_files(path: str | Path) -> tuple[Path, ...]:
+    """The data files that `path` names, sorted: a file, those that match a pattern, or all in a folder and below.
+
+    In a folder and in a pattern, files whose name or folder starts with "." or "_" and empty files are left out.
+
+    Raises
+    ------
+    ReadError
+        If there is no such file, or none with data.
+    """
+    text = str(path)
+    place = Path(text).expanduser()
+    if place.is_dir():
+        found = sorted(_walk(place))
+        kept = tuple(file for file in found if _is_data(file, place) and file.suffix.lower() in EXTENSIONS)
+        if not kept:
+            kept = tuple(file for file in found if _is_data(file, place) and _sniff(file) is not None)
+        if not kept:
+            what = f"{len(found)} files, none of them with rows" if found else "no file"
+            raise ReadError(
+                f"{place}: the folder holds {what}. Wanted: {', '.join(EXTENSIONS)}, not empty, not hidden."
+            )
+        return kept
+    if place.exists():
+        if not place.is_file():
+            raise ReadError(f"{place}: is no ordinary file. Give a file, a folder or a pattern.")
+        return (place,)
+    if _GLOB & set(text):
+        matches = (Path(match) for match in sorted(glob.glob(str(place), recursive=True)))
+        kept = tuple(file for file in matches if file.is_file() and file.stat().st_size and file.name[0] not in "._")
+        if not kept:
+            raise ReadError(f"{text}: no file with data matches this pattern.")
+        return kept
+    raise ReadError(_no_such_file(place))
+
+
+def _walk(root: Path) -> Iterator[Path]:
+    """Every file below; a folder that cannot be listed is an error, since its files would be missing."""
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    for folder, _, names in os.walk(root, onerror=refuse):
+        yield from (file for file in (Path(folder, name) for name in names) if file.is_file())
+
+
+def _is_data(file: Path, root: Path) -> bool:
+    return not any(part[0] in "._" for part in file.relative_to(root).parts) and file.stat().st_size > 0
+
+
+def _no_such_file(place: Path) -> str:
+    parent = place.parent
+    if not parent.is_dir():
+        return f"{place}: no such file, and there is no folder {str(parent)!r}."
+    siblings = sorted(child.name for child in parent.iterdir())
+    by_lower = {name.lower(): name for name in siblings}
+    close = difflib.get_close_matches(place.name.lower(), by_lower, n=1)
+    hint = f" Did you mean {str(parent / by_lower[close[0]])!r}?" if close else ""
+    return f"{place}: no such file.{hint}"
+
+
+def find_format(files: tuple[Path, ...], wanted: str | None) -> Format:
+    """CSV or Parquet: by what the files hold, which `wanted` must agree with.
+
+    Raises
+    ------
+    ConfigError
+        If `wanted` is no format.
+    ReadError
+        If a file is empty, or neither text nor Parquet, or files of both formats stand together.
+    """
+    if wanted is not None and wanted not in ("csv", "parquet"):
+        raise ConfigError(f"format: wants 'csv' or 'parquet', got {wanted!r}.")
+    formats = {file: _format_of(file, wanted) for file in files}
+    counts = Counter(formats.values())
+    if len(counts) > 1:
+        examples = {found: next(str(file) for file, kind in formats.items() if kind == found) for found in counts}
+        raise ReadError(
+            f"CSV and Parquet stand together: {counts['csv']} CSV ({examples['csv']}), {counts['parquet']} Parquet"
+            f" ({examples['parquet']}). Name one kind, e.g. with a pattern such as '*.parquet'."
+        )
+    return next(iter(counts))
+
+
+def _format_of(file: Path, wanted: str | None) -> Format:
+    """What the file is by its content; says so where that is not what its name or the caller says."""
+    try:
+        if not file.stat().st_size:
+            raise ReadError(f"{file}: is empty (0 bytes).")
+        found = _sniff(file)
+    except PermissionError as error:
+        raise ReadError(f"{file}: permission denied. Make it readable: chmod u+r {str(file)!r}.") from error
+    if found is None:
+        raise ReadError(f"{file}: is not text; it looks like {_looks_like(file)}. Wanted: CSV or Parquet.")
+    said = wanted or EXTENSIONS.get(file.suffix.lower())
+    if said == "parquet" and found == "csv":
+        raise ReadError(
+            f"{file}: is not Parquet, though {'the format' if wanted else 'its name'} says so: it holds text."
+            " Rename it to .csv, and leave format out or set it to 'csv'."
+        )
+    if wanted == "csv" and found == "parquet":
+        raise ReadError(f"{file}: is Parquet, not CSV. Leave format out, or set it to 'parquet'.")
+    return found
+
+
+def _sniff(file: Path) -> Format | None:
+    """Format by content; None for neither. Parquet by its first bytes, text by the absence of others."""
+    with file.open("rb") as handle:
+        head = handle.read(_HEAD_BYTES)
+    if head.startswith(_PARQUET):
+        return "parquet"
+    if any(head.startswith(magic) for magic, _ in _MAGIC) and not _is_plain(head):
+        return None
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff") or _is_wide_text(head):
+        return "csv"
+    return "csv" if _control_share(head) < _MOST_CONTROLS else None
+
+
+def _control_share(head: bytes) -> float:
+    """Share of bytes that no text has but by damage; in random bytes it is 11 %."""
+    return len(head.translate(None, _TEXT_BYTES)) / max(1, len(head))
+
+
+def _is_plain(head: bytes) -> bool:
+    """Whether a head that starts like a known format is text all the same, as a column name "ORC" is."""
+    return head[:256].isascii() and not _control_share(head[:256])
+
+
+def _is_wide_text(head: bytes) -> bool:
+    """Zeros at every second byte, as UTF-16 without a mark has."""
+    even, odd = head[0::2].count(0) / max(1, len(head[0::2])), head[1::2].count(0) / max(1, len(head[1::2]))
+    return max(even, odd) > _EVERY_SECOND and min(even, odd) < _EVERY_SECOND / 10
+
+
+def _looks_like(file: Path) -> str:
+    with file.open("rb") as handle:
+        head = handle.read(64)
+    return next((what for magic, what in _MAGIC if head.startswith(magic)), "binary data (it holds control characters)")

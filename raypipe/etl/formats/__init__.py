@@ -1,0 +1,1 @@
+"""File formats: how each is cut into parts, and how a part becomes a block."""

@@ -1,0 +1,273 @@
+"""What a text cell means: the type of a column found from its texts, and texts turned into values of that type.
+
+One definition of "fits" serves the sample that plans a type and every part that is read with it, so that where a file
+is cut cannot change a value.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from raypipe.config import Frozen
+from raypipe.errors import ConfigError
+
+KINDS: dict[str, pl.DataType] = {
+    "int64": pl.Int64(),
+    "float64": pl.Float64(),
+    "boolean": pl.Boolean(),
+    "date": pl.Date(),
+    "datetime": pl.Datetime("us"),
+    "datetime_utc": pl.Datetime("us", "UTC"),
+    "text": pl.String(),
+}
+"""Types of a column read from text, narrowest first; `datetime_utc` is a time with an offset, as UTC."""
+
+PLAN_SHARE = 0.9
+"""A type is planned for a column if at least this share of the sampled values fits it."""
+
+_DAY = r"\d{4}-\d{2}-\d{2}"
+_CLOCK = r"\d{2}:[0-5]\d(:[0-5]\d(\.\d{1,6}0*)?)?"
+_DATETIME = rf"^{_DAY}([Tt ]{_CLOCK})?$"
+_DATETIME_UTC = rf"^{_DAY}[Tt ]{_CLOCK} ?([Zz]|[+-]\d{{2}}:?\d{{2}})$"
+_PHONE = r"^\+\d{7,}$"
+_LONG_DIGITS = r"^[+-]?\d{16,}$"
+_CODE = r"^0\d+$"
+_OTHER_DATE = r"^\d{1,2}[/.-]\d{1,2}[/.-]\d{2,4}$"
+_DATE_LENGTH = 10
+_MONTHS = 12
+_WIDE = 2**53
+
+
+class Found(Frozen):
+    """The type that a sample of a column asks for."""
+
+    kind: str
+    values: int
+    """Non-null values in the sample."""
+    note: str | None = None
+    """What a reader of the plan should know, e.g. dates in several formats."""
+
+
+def check_kind(kind: str, column: str) -> str:
+    """`kind`, if it is one that text can be read as; else ConfigError."""
+    if kind not in KINDS:
+        raise ConfigError(f"dtypes: column {column!r} wants type {kind!r}; types are: {', '.join(KINDS)}.")
+    return kind
+
+
+def trimmed(texts: pl.Series, null_values: Iterable[str]) -> pl.Series:
+    """The texts without white space around them; null where nothing or a text for "no value" is left."""
+    stripped = texts.str.strip_chars()
+    empty = stripped.is_in(["", *null_values])
+    return pl.select(pl.when(empty).then(None).otherwise(stripped)).to_series().alias(texts.name)
+
+
+def parse(texts: pl.Series, kind: str) -> pl.Series:
+    """Values of trimmed texts; null where a text does not fit.
+
+    Whole numbers of at least two digits that start with 0 are codes and fit no number; so do digits beyond int64, which
+    a float would round.
+    """
+    if kind == "int64":
+        return _where(texts.cast(pl.Int64, strict=False), ~texts.str.contains(_CODE))
+    if kind == "float64":
+        return _where(texts.cast(pl.Float64, strict=False), ~texts.str.contains(f"{_CODE}|{_LONG_DIGITS}"))
+    if kind == "boolean":
+        lower = texts.str.to_lowercase()
+        return _where(lower.is_in(["true", "t"]), lower.is_in(["true", "t", "false", "f"]))
+    if kind == "date":
+        return iso_days(texts)
+    if kind == "datetime":
+        return _where(_time(texts), texts.str.contains(_DATETIME))
+    if kind == "datetime_utc":
+        return _where(_instant(texts), texts.str.contains(_DATETIME_UTC))
+    return texts
+
+
+def _where(values: pl.Series, keep: pl.Series) -> pl.Series:
+    return pl.select(pl.when(keep).then(values)).to_series().alias(values.name)
+
+
+def iso_days(texts: pl.Series) -> pl.Series:
+    """Dates of texts that are exactly YYYY-MM-DD, from year 1; null for others.
+
+    Examples
+    --------
+    >>> iso_days(pl.Series(["2024-02-29", "2023-02-29", "2024-2-9"])).to_list()
+    [datetime.date(2024, 2, 29), None, None]
+    """
+    fits = (texts.str.len_bytes() == _DATE_LENGTH).fill_null(value=False)
+    plain = texts if fits.all() else texts.filter(fits)
+    days, good = _days_of(np.frombuffer(plain.to_arrow().buffers()[2] or b"", np.uint8)[: plain.len() * _DATE_LENGTH])
+    if plain.len() < texts.len():
+        where = np.flatnonzero(fits.to_numpy())
+        all_days, all_good = np.zeros(texts.len(), np.int32), np.zeros(texts.len(), bool)
+        all_days[where], all_good[where] = days, good
+        days, good = all_days, all_good
+    values = pl.Series(texts.name, days).cast(pl.Date)
+    return values if good.all() else _where(values, pl.Series(good))
+
+
+def _days_of(codes: NDArray[np.uint8]) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    """Days since 1970 of texts of ten bytes each, and which of them are dates."""
+    rows = codes.reshape(-1, _DATE_LENGTH)
+    digits = [np.ascontiguousarray(rows[:, at]) - ord("0") for at in (0, 1, 2, 3, 5, 6, 8, 9)]
+    good = (rows[:, 4] == ord("-")) & (rows[:, 7] == ord("-"))
+    for digit in digits:
+        good &= digit <= 9
+    wide = [digit.astype(np.int32) for digit in digits]
+    year = ((wide[0] * 10 + wide[1]) * 10 + wide[2]) * 10 + wide[3]
+    month, day = wide[4] * 10 + wide[5], wide[6] * 10 + wide[7]
+    good &= (year > 0) & (month > 0) & (month <= _MONTHS) & (day > 0)
+    index = np.where(good, year * _MONTHS + month - 1, 0)
+    starts = _month_starts()
+    days = starts[index] + day - 1
+    good &= days < starts[index + 1]
+    return days, good
+
+
+@functools.cache
+def _month_starts() -> NDArray[np.int32]:
+    """Day number of the first of every month from year 0 to year 10000."""
+    months = np.arange(-1970 * _MONTHS, (10_000 - 1970) * _MONTHS + 1).astype("datetime64[M]")
+    return months.astype("datetime64[D]").astype(np.int32)
+
+
+def _time(texts: pl.Series) -> pl.Series:
+    plain = texts.str.replace("[Tt]", " ")
+    value = plain.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us", strict=False, cache=False)
+    if value.null_count() > texts.null_count():
+        short = plain.str.to_datetime("%Y-%m-%d %H:%M", time_unit="us", strict=False, cache=False)
+        value = value.fill_null(short).fill_null(iso_days(plain).cast(pl.Datetime("us")))
+    return value
+
+
+def _instant(texts: pl.Series) -> pl.Series:
+    plain = texts.str.replace("[Tt]", " ").str.replace(" ?[Zz]$", "+00:00").str.replace(r" ([+-])", "${1}")
+    plain = plain.str.replace(r"( \d{2}:\d{2})([+-])", "${1}:00${2}")
+    return plain.str.to_datetime("%Y-%m-%d %H:%M:%S%.f%#z", time_unit="us", strict=False, cache=False).cast(
+        pl.Datetime("us", "UTC")
+    )
+
+
+def narrowest(texts: pl.Series) -> dict[str, int]:
+    """How many of these trimmed, non-null texts have each type as their narrowest."""
+    counts: dict[str, int] = {}
+    left = texts.drop_nulls()
+    for kind in KINDS:
+        if not left.len():
+            break
+        fits = parse(left, kind).is_not_null()
+        if fits.any():
+            counts[kind] = int(fits.sum())
+            left = left.filter(~fits)
+    return counts
+
+
+def count_codes(texts: pl.Series) -> int:
+    """Texts of digits that a number would change: leading zeros, or more digits than int64 holds."""
+    return int(_codes(texts.drop_nulls()).sum())
+
+
+def _codes(texts: pl.Series) -> pl.Series:
+    long = texts.str.contains(_LONG_DIGITS)
+    if long.any():
+        long = long & texts.cast(pl.Int64, strict=False).is_null()
+    return texts.str.contains(_CODE) | long
+
+
+def count_wide(values: pl.Series) -> int:
+    """Whole numbers that a float64 cannot hold exactly, as far as magnitude tells."""
+    high, low = values.max(), values.min()
+    if high is None or (int(str(high)) <= _WIDE and int(str(low)) >= -_WIDE):
+        return 0
+    return int(((values > _WIDE) | (values < -_WIDE)).sum())
+
+
+def find_kinds(texts: pl.DataFrame, null_values: Iterable[str]) -> list[Found]:
+    """The type for each column of a sample of texts. All cells are looked at together, so that width costs little."""
+    if not texts.width or not texts.height:
+        return [Found(kind="text", values=0)] * texts.width
+    cells = trimmed(pl.concat([column.alias("") for column in texts]), null_values)
+    place = np.flatnonzero(cells.is_not_null().to_numpy())
+    values, column = cells.drop_nulls(), place // texts.height
+    classes = _classes(values)
+
+    def per_column(hit: NDArray[np.bool_]) -> NDArray[np.int64]:
+        return np.bincount(column[hit], minlength=texts.width)
+
+    counts = np.stack([per_column(classes == code) for code in range(len(KINDS))])
+    lost = per_column((_codes(values) | values.str.contains(_PHONE)).to_numpy())
+    whole = values.cast(pl.Int64, strict=False)
+    wide = per_column(((whole > _WIDE) | (whole < -_WIDE)).fill_null(value=False).to_numpy())
+    found = []
+    for at in range(texts.width):
+        of_column = {kind: int(counts[code, at]) for code, kind in enumerate(KINDS) if counts[code, at]}
+        kind, note = _choose(of_column, bool(lost[at]), bool(wide[at]))
+        if kind in ("boolean", "text") and of_column:
+            lo, hi = np.searchsorted(column, (at, at + 1))
+            kind, note = _look_closer(kind, note, values[int(lo) : int(hi)], of_column)
+        found.append(Found(kind=kind, values=sum(of_column.values()), note=note))
+    return found
+
+
+def _classes(values: pl.Series) -> NDArray[np.int8]:
+    """For each trimmed text, the index in `KINDS` of its narrowest type."""
+    classes = np.full(values.len(), len(KINDS) - 1, np.int8)
+    left = np.arange(values.len())
+    for code, kind in enumerate(KINDS):
+        if not left.size or kind == "text":
+            break
+        fits = parse(values if left.size == values.len() else values.gather(left), kind).is_not_null().to_numpy()
+        classes[left[fits]] = code
+        left = left[~fits]
+    return classes
+
+
+def _choose(counts: dict[str, int], lost: bool, wide: bool) -> tuple[str, str | None]:
+    """Type by counts; `lost`: some value would change as a number; `wide`: some integer is too long for a float64."""
+    if not counts or lost:
+        return "text", None
+    kind = _by_share(counts, sum(counts.values()))
+    if kind == "float64" and wide:
+        return "text", "has whole numbers too long for float64 beside fractions, so it stays text"
+    return kind, None
+
+
+def _look_closer(kind: str, note: str | None, values: pl.Series, counts: dict[str, int]) -> tuple[str, str | None]:
+    """One letter alone is no boolean; dates in several formats are worth a note."""
+    if kind == "boolean" and values.str.len_bytes().max() == 1 and values.str.to_lowercase().n_unique() == 1:
+        return "text", None
+    return kind, note or (_mixed_dates(values, counts) if kind == "text" else None)
+
+
+def _by_share(counts: dict[str, int], total: int) -> str:
+    """The narrowest type that enough of the values fit; every date is a datetime too, every integer a float."""
+    wider = {
+        "int64": ("int64",),
+        "float64": ("int64", "float64"),
+        "boolean": ("boolean",),
+        "date": ("date",),
+        "datetime": ("date", "datetime"),
+        "datetime_utc": ("datetime_utc",),
+    }
+    fitting = {kind: sum(counts.get(part, 0) for part in parts) for kind, parts in wider.items()}
+    best = max(fitting.values())
+    if best < PLAN_SHARE * total:
+        return "text"
+    return next(kind for kind, fits in fitting.items() if fits == best)
+
+
+def _mixed_dates(values: pl.Series, counts: dict[str, int]) -> str | None:
+    iso = counts.get("date", 0) + counts.get("datetime", 0) + counts.get("datetime_utc", 0)
+    other = int(values.str.contains(_OTHER_DATE).sum())
+    if other and iso:
+        return "has dates in more than one format, so it stays text"
+    if counts.get("datetime_utc") and iso > counts["datetime_utc"]:
+        return "has times with and without an offset, so it stays text"
+    return None

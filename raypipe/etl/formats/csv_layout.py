@@ -1,0 +1,117 @@
+"""How the parts of a CSV file are laid out, and their bytes as text fields."""
+
+from __future__ import annotations
+
+import codecs
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+from raypipe.etl.formats.cells import KINDS
+from raypipe.etl.formats.csv_quotes import Grammar, Positions
+from raypipe.stage import ASIDE_SCHEMA
+
+MARK = "\ufdd0"
+"""Stands before bytes that do not belong to the encoding; a noncharacter, which no text may contain."""
+NUMBERS = ("int64", "float64")
+_BOM = codecs.BOM_UTF8
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A column to read: where it stands in the file, and as what."""
+
+    index: int
+    name: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How to read the parts of one file."""
+
+    grammar: Grammar
+    encoding: str
+    width: int
+    """Fields of a row."""
+    wanted: tuple[Wanted, ...]
+    null_values: tuple[str, ...]
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the frame's columns while it is text: positions, since names are hostile."""
+        return [f"c{index}" for index in range(self.width)]
+
+
+@dataclass(frozen=True)
+class Take:
+    """Draw `rows` of the part's rows without replacement."""
+
+    rows: int
+    seed: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Placed:
+    """The rows that have the right number of fields, as text, and what became of the others."""
+
+    frame: pl.DataFrame
+    numbers: Positions | None = None
+    """Row number of each row; None: 0, 1, 2 …"""
+    lines: Positions | None = None
+    """Line of each row; None: not yet known."""
+    aside: pl.DataFrame = field(default_factory=lambda: empty_aside())
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+def empty_aside() -> pl.DataFrame:
+    """No rows set aside."""
+    return pl.DataFrame(pl.from_arrow(ASIDE_SCHEMA.empty_table()))
+
+
+def to_utf8(raw: bytes, encoding: str) -> tuple[bytes, bool]:
+    """The text as UTF-8, and whether some bytes did not belong to the encoding.
+
+    Each such byte becomes `MARK` and its code, so that its line can be told and shown.
+    """
+    if encoding == "utf-8":
+        try:
+            codecs.utf_8_decode(raw, "strict", True)
+            return raw, False
+        except UnicodeDecodeError:
+            pass
+    try:
+        return raw.decode(encoding).encode(), False
+    except UnicodeError:
+        codecs.register_error("raypipe.mark", _mark)
+        return raw.decode(encoding, "raypipe.mark").encode("utf-8", "backslashreplace"), True
+
+
+def _mark(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    wrong = error.object[error.start : error.end]
+    return "".join(f"{MARK}\\x{byte:02x}" for byte in wrong), error.end
+
+
+def read_text(body: bytes, layout: Layout, typed: bool = False, every: bool = False) -> pl.DataFrame:
+    """All fields as text, or with `typed` the numbers as such; null where nothing stands between two delimiters.
+
+    `body` holds clean, whole rows.
+    """
+    schema: dict[str, pl.DataType] = dict.fromkeys(layout.names, pl.String())
+    if typed:
+        schema |= {f"c{want.index}": KINDS[want.kind] for want in layout.wanted if want.kind in NUMBERS}
+    if not body:
+        return pl.DataFrame(schema=schema)
+    grammar = layout.grammar
+    return pl.read_csv(
+        _BOM + body if body.startswith(_BOM) else body,
+        has_header=False,
+        separator=chr(grammar.delimiter),
+        quote_char=chr(grammar.quote) if grammar.quote is not None else None,
+        eol_char=chr(grammar.eol),
+        schema=schema,
+        columns=None if every else sorted({column.index for column in layout.wanted} | {layout.width - 1}),
+    )

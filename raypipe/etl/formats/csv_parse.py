@@ -1,0 +1,203 @@
+"""One part of a CSV file: bytes in, typed rows and rows set aside out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from raypipe.etl.formats.csv_layout import MARK, NUMBERS, Layout, Placed, Take, empty_aside, read_text, to_utf8
+from raypipe.etl.formats.csv_quotes import Codes, Flags, Grammar, Positions, Rows, mend, scan_rows
+from raypipe.etl.formats.csv_typing import plain_floats, type_rows
+from raypipe.stage import PartRead
+
+_ZERO, _DIGITS = ord("0"), 10
+_LOWEST_OF_NUMBERS = ord("-")
+"""Lowest code within a number or a date; ends of lines, quotes and spaces are below it."""
+_PIECE = 1 << 18
+"""Codes looked at in one go, so that they stay in the cache."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One part: its bytes and what is known of them."""
+
+    raw: bytes
+    clean: bool
+    """Every quote is where the plain grammar wants it."""
+    first_line: int = 0
+    """Lines of the file before `raw` that count as part of it: those of the header."""
+    take: Take | None = None
+
+
+def read_part(task: Task, layout: Layout) -> PartRead:
+    """Rows of one part, typed; rows that have no place or a cell that does not fit are set aside."""
+    lines, placed, body = 0, None, task.raw
+    if task.clean and task.take is None and layout.encoding == "utf-8":
+        lines = count_lines(body, layout.grammar)
+        placed = _place_plain(body, layout, lines)
+    if placed is None:
+        body, marked = to_utf8(task.raw, layout.encoding)
+        lines = count_lines(body, layout.grammar)
+        if task.clean and task.take is None and not marked and body is not task.raw:
+            placed = _place_plain(body, layout, lines)
+    if placed is None:
+        placed = _place_exactly(body, layout, task.take, task.first_line)
+    read = type_rows(placed, layout, (task.first_line, body))
+    return PartRead(
+        block=read.block,
+        aside=read.aside,
+        row_numbers=read.row_numbers,
+        bytes_read=len(task.raw),
+        lines=lines + task.first_line,
+        notes=read.notes,
+    )
+
+
+def count_lines(body: bytes, grammar: Grammar) -> int:
+    """Text lines, those inside quoted fields included."""
+    codes = np.frombuffer(body, np.uint8)
+    pieces = range(0, codes.size, _PIECE)
+    ends = sum(int(np.count_nonzero(codes[at : at + _PIECE] == grammar.eol)) for at in pieces)
+    return ends + int(bool(body) and codes[-1] != grammar.eol)
+
+
+def _place_plain(body: bytes, layout: Layout, lines: int) -> Placed | None:
+    """Rows of a part where every line is a row with all its fields; None if that is not certain.
+
+    Polars refuses a row with too many fields and fills one with too few with nulls, the last column always.
+    """
+    frame = None if _may_hold_codes(body, layout) else _numbers_at_once(body, layout)
+    try:
+        frame = read_text(body, layout) if frame is None else frame
+    except pl.exceptions.PolarsError:
+        return None
+    gaps = bool(lines and frame[layout.names[-1]].null_count())
+    if frame.height == lines and not gaps:
+        return Placed(frame)
+    rows, delimiters = _outside_quotes(body, layout.grammar)
+    if frame.height != rows or (gaps and (layout.width == 1 or delimiters != rows * (layout.width - 1))):
+        return None
+    return Placed(frame)
+
+
+def _numbers_at_once(body: bytes, layout: Layout) -> pl.DataFrame | None:
+    """The frame with its numbers parsed; None if a number does not parse, or `parse` could see it otherwise."""
+    try:
+        frame = read_text(body, layout, typed=True)
+    except pl.exceptions.PolarsError:
+        return None
+    floats = [frame[f"c{want.index}"] for want in layout.wanted if want.kind == "float64"]
+    return frame if all(plain_floats(values) for values in floats) else None
+
+
+def _may_hold_codes(body: bytes, layout: Layout) -> bool:
+    """Whether some field seems to start with 0 and another digit: a code that a number parser would shorten."""
+    if not any(want.kind in NUMBERS for want in layout.wanted):
+        return False
+    codes, grammar = np.frombuffer(body, np.uint8), layout.grammar
+    if body[:1] == b"0" and body[1:2].isdigit():
+        return True
+    for at in range(0, codes.size, _PIECE):
+        left, zero, digit = codes[at : at + _PIECE], codes[at + 1 : at + _PIECE + 1], codes[at + 2 : at + _PIECE + 2]
+        hit = zero[: digit.size] == _ZERO
+        hit &= (digit - _ZERO) < _DIGITS
+        left = left[: digit.size]
+        edge = left < _LOWEST_OF_NUMBERS
+        if grammar.delimiter >= _LOWEST_OF_NUMBERS:
+            edge |= left == grammar.delimiter
+        if bool((hit & edge).any()):
+            return True
+    return False
+
+
+def _outside_quotes(body: bytes, grammar: Grammar) -> tuple[int, int]:
+    """Rows and delimiters of a clean text: there, quotes open and close fields in turn."""
+    codes = np.frombuffer(body, np.uint8)
+    quotes = np.flatnonzero(codes == grammar.quote) if grammar.quote is not None else np.zeros(0, np.int64)
+    counts = []
+    for mark in (grammar.eol, grammar.delimiter):
+        places = np.flatnonzero(codes == mark)
+        before = np.searchsorted(places, quotes)
+        counts.append(int(places.size - (before[1::2] - before[0::2]).sum()))
+    open_end = bool(body) and codes[-1] != grammar.eol
+    return counts[0] + int(open_end), counts[1]
+
+
+def _place_exactly(body: bytes, layout: Layout, take: Take | None, first_line: int) -> Placed:
+    """Rows found by the scanner; blank lines are left out, rows without a place go aside."""
+    codes = np.frombuffer(body, np.uint8)
+    rows = scan_rows(codes, layout.grammar)
+    blank = rows.ends == rows.starts
+    data = np.flatnonzero(~blank)
+    numbers = np.cumsum(~blank) - 1
+    if take is not None:
+        data = data[draw(data.size, take)]
+    reasons = _row_faults(body, rows, data, (layout, first_line))
+    good = data[reasons == ""]
+    bad = data[reasons != ""]
+    notes = {"blank_lines": int(blank.sum()) if take is None else 0, "ragged_rows": int(bad.size)}
+    frame = read_text(mend(gather(codes, rows, good), layout.grammar), layout)
+    if frame.height != good.size:
+        raise RuntimeError(
+            f"rows found {good.size}, rows parsed {frame.height}: the row grammar and the parser disagree"
+        )
+    aside = _aside_rows(body, rows, bad, reasons[reasons != ""])
+    return Placed(frame, numbers[good], rows.lines[good], aside, {key: n for key, n in notes.items() if n})
+
+
+def draw(total: int, take: Take) -> Positions:
+    """Sorted positions of a simple random sample without replacement."""
+    if take.rows >= total:
+        return np.arange(total)
+    return np.sort(np.random.default_rng(take.seed).choice(total, take.rows, replace=False))
+
+
+def _row_faults(body: bytes, rows: Rows, data: Positions, origin: tuple[Layout, int]) -> np.ndarray[Any, Any]:
+    """Why each row cannot be placed; "" where it can."""
+    layout, first_line = origin
+    reasons = np.full(data.size, "", object)
+    fields = rows.fields[data]
+    wrong = fields != layout.width
+    many = "field" if layout.width == 1 else "fields"
+    reasons[wrong] = [f"{found} fields instead of {layout.width}" for found in fields[wrong].tolist()]
+    reasons[wrong & (fields == 1)] = f"1 field instead of {layout.width} {many}"
+    unclosed = rows.unclosed[data]
+    reasons[unclosed] = [
+        f"quote opened in line {first_line + line + 1} of the part is never closed"
+        for line in rows.lines[data[unclosed]].tolist()
+    ]
+    if MARK.encode() in body:
+        reasons[_rows_with(body, MARK.encode(), rows.starts)[data]] = f"bytes that are not valid {layout.encoding}"
+    return reasons
+
+
+def _rows_with(body: bytes, mark: bytes, starts: Positions) -> Flags:
+    """Which rows contain the mark."""
+    codes = np.frombuffer(body, np.uint8)
+    first = np.flatnonzero(codes[: codes.size - len(mark) + 1] == mark[0])
+    for offset, code in enumerate(mark[1:], 1):
+        first = first[codes[first + offset] == code]
+    found = np.zeros(starts.size, bool)
+    found[np.searchsorted(starts, first, side="right") - 1] = True
+    return found
+
+
+def gather(codes: np.ndarray[Any, Any], rows: Rows, which: Positions) -> bytes:
+    """The text of some rows."""
+    if which.size == rows.starts.size:
+        return codes.tobytes()
+    edges = np.zeros(codes.size + 1, np.int8)
+    edges[rows.starts[which]] += 1
+    edges[rows.nexts[which]] -= 1
+    kept: Codes = codes[np.cumsum(edges[:-1], dtype=np.int8).astype(bool)]
+    return kept.tobytes()
+
+
+def _aside_rows(body: bytes, rows: Rows, which: Positions, reasons: np.ndarray[Any, Any]) -> pl.DataFrame:
+    bounds = zip(rows.starts[which].tolist(), rows.ends[which].tolist(), strict=True)
+    raw = [body[start:end].decode("utf-8", "replace").replace(MARK, "") for start, end in bounds]
+    frame = pl.DataFrame({"line": rows.lines[which], "reason": reasons.tolist(), "raw": raw}, strict=False)
+    return pl.concat([empty_aside(), frame.cast({"reason": pl.String, "raw": pl.String})], how="diagonal_relaxed")

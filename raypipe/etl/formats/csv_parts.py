@@ -1,0 +1,295 @@
+"""Cut a CSV file into byte ranges that start and end between rows, without parsing it.
+
+The file is read once in chunks. Each chunk is summarised for both states at its start (inside a quoted field or not),
+so chunks can be scanned by several threads; folding the summaries in order then gives the true state at every chunk.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from raypipe.etl.formats.csv_quotes import (
+    CR,
+    FAR,
+    QUOTE_SPAN,
+    Codes,
+    Flags,
+    Grammar,
+    Runs,
+    find_runs,
+    is_clean,
+    scan_rows,
+    states_after,
+    states_before,
+)
+
+CHUNK = 1 << 20
+"""Codes summarised at a time."""
+AHEAD = 4
+"""Codes looked at behind a chunk."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Bytes [start, end) of a file: whole rows."""
+
+    start: int
+    end: int
+    clean: bool
+    """Every quote in it is where the plain grammar wants it."""
+
+
+@dataclass(frozen=True)
+class Scan:
+    """The quotes of a whole file: state at the start of each chunk and at the end, and which chunks are clean."""
+
+    states: Flags
+    clean: Flags
+    zones: Sequence[tuple[int, int]]
+    """Ranges in which an opening quote opens nothing."""
+    chunk: int
+
+
+@dataclass(frozen=True)
+class ChunkSummary:
+    """What a chunk does to the state, for each state at its start."""
+
+    after: tuple[bool, bool] = (False, True)
+    clean: tuple[bool, bool] = (True, True)
+    opens: bool = False
+    first_closer: int = FAR
+    last_closer: int = -1
+    exact: bool = True
+    """False: only what is said of a start at which the chunk is clean holds, and that it can close a field."""
+
+
+class CodeFile:
+    """A file as an array of code units, read in windows; positions count codes from the start of the data."""
+
+    def __init__(self, path: Path, start: int, width: int = 1, big_endian: bool = False) -> None:
+        self._fd = os.open(path, os.O_RDONLY)
+        self._dtype = np.dtype(np.uint8) if width == 1 else np.dtype(">u2" if big_endian else "<u2")
+        self._start = start
+        self.width = width
+        self.size = max(0, os.fstat(self._fd).st_size - start) // width
+
+    def __enter__(self) -> CodeFile:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        os.close(self._fd)
+
+    def read(self, lo: int, hi: int) -> Codes:
+        """Codes [lo, hi), as far as the file goes."""
+        parts = []
+        at, left = self._start + lo * self.width, (min(hi, self.size) - lo) * self.width
+        while left > 0:
+            piece = os.pread(self._fd, left, at)
+            if not piece:
+                break
+            parts.append(piece)
+            at, left = at + len(piece), left - len(piece)
+        data = parts[0] if len(parts) == 1 else b"".join(parts)
+        return np.frombuffer(data, self._dtype, len(data) // self.width)
+
+    def byte(self, position: int) -> int:
+        """Offset in the file of a position in codes."""
+        return self._start + position * self.width
+
+
+@dataclass(frozen=True)
+class Window:
+    """Codes of a chunk with a little of what stands around them."""
+
+    codes: Codes
+    origin: int
+    lo: int
+    hi: int
+
+    def runs(self, grammar: Grammar) -> Runs:
+        """Runs of quotes that start in the chunk."""
+        return find_runs(self.codes, grammar, self.lo, self.hi)
+
+
+def cut_file(file: CodeFile, grammar: Grammar, target: int, span: int = QUOTE_SPAN, chunk: int = CHUNK) -> list[Cut]:
+    """Ranges of about `target` codes, in order, that cover the file; each starts where a row starts.
+
+    Parameters
+    ----------
+    file : CodeFile
+        The file, from its first data row on.
+    grammar : Grammar
+        Characters of structure.
+    target : int
+        Wanted codes a range; one row is never split, so that a range can be longer.
+    span : int
+        Longest quoted field, in codes.
+    chunk : int
+        Codes looked at in one go.
+
+    Returns
+    -------
+    list of Cut
+        In bytes of the file. Empty for an empty file.
+    """
+    if not file.size:
+        return []
+    scan = _scan(file, grammar, span, max(1, min(chunk, target, span)))
+    bounds = [0, *_bounds(file, grammar, scan, target), file.size]
+    return [
+        Cut(file.byte(lo), file.byte(hi), bool(scan.clean[lo // scan.chunk : -(-hi // scan.chunk)].all()))
+        for lo, hi in itertools.pairwise(bounds)
+        if hi > lo
+    ]
+
+
+def _scan(file: CodeFile, grammar: Grammar, span: int, chunk: int) -> Scan:
+    """Summarise every chunk, then fold the summaries in order."""
+    starts = range(0, file.size, chunk)
+    if grammar.quote is None:
+        return Scan(np.zeros(len(starts) + 1, bool), np.ones(len(starts), bool), [], chunk)
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        summaries = list(pool.map(lambda lo: _glance(file, grammar, lo, chunk), starts))
+    zones = _hopeless_zones(file, grammar, summaries, (chunk, span))
+    states, clean, inside = [False], [], False
+    for index, lo in enumerate(starts):
+        hit = [zone for zone in zones if zone[0] < lo + chunk and zone[1] > lo] if summaries[index].opens else []
+        if hit or not (summaries[index].exact or summaries[index].clean[inside]):
+            summaries[index] = _summarise(file, grammar, lo, chunk, hit)
+        clean.append(summaries[index].clean[inside])
+        inside = summaries[index].after[inside]
+        states.append(inside)
+    return Scan(np.array(states), np.array(clean), zones, chunk)
+
+
+def _window(file: CodeFile, grammar: Grammar, lo: int, chunk: int) -> Window:
+    origin, ahead = max(0, lo - 1), AHEAD
+    hi = min(lo + chunk, file.size)
+    while True:
+        codes = file.read(origin, hi + ahead)
+        tail = codes[hi - origin :]
+        if origin + codes.size >= file.size or not tail.size or bool((tail[:-2] != grammar.quote).any()):
+            return Window(codes, origin, lo - origin, min(hi - origin, codes.size))
+        ahead *= 4
+
+
+def _glance(file: CodeFile, grammar: Grammar, lo: int, chunk: int) -> ChunkSummary:
+    """Summary from the parity of quotes, where the chunk is clean for one state at its start; else the exact one."""
+    window = _window(file, grammar, lo, chunk)
+    quotes = np.flatnonzero(window.codes[window.lo : window.hi] == grammar.quote) + window.lo
+    if not quotes.size:
+        return ChunkSummary()
+    if quotes[0] == 0 or quotes[-1] + 2 >= window.codes.size or window.codes[quotes[0] - 1] == grammar.quote:
+        return _summarise(file, grammar, lo, chunk)
+    before, after = window.codes[quotes - 1], window.codes[quotes + 1]
+    carriage = np.flatnonzero(after == CR)
+    if carriage.size:
+        after = np.where((after == CR) & (window.codes[quotes + 2] == grammar.eol), grammar.eol, after)
+    behind = (after == grammar.delimiter) | (after == grammar.eol)
+    good_before = (before == grammar.delimiter) | (before == grammar.eol) | (before == grammar.quote)
+    good_after = behind | (after == grammar.quote)
+    odd = bool(quotes.size % 2)
+    clean = tuple(bool(good_before[i::2].all() and good_after[1 - i :: 2].all()) for i in (0, 1))
+    closes = bool((behind & (before != grammar.quote)).any())
+    if not closes or not any(clean) or after[-1] == grammar.quote:
+        return _summarise(file, grammar, lo, chunk)
+    return ChunkSummary(after=(odd, not odd), clean=(clean[0], clean[1]), opens=True, exact=False)
+
+
+def _summarise(
+    file: CodeFile, grammar: Grammar, lo: int, chunk: int, zones: Sequence[tuple[int, int]] = ()
+) -> ChunkSummary:
+    window = _window(file, grammar, lo, chunk)
+    runs = window.runs(grammar)
+    if not runs.start.size:
+        return ChunkSummary()
+    opens, stays = _open_flags(runs, window.origin, zones), runs.stays
+    after = [states_after(opens, stays, inside) for inside in (False, True)]
+    closers = runs.start[~stays]
+    return ChunkSummary(
+        after=(bool(after[0][-1]), bool(after[1][-1])),
+        clean=(is_clean(runs, states_before(after[0], False)), is_clean(runs, states_before(after[1], True))),
+        opens=bool(opens.any()),
+        first_closer=int(closers[0]) + window.origin if closers.size else FAR,
+        last_closer=int(closers[-1]) + window.origin if closers.size else -1,
+    )
+
+
+def _open_flags(runs: Runs, origin: int, zones: Sequence[tuple[int, int]]) -> Flags:
+    opens = runs.opens
+    for lo, hi in zones:
+        opens = opens & ~((runs.start + origin >= lo) & (runs.start + origin < hi))
+    return opens
+
+
+def _hopeless_zones(
+    file: CodeFile, grammar: Grammar, summaries: list[ChunkSummary], sizes: tuple[int, int]
+) -> list[tuple[int, int]]:
+    """Ranges in which an opening quote finds no closing one within the span."""
+    chunk, span = sizes
+    closing = [index for index, summary in enumerate(summaries) if not summary.exact or summary.first_closer != FAR]
+    zones, last = [], 0
+
+    def exact(index: int) -> ChunkSummary:
+        if not summaries[index].exact:
+            summaries[index] = _summarise(file, grammar, index * chunk, chunk)
+        return summaries[index]
+
+    for left, right in zip([None, *closing], [*closing, None], strict=False):
+        gap = (len(summaries) if right is None else right + 1) - (0 if left is None else left)
+        if right is not None and gap * chunk <= span:
+            continue
+        last = 0 if left is None else exact(left).last_closer
+        end = file.size if right is None else exact(right).first_closer - span
+        if end > last:
+            zones.append((last, end))
+    return zones
+
+
+def _bounds(file: CodeFile, grammar: Grammar, scan: Scan, target: int) -> Iterator[int]:
+    """Row starts at or behind each multiple of the target."""
+    wanted = target
+    while wanted < file.size:
+        found = _row_start(file, grammar, scan, wanted)
+        if found is None or found >= file.size:
+            return
+        yield found
+        wanted = max(wanted + target, found + 1)
+
+
+def _row_start(file: CodeFile, grammar: Grammar, scan: Scan, wanted: int) -> int | None:
+    """The first row start at or behind `wanted`, or None where the last row is reached."""
+    for index in range((wanted - 1) // scan.chunk, len(scan.clean)):
+        window = _window(file, grammar, index * scan.chunk, scan.chunk)
+        eols = np.flatnonzero(window.codes[window.lo : window.hi] == grammar.eol) + window.lo
+        eols = eols[eols + window.origin >= wanted - 1]
+        if grammar.quote is not None and eols.size:
+            runs, inside = window.runs(grammar), bool(scan.states[index])
+            after = states_after(_open_flags(runs, window.origin, scan.zones), runs.stays, inside)
+            eols = eols[~np.append([inside], after)[np.searchsorted(runs.start, eols)]]
+        if eols.size:
+            return int(eols[0]) + window.origin + 1
+    return None
+
+
+def resync(codes: Codes, grammar: Grammar, width: int | None) -> int | None:
+    """First row start in a piece that was cut out of a file anywhere; None if no row starts in it.
+
+    Both states at the start of the piece are tried. The one under which more rows have `width` fields wins; outside a
+    quoted field on a tie.
+    """
+    best: tuple[int, int | None] = (-1, None)
+    for inside in (False, True) if grammar.quote is not None else (False,):
+        rows = scan_rows(codes, grammar, inside)
+        whole = rows.fields[1:-1]
+        score = int((whole == width).sum()) if width else 0
+        if rows.starts.size > 1 and score > best[0]:
+            best = (score, int(rows.starts[1]))
+    return best[1]

@@ -1,0 +1,167 @@
+"""Text columns of a part into typed ones; rows with a cell that does not fit are set aside."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from raypipe.blocks.frames import from_polars
+from raypipe.etl.formats.cells import count_codes, count_wide, iso_days, narrowest, parse, trimmed
+from raypipe.etl.formats.csv_layout import Layout, Placed, Wanted
+from raypipe.etl.formats.csv_quotes import Positions, scan_rows
+from raypipe.stage import ASIDE_SCHEMA, PartRead
+
+_BIG = 1e15
+_MAX_PADDING = 64
+"""A longer text is never one for "no value" with spaces around it, in bytes."""
+
+
+def type_rows(placed: Placed, layout: Layout, origin: tuple[int, bytes]) -> PartRead:
+    """Turn text into values; rows with a cell that does not fit go aside under the first such column."""
+    frame, columns, faults, notes = placed.frame, [], [], dict(placed.notes)
+    values, misfits, wide = {}, {}, {}
+    for want in layout.wanted:
+        column, wrong = read_column(frame[f"c{want.index}"], want.kind, layout.null_values)
+        columns.append(column.alias(want.name))
+        if want.kind != "text":
+            bad = 0 if wrong is None else int(wrong.sum())
+            if want.kind == "int64" and (long := count_wide(column)):
+                wide[want.name] = long
+            values[want.name] = column.len() - column.null_count() + bad
+            if wrong is not None and bad:
+                faults.append((want, wrong))
+                misfits[want.name] = _misfit_note(frame[f"c{want.index}"], column, wrong, layout)
+    typed = pl.DataFrame(columns)
+    notes |= {"values": values} | ({"wide": wide} if wide else {})
+    aside = placed.aside
+    numbers = placed.numbers
+    if faults:
+        lines = _lines(placed, layout, origin[1])
+        aside, keep = _set_misfits_aside(placed, layout, faults, lines)
+        for want, wrong in faults:
+            misfits[want.name]["line"] = int(lines[np.flatnonzero(wrong.to_numpy())[0]]) + origin[0]
+        typed = typed.filter(keep)
+        numbers = (np.arange(frame.height) if numbers is None else numbers)[keep.to_numpy()]
+        notes["misfits"] = misfits
+    aside = aside.with_columns(pl.col("line") + origin[0]).sort("line", maintain_order=True)
+    gaps = numbers is not None and numbers.size and int(numbers[-1]) != numbers.size - 1
+    return PartRead(
+        block=from_polars(typed),
+        aside=from_polars(aside.select(ASIDE_SCHEMA.names)).cast(ASIDE_SCHEMA),
+        row_numbers=_numbers(numbers) if gaps else None,
+        notes=notes,
+    )
+
+
+def _numbers(numbers: Positions | None) -> Any:
+    return from_polars(pl.DataFrame({"n": pl.Series(numbers, dtype=pl.Int64)}))["n"].combine_chunks()
+
+
+def _lines(placed: Placed, layout: Layout, body: bytes) -> Positions:
+    """Line of each placed row."""
+    if placed.lines is not None:
+        return placed.lines
+    return scan_rows(np.frombuffer(body, np.uint8), layout.grammar).lines
+
+
+def read_column(texts: pl.Series, kind: str, null_values: tuple[str, ...]) -> tuple[pl.Series, pl.Series | None]:
+    """Values of a column of texts, and which cells do not fit its type (None: all fit).
+
+    The quick way is taken where it is certain to give what `parse` of the trimmed texts gives.
+    """
+    if texts.dtype != pl.String:
+        return texts, None
+    if kind == "text":
+        return _nulled(texts, null_values), None
+    quick = _quick(texts, kind)
+    if quick is not None:
+        return quick, None
+    clean = trimmed(texts, null_values)
+    values = parse(clean, kind)
+    wrong = clean.is_not_null() & values.is_null()
+    return values, wrong if wrong.any() else None
+
+
+def _nulled(texts: pl.Series, null_values: tuple[str, ...]) -> pl.Series:
+    """Text as it stands, null where only a text for "no value" is left after trimming."""
+    if "" not in null_values:
+        texts = texts.fill_null("")
+    if not null_values:
+        return texts
+    empty = texts.is_in(list(null_values))
+    padded = texts.str.starts_with(" ") | texts.str.ends_with(" ")
+    if padded.any():
+        rest = pl.select(pl.when(padded & (texts.str.len_bytes() <= _MAX_PADDING)).then(texts)).to_series()
+        empty = empty | rest.str.strip_chars(" ").is_in(list(null_values)).fill_null(value=False)
+    if not empty.any():
+        return texts
+    return pl.select(pl.when(~empty).then(texts)).to_series()
+
+
+def _quick(texts: pl.Series, kind: str) -> pl.Series | None:
+    """Values, if the type's own parser takes every text and no rule of `parse` could object."""
+    if kind == "int64":
+        values = texts.cast(pl.Int64, strict=False)
+        codes = texts.str.starts_with("0") & (values != 0)
+        sure = not codes.any() and not (texts.str.starts_with("00")).any()
+    elif kind == "float64":
+        values = texts.cast(pl.Float64, strict=False)
+        odd = texts.str.starts_with("0") & ~texts.str.starts_with("0.") & (texts.str.len_bytes() > 1)
+        sure = not odd.any() and plain_floats(values)
+    elif kind == "date":
+        values, sure = iso_days(texts), True
+    else:
+        return None
+    return values if sure and values.null_count() == texts.null_count() else None
+
+
+def _misfit_note(texts: pl.Series, values: pl.Series, wrong: pl.Series, layout: Layout) -> dict[str, Any]:
+    clean = trimmed(texts.filter(wrong), layout.null_values)
+    return {
+        "count": clean.len(),
+        "as": narrowest(clean),
+        "codes": count_codes(clean) if values.dtype.is_numeric() else 0,
+        "values": values.len() - values.null_count() + clean.len(),
+        "example": clean[0],
+    }
+
+
+def _set_misfits_aside(
+    placed: Placed, layout: Layout, faults: list[tuple[Wanted, pl.Series]], lines: Positions
+) -> tuple[pl.DataFrame, pl.Series]:
+    """`placed.aside` with the rows at fault, and which rows stay."""
+    frame = placed.frame
+    left = pl.Series([True]).new_from_index(0, frame.height)
+    pieces = [placed.aside]
+    renamed = {f"c{want.index}": want.name for want in layout.wanted}
+    for want, wrong in faults:
+        hit = left & wrong
+        left = left & ~wrong
+        rows = frame.filter(hit)
+        texts = rows[f"c{want.index}"]
+        at = np.flatnonzero(hit.to_numpy())
+        raw = rows.select(list(renamed)).rename(renamed).select(pl.struct(pl.all()).struct.json_encode()).to_series()
+        reason = pl.select(
+            pl.format(f"column {{}} wants {want.kind}, got '{{}}'", pl.lit(repr(want.name)), texts)
+        ).to_series()
+        pieces.append(
+            pl.DataFrame(
+                {
+                    "row": at if placed.numbers is None else placed.numbers[at],
+                    "line": lines[at],
+                    "column": pl.Series([want.name]).new_from_index(0, texts.len()),
+                    "value": texts,
+                    "reason": reason,
+                    "raw": raw,
+                }
+            )
+        )
+    return pl.concat(pieces, how="vertical_relaxed"), left
+
+
+def plain_floats(values: pl.Series) -> bool:
+    """Whether no value is NaN (it may stand for "no value") or so large that digits may be lost."""
+    peak = values.abs().max()
+    return not values.is_nan().any() and (peak is None or float(str(peak)) < _BIG)

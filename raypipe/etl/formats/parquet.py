@@ -1,0 +1,307 @@
+"""Parquet files: schemas from footers, row ranges as parts, and reading them."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from raypipe.blocks.frames import ROW, canonical_type, from_polars
+from raypipe.config import Frozen
+from raypipe.errors import ReadError, SchemaError
+
+_TEXT = pa.large_string()
+_INT_BITS = 64
+
+
+class ParquetFile(Frozen, arbitrary_types_allowed=True):
+    """A Parquet file whose footer was read."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    rows: int
+    table_schema: pa.Schema
+    group_rows: tuple[int, ...]
+    group_bytes: tuple[int, ...]
+    """Uncompressed."""
+
+
+@dataclass(frozen=True)
+class RowRange:
+    """Rows [start, start + rows) of a file, and their estimated size in memory in bytes."""
+
+    start: int
+    rows: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Unified:
+    """One schema for several files, and what was changed for it."""
+
+    schema: pa.Schema
+    notes: tuple[str, ...]
+
+
+def read_footer(path: Path) -> ParquetFile:
+    """What the footer says.
+
+    Raises
+    ------
+    ReadError
+        If the file is cut off, or its footer is damaged.
+    """
+    stat = path.stat()
+    try:
+        file = pq.ParquetFile(path)
+        schema = file.schema_arrow
+        metadata = file.metadata
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, PermissionError):
+            raise
+        raise ReadError(_damage(path, stat.st_size, error)) from error
+    if ROW in schema.names:
+        raise SchemaError(f"{path}: has a column named {ROW!r}, a name that raypipe keeps for itself. Rename it.")
+    repeated = [name for name, times in Counter(schema.names).items() if times > 1]
+    if repeated:
+        raise SchemaError(f"{path}: has several columns named {repeated[0]!r}. Write it with unique names.")
+    groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
+    return ParquetFile(
+        path=str(path),
+        size=stat.st_size,
+        mtime_ns=stat.st_mtime_ns,
+        rows=metadata.num_rows,
+        table_schema=schema.remove_metadata(),
+        group_rows=tuple(group.num_rows for group in groups),
+        group_bytes=tuple(group.total_byte_size for group in groups),
+    )
+
+
+def _damage(path: Path, size: int, error: Exception) -> str:
+    with path.open("rb") as file:
+        head = file.read(4)
+        file.seek(max(0, size - 4))
+        tail = file.read(4)
+    if head == b"PAR1" and tail != b"PAR1":
+        what = (
+            f"starts as Parquet but does not end as one: it is cut off or was not written to its end ({size:,} bytes)"
+        )
+    else:
+        what = "has a damaged footer"
+    return f"{path}: {what}. Copy or write it again. ({str(error).strip().splitlines()[0]})"
+
+
+def cut_ranges(file: ParquetFile, schema: pa.Schema, target_bytes: int) -> Iterator[RowRange]:
+    """Row ranges of about `target_bytes` in memory: row groups together, or pieces of one."""
+    names = set(schema.names)
+    share = _column_share(file, names)
+    start, rows, size, at = 0, 0, 0, 0
+    for group_rows, group_bytes in zip(file.group_rows, file.group_bytes, strict=True):
+        weight = max(int(group_bytes * share), group_rows * _row_bytes(schema))
+        if rows and size + weight > target_bytes * 1.25:
+            yield RowRange(start, rows, size)
+            start, rows, size = at, 0, 0
+        pieces = max(1, round(weight / target_bytes)) if not rows else 1
+        if pieces > 1 and group_rows > 1:
+            yield from _pieces(at, group_rows, weight, min(pieces, group_rows))
+            start, rows, size = at + group_rows, 0, 0
+        else:
+            rows, size = rows + group_rows, size + weight
+        at += group_rows
+    if rows:
+        yield RowRange(start, rows, size)
+
+
+def _pieces(start: int, rows: int, size: int, pieces: int) -> Iterator[RowRange]:
+    edges = [start + rows * index // pieces for index in range(pieces + 1)]
+    for lo, hi in itertools.pairwise(edges):
+        yield RowRange(lo, hi - lo, size * (hi - lo) // rows)
+
+
+def _column_share(file: ParquetFile, names: set[str]) -> float:
+    """Share of the file's columns that is read."""
+    have = file.table_schema.names
+    return sum(name in names for name in have) / len(have) if have else 1.0
+
+
+def _row_bytes(schema: pa.Schema) -> int:
+    """Least bytes of a row in memory: encodings can hide most of it."""
+    return sum(field.type.bit_width // 8 if _has_width(field.type) else 16 for field in schema)
+
+
+def _has_width(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_primitive(kind) or pa.types.is_decimal(kind))
+
+
+def unify(files: Sequence[tuple[str, pa.Schema]], columns: Sequence[str] | None = None) -> Unified:
+    """One schema that the columns of every file fit into.
+
+    Raises
+    ------
+    SchemaError
+        If a column has types in two files that nothing but their names has in common.
+    """
+    fields: dict[str, tuple[pa.DataType, str]] = {}
+    notes: list[str] = []
+    for path, schema in files:
+        for field in schema:
+            if columns is not None and field.name not in columns:
+                continue
+            kind = travelling_type(field.type)
+            if kind == _TEXT and not _travels(field.type):
+                notes.append(f"column {field.name!r} is {field.type}, which blocks cannot carry; it is read as text")
+            if field.name not in fields:
+                fields[field.name] = (kind, path)
+                continue
+            known, first = fields[field.name]
+            if known == kind:
+                continue
+            joined = join_types(known, kind)
+            if joined is None:
+                raise SchemaError(
+                    f"column {field.name!r} is {known} in {first} and {kind} in {path}; no type holds both."
+                    " Read them apart, or write one of them with the type of the other."
+                )
+            if joined != known:
+                fields[field.name] = (joined, first)
+            notes.append(f"column {field.name!r} is {known} in {first} and {kind} in {path}; it is read as {joined}")
+    holding = Counter(name for _, schema in files for name in schema.names)
+    missing = [name for name in fields if holding[name] < len(files)]
+    notes += [f"column {name!r} is not in every file; it is null where it is missing" for name in missing]
+    return Unified(pa.schema([(name, kind) for name, (kind, _) in fields.items()]), tuple(dict.fromkeys(notes)))
+
+
+def travelling_type(kind: pa.DataType) -> pa.DataType:
+    """The type under which a column of a file travels: text where blocks cannot carry its own.
+
+    Examples
+    --------
+    >>> travelling_type(pa.decimal256(60, 2))
+    DataType(large_string)
+    """
+    return canonical_type(kind) if _travels(kind) else _TEXT
+
+
+def _travels(kind: pa.DataType) -> bool:
+    t = pa.types
+    return not (t.is_decimal256(kind) or t.is_interval(kind) or t.is_union(kind) or t.is_run_end_encoded(kind))
+
+
+def join_types(a: pa.DataType, b: pa.DataType) -> pa.DataType | None:
+    """The narrowest type that holds the values of both exactly, or as a float64 at least; None if there is none.
+
+    Examples
+    --------
+    >>> join_types(pa.int32(), pa.int64())
+    DataType(int64)
+    """
+    t = pa.types
+    if a == b or t.is_null(b):
+        return a
+    if t.is_null(a):
+        return b
+    for one, other in ((a, b), (b, a)):
+        if one == _TEXT and _prints(other):
+            return _TEXT
+        if t.is_date(one) and t.is_timestamp(other):
+            return other
+        if t.is_floating(one) and (t.is_integer(other) or t.is_floating(other) or t.is_decimal(other)):
+            return pa.float64()
+        if t.is_decimal(one) and t.is_integer(other):
+            return pa.float64()
+    if t.is_integer(a) and t.is_integer(b):
+        return _join_integers(a, b)
+    if t.is_decimal(a) and t.is_decimal(b):
+        scale = max(a.scale, b.scale)
+        digits = max(a.precision - a.scale, b.precision - b.scale) + scale
+        return pa.decimal128(digits, scale) if digits <= 38 else pa.float64()
+    if t.is_timestamp(a) and t.is_timestamp(b) and a.tz == b.tz:
+        return max((a, b), key=lambda kind: ("s", "ms", "us", "ns").index(kind.unit))
+    return None
+
+
+def _prints(kind: pa.DataType) -> bool:
+    t = pa.types
+    return bool(t.is_primitive(kind) or t.is_decimal(kind) or t.is_dictionary(kind))
+
+
+def _join_integers(a: pa.DataType, b: pa.DataType) -> pa.DataType:
+    signed = pa.types.is_signed_integer(a) or pa.types.is_signed_integer(b)
+    if not signed:
+        return max((a, b), key=lambda kind: kind.bit_width)
+    bits = max(kind.bit_width * (1 if pa.types.is_signed_integer(kind) else 2) for kind in (a, b))
+    return pa.float64() if bits > _INT_BITS else {8: pa.int8(), 16: pa.int16(), 32: pa.int32(), 64: pa.int64()}[bits]
+
+
+def read_range(file: ParquetFile, start: int, rows: int, schema: pa.Schema) -> tuple[pa.Table, dict[str, Any]]:
+    """Rows of a file under the schema of all files, and notes.
+
+    Polars reads, since it is several times faster; what it cannot read goes through pyarrow.
+
+    Raises
+    ------
+    ReadError
+        If the file changed since it was looked at, or its pages are damaged.
+    """
+    path = Path(file.path)
+    stat = path.stat()
+    if (stat.st_size, stat.st_mtime_ns) != (file.size, file.mtime_ns):
+        raise ReadError(f"{path}: changed while it was being read. Run again when nothing writes to it.")
+    have = set(file.table_schema.names)
+    names = [name for name in schema.names if name in have]
+    if not names:
+        return conform(None, rows, schema), {}
+    try:
+        frame = pl.scan_parquet(path, glob=False, hive_partitioning=False).select(names).slice(start, rows).collect()
+        if frame.height == rows:
+            return conform(from_polars(frame), rows, schema), {}
+        why = f"polars read {frame.height} rows of {rows}"
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        why = str(error).strip().splitlines()[0]
+    table = _read_with_pyarrow(file, start, rows, names)
+    return conform(table, rows, schema), {"read_with_pyarrow": why}
+
+
+def _read_with_pyarrow(file: ParquetFile, start: int, rows: int, names: list[str]) -> pa.Table:
+    """The same rows by pyarrow, from the row groups that hold them."""
+    groups, first, at = [], None, 0
+    for index, count in enumerate(file.group_rows):
+        if at < start + rows and at + count > start:
+            groups.append(index)
+            first = at if first is None else first
+        at += count
+    try:
+        table = pq.ParquetFile(file.path).read_row_groups(groups, columns=names, use_threads=False)
+    except (pa.ArrowException, OSError) as error:
+        raise ReadError(
+            f"{file.path}: rows {start:,} to {start + rows:,} cannot be read; the file is damaged there."
+            f" ({str(error).strip().splitlines()[0]})"
+        ) from error
+    return table.select(names).slice(start - (first or 0), rows)
+
+
+def conform(table: pa.Table | None, rows: int, schema: pa.Schema) -> pa.Table:
+    """The table under `schema`: columns in its order, types widened, missing columns null."""
+    if table is not None and table.schema.equals(schema):
+        return table
+    have = dict(zip(table.column_names, table.columns, strict=True)) if table is not None else {}
+    columns = [
+        _cast(have[field.name], field.type) if field.name in have else pa.nulls(rows, field.type) for field in schema
+    ]
+    return pa.table(columns, schema=schema)
+
+
+def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    if column.type == kind:
+        return column
+    if pa.types.is_integer(column.type) and pa.types.is_floating(kind):
+        return column.cast(kind, safe=False)
+    return column.cast(kind)

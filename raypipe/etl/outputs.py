@@ -1,0 +1,110 @@
+"""The folder of a run: made once, each file written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from raypipe.errors import ConfigError, OutputError
+
+TEMP_MARK = ".tmp-"
+"""Files that begin so are half-written, and removed when a run ends without finishing them."""
+
+
+class RunFolder:
+    """`output/<run id>/`.
+
+    Raises
+    ------
+    ConfigError
+        If the run id is no plain name, or its folder is there already with something in it.
+    OutputError
+        If the folder cannot be made or written.
+    """
+
+    def __init__(self, output_dir: Path, run_id: str) -> None:
+        if not run_id or Path(run_id).name != run_id or run_id.startswith("."):
+            raise ConfigError(f"run_id: got {run_id!r}; it takes a plain name, with no slash and no leading dot")
+        self.path = output_dir / run_id
+        with writing(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+        if any(self.path.iterdir()):
+            raise ConfigError(f"run {run_id}: {self.path} is not empty; choose another run id, or remove the folder")
+        with writing(self.path):
+            probe = self.path / f"{TEMP_MARK}probe"
+            probe.write_bytes(b"raypipe")
+            probe.unlink()
+
+    def file(self, name: str) -> Path:
+        """Where the file of this name goes."""
+        return self.path / name
+
+    def write_text(self, name: str, text: str) -> Path:
+        """Write a text file by way of a temporary name."""
+        target, temp = self.path / name, self.path / f"{TEMP_MARK}{name}"
+        with writing(target):
+            temp.write_text(text, encoding="utf-8")
+            os.replace(temp, target)
+        return target
+
+    def write_json(self, name: str, content: Mapping[str, Any]) -> Path:
+        """Write a JSON file; a value that JSON does not know is an error, NaN included."""
+        return self.write_text(
+            name, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False, default=_plain) + "\n"
+        )
+
+    def files(self) -> list[str]:
+        """Finished files, relative to the folder."""
+        found = (path for path in self.path.rglob("*") if path.is_file() and not path.name.startswith(TEMP_MARK))
+        return sorted(path.relative_to(self.path).as_posix() for path in found)
+
+    def sweep(self) -> None:
+        """Remove what was left half-written."""
+        for path in list(self.path.rglob(f"{TEMP_MARK}*")):
+            with contextlib.suppress(FileNotFoundError):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn an OSError while writing `path` into an OutputError that says what to do.
+
+    Examples
+    --------
+    >>> with writing(Path("/proc/nowhere")):
+    ...     raise PermissionError(13, "Permission denied")
+    Traceback (most recent call last):
+    raypipe.errors.OutputError: cannot write /proc/nowhere: Permission denied. Choose another folder with --output
+    """
+    try:
+        yield
+    except OutputError:
+        raise
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            free = shutil.disk_usage(_existing(path)).free
+            text = f"cannot write {path}: the disk is full ({free:,} bytes free)"
+            raise OutputError(f"{text}. Free some space, or choose another folder with --output") from error
+        raise OutputError(
+            f"cannot write {path}: {error.strerror or error}. Choose another folder with --output"
+        ) from error
+
+
+def _existing(path: Path) -> Path:
+    while not path.exists():
+        path = path.parent
+    return path
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} has no JSON form")

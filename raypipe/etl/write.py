@@ -1,0 +1,45 @@
+"""Writes blocks as Parquet, one file a part, under a name made from the part id."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from raypipe.etl.outputs import TEMP_MARK, writing
+from raypipe.stage import SinkStage
+
+
+class WriteParquet(SinkStage):
+    """One Parquet file (zstd) a part in `folder`; writing a part again replaces its file."""
+
+    folder: Path
+
+    def open(self) -> Callable[[pa.Table, str], dict[str, Any]]:
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+        return self._write
+
+    def _write(self, block: pa.Table, part: str) -> dict[str, Any]:
+        name = f"part-{_file_name(part)}.parquet"
+        temp, target = self.folder / f"{TEMP_MARK}{name}", self.folder / name
+        with writing(target):
+            pq.write_table(block, temp, compression="zstd")
+            size = temp.stat().st_size
+            os.replace(temp, target)
+        return {"path": str(target), "rows": block.num_rows, "bytes": size}
+
+
+def _file_name(part: str) -> str:
+    """The part id as a file name.
+
+    Examples
+    --------
+    >>> _file_name("00003/flights.csv@0000067108864")
+    '00003-flights.csv@0000067108864'
+    """
+    return "".join(char if char.isalnum() or char in "-_.@" else "-" for char in part)[:150]

@@ -1,0 +1,131 @@
+"""The generator: gathers what each kind of finding has to say, stresses what the business asked for, and ranks it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
+
+from raypipe.blocks.profile import Profile
+from raypipe.insights.areas import AREAS, words_of
+from raypipe.insights.facts import Facts, InsightContext
+from raypipe.insights.findings import associations, course, distributions, quality, target
+from raypipe.insights.models import TargetReport, Timeline
+from raypipe.insights.words import count, name, names, plain
+from raypipe.results import Insight, StepReport, ValidationResult
+
+MAX_PER_TYPE = 10
+"""Findings of one type that are told one by one; further ones are told together."""
+
+Finder = Callable[[Facts], Iterator[Insight]]
+
+FINDERS: tuple[Finder, ...] = (
+    quality.empty_table,
+    quality.quarantined,
+    quality.rules_broken,
+    quality.missing_values,
+    quality.duplicate_rows,
+    quality.constant_columns,
+    quality.identifiers,
+    quality.untidy_text,
+    quality.wrong_types,
+    quality.non_finite,
+    quality.cleaning,
+    associations.missing_together,
+    associations.strong_correlations,
+    target.unmeasured_target,
+    target.leakage,
+    target.drivers,
+    target.class_imbalance,
+    target.unlabelled,
+    distributions.skewed,
+    distributions.heavy_tailed,
+    distributions.outliers,
+    distributions.extreme_values,
+    distributions.zero_inflated,
+    distributions.coded_categories,
+    course.unusable_times,
+    course.trends,
+    course.seasonality,
+    course.gaps,
+    course.unusual_periods,
+)
+"""Every kind of finding, in the order in which equals are told."""
+
+
+class InsightGenerator:
+    """Says what a careful analyst would say from the profile, the target's relations and the timeline.
+
+    It looks at no rows and has no settings. A finding must be large enough to matter, and surer than chance where many
+    columns are tried at once; small tables give few findings.
+    """
+
+    def generate(
+        self,
+        profile: Profile,
+        validation: ValidationResult | None = None,
+        target_report: TargetReport | None = None,
+        timeline: Timeline | None = None,
+        steps: Iterable[StepReport] = (),
+        context: InsightContext | str | None = None,
+    ) -> tuple[Insight, ...]:
+        """All findings, highest priority first.
+
+        Parameters
+        ----------
+        context : InsightContext or str, optional
+            What the run knows beside the data; a text alone is the business context.
+        """
+        known = context if isinstance(context, InsightContext) else InsightContext(business=context)
+        facts = Facts(profile, validation, target_report, timeline, tuple(steps), known)
+        found = [insight for finder in FINDERS for insight in finder(facts)]
+        stressed = [stress(insight, known.business, facts.target_name) for insight in found]
+        return tuple(sorted(_crowded(stressed), key=lambda insight: -insight.priority_score))
+
+
+def stress(insight: Insight, business: str | None, target: str | None = None) -> Insight:
+    """The finding, one point of priority higher and saying why, where it bears on what the business asked for.
+
+    A finding about the target and another column is judged by the other: else all of them would be stressed alike.
+    """
+    if not business or not insight.columns_affected or insight.priority_score >= 10:
+        return insight
+    asked = words_of(business)
+    areas = [area for area in AREAS if area in asked]
+    others = [column for column in insight.columns_affected if column != target]
+    for column in others or insight.columns_affected:
+        words = words_of(column)
+        area = next((area for area in areas if words & AREAS[area]), None)
+        hit = area or next((word for word in sorted(words & asked) if len(word) > 3), None)
+        if hit:
+            reason = f" {name(column)} bears on {plain(hit)}, which this analysis is to stress."
+            return insight.replace(
+                priority_score=insight.priority_score + 1,
+                impact=insight.impact + reason,
+                evidence={**insight.evidence, "stressed_for": hit},
+            )
+    return insight
+
+
+def _crowded(insights: list[Insight]) -> list[Insight]:
+    """At most `MAX_PER_TYPE` findings a type; the others of the type in one."""
+    kept: list[Insight] = []
+    order = {kind: i for i, kind in enumerate(dict.fromkeys(insight.type for insight in insights))}
+    ranked = sorted(insights, key=lambda insight: (order[insight.type], -insight.priority_score))
+    for _, group in groupby(ranked, key=lambda insight: insight.type):
+        same = list(group)
+        kept += same[:MAX_PER_TYPE]
+        if len(same) > MAX_PER_TYPE:
+            kept.append(_together(same[MAX_PER_TYPE:]))
+    return kept
+
+
+def _together(rest: list[Insight]) -> Insight:
+    first = rest[0]
+    columns = tuple(dict.fromkeys(column for insight in rest for column in insight.columns_affected))
+    kind = first.type.replace("_", " ")
+    return first.replace(
+        title=f"{count(len(rest), 'further finding')} of this kind: {kind}",
+        description=f"The same holds, less markedly, for {names(columns, 20)}.",
+        columns_affected=columns,
+        evidence={"findings": len(rest), "columns": list(columns[:100]), "threshold": first.evidence.get("threshold")},
+    )

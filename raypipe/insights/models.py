@@ -1,0 +1,124 @@
+"""What the analysis measures beside the profile: relations to the target, and the course over time."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from raypipe.config import Frozen
+
+
+class Level(Frozen):
+    """Rows that share one value (a category) or one bin (a number) of a column, and the target over them."""
+
+    label: str
+    rows: int
+    """Rows of this level with a known target."""
+    mean: float | None = None
+    """Mean of the target; for a categorical target, None."""
+    std: float | None = None
+    shares: dict[str, float] = Field(default_factory=dict)
+    """For a categorical target: class -> share of the level's rows."""
+
+
+class TargetRelation(Frozen):
+    """How one column goes with the target."""
+
+    column: str
+    kind: Literal["number", "category", "time"]
+    measure: Literal["pearson_r", "eta_squared", "cramers_v"]
+    strength: float
+    """|r|, sqrt(eta squared) or Cramer's V: 0 to 1, the measure to sort by."""
+    value: float
+    """The measure itself, with its sign."""
+    rows: int
+    levels: tuple[Level, ...] = ()
+    """Categories (most frequent first, at most 20, the rest under "(other)") or bins in order."""
+    leakage_suspected: bool = False
+    """Strength so high that the column may hold the answer."""
+    score: float | None = None
+    """Normal score against "no relation at all": how many standard deviations from chance."""
+    groups: int | None = None
+    """Levels or bins behind the measure, before the rare ones were pooled for show."""
+
+
+class TargetReport(Frozen):
+    """The target and everything that goes with it."""
+
+    column: str
+    task: Literal["regression", "classification"]
+    relations: tuple[TargetRelation, ...] = ()
+    """Strongest first."""
+    skipped: dict[str, str] = Field(default_factory=dict)
+    """Column -> why it was not measured; under the target's own name, why nothing was."""
+    rows: int = 0
+    """Rows with a known (and finite) target."""
+    classes: dict[str, int] = Field(default_factory=dict)
+    """Classification: class -> rows, most frequent first."""
+
+
+class TimePoint(Frozen):
+    """One bucket of time."""
+
+    start: str
+    """ISO 8601."""
+    rows: int
+    means: dict[str, float | None] = Field(default_factory=dict)
+    """Column -> mean over the bucket's finite values."""
+
+
+class TimeTrend(Frozen):
+    """The straight line through the bucket means of one column, weighted by rows."""
+
+    column: str
+    slope_per_day: float
+    r_squared: float
+    change_share: float | None = None
+    """Change from first to last bucket of the fitted line, relative to the column's mean; None if that is 0."""
+    buckets: int
+    score: float | None = None
+    """Normal score against "no trend", with buckets discounted for the serial correlation of their residuals."""
+
+
+class Season(Frozen):
+    """How much a daily or weekly cycle explains of the target, or of the number of rows."""
+
+    cycle: Literal["hour", "weekday"]
+    column: str | None = None
+    """The target; None: the number of rows."""
+    eta_squared: float
+    """Share of variance explained, corrected for the number of groups (epsilon squared): over rows for the target,
+    over days (weekday) or hours of the week (hour) for the number of rows."""
+    score: float
+    """Normal score against "no cycle", with days or hours of the week as observations instead of rows."""
+    observations: int
+    """Those days or hours of the week."""
+
+
+class Timeline(Frozen):
+    """The table over its time column."""
+
+    column: str
+    bucket: Literal["minute", "hour", "day", "week", "month", "quarter", "year"]
+    first: str
+    last: str
+    points: tuple[TimePoint, ...]
+    """Every bucket from first to last, empty ones with rows 0."""
+    gaps: int
+    """Empty buckets."""
+    trends: tuple[TimeTrend, ...] = ()
+    hourly_rows: tuple[int, ...] = ()
+    """24 counts by hour of day; empty where the column has no time of day."""
+    weekday_rows: tuple[int, ...] = ()
+    """7 counts, Monday first."""
+    hourly_target: tuple[float | None, ...] = ()
+    """Mean of the target by hour of day, where there is a number target."""
+    weekday_target: tuple[float | None, ...] = ()
+    rows_trend: TimeTrend | None = None
+    """Trend of the number of rows a bucket, the cut-off first and last bucket left out; `column` is the time column."""
+    seasons: tuple[Season, ...] = ()
+    outside: int = 0
+    """Rows before `first` or after the last bucket: far-off dates that would have stretched the axis to nothing."""
+    unknown: int = 0
+    """Rows without a time."""

@@ -1,0 +1,131 @@
+"""The quality score: 100 less what the data's faults cost, each deduction with its reason.
+
+The formula keeps the spirit and the bands of the older platform's: 100 - min(2 x missing %, 40) - min(3 x duplicate %,
+30) - 5 a constant column - 2 a high-cardinality column. What differs: columns are charged up to a cap, so that wide
+tables do not fall to 0 for it; identifiers and prose cost nothing, since many values are their nature; and rows set
+aside, broken rules, non-finite numbers and padded text count, which that formula did not see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from raypipe.blocks.profile import Profile
+from raypipe.config import Frozen
+from raypipe.insights.facts import MIN_ROWS, about, broken_rules, is_constant, is_varied_text
+from raypipe.insights.words import count, names, percent
+from raypipe.results import ValidationResult
+
+Grade = Literal["Excellent", "Good", "Fair", "Poor"]
+BANDS: tuple[tuple[float, Grade], ...] = ((85.0, "Excellent"), (70.0, "Good"), (50.0, "Fair"), (0.0, "Poor"))
+
+MISSING_POINTS, MISSING_CAP = 2.0, 40.0
+"""Points a percent of missing cells."""
+DUPLICATE_POINTS, DUPLICATE_CAP = 3.0, 30.0
+"""Points a percent of repeated rows."""
+CONSTANT_POINTS, CONSTANT_CAP = 5.0, 15.0
+"""Points a column."""
+CARDINALITY_POINTS, CARDINALITY_CAP = 2.0, 10.0
+"""Points a column."""
+QUARANTINE_POINTS, QUARANTINE_CAP = 2.0, 20.0
+"""Points a percent of rows set aside."""
+RULE_POINTS, RULE_CAP = 5.0, 15.0
+"""Points a broken rule of the schema."""
+NON_FINITE_POINTS, NON_FINITE_CAP = 2.0, 10.0
+"""Points a percent of numbers that are NaN or infinite."""
+PADDED_POINTS, PADDED_CAP = 0.1, 5.0
+"""Points a percent of padded texts."""
+
+
+class Deduction(Frozen):
+    """What one fault costs."""
+
+    reason: str
+    points: float
+    """Points taken off, above 0."""
+
+
+class QualityScore(Frozen):
+    """The score with everything that was taken off."""
+
+    score: float
+    """0 to 100."""
+    grade: Grade
+    deductions: tuple[Deduction, ...] = ()
+    """Largest first."""
+
+    @property
+    def parts(self) -> tuple[Deduction, ...]:
+        """The deductions, largest first."""
+        return self.deductions
+
+
+def quality_score(
+    profile: Profile, validation: ValidationResult | None = None, quarantined_rows: int = 0
+) -> QualityScore:
+    """The score of a table; a table without rows or columns scores 0.
+
+    Parameters
+    ----------
+    quarantined_rows : int
+        Rows set aside before the profile was taken.
+    """
+    if not profile.rows or not profile.columns:
+        return QualityScore(
+            score=0.0, grade="Poor", deductions=(Deduction(reason="The table has no data.", points=100.0),)
+        )
+    found = [*_cells(profile), *_rows(profile, quarantined_rows), *_columns(profile), *_rules(validation)]
+    charged = sorted((part for part in found if part.points > 0), key=lambda part: -part.points)
+    score = max(100.0 - sum(part.points for part in charged), 0.0)
+    return QualityScore(score=score, grade=grade(score), deductions=tuple(charged))
+
+
+def grade(score: float) -> Grade:
+    """The band of a score: Excellent from 85, Good from 70, Fair from 50, else Poor."""
+    return next(word for least, word in BANDS if score >= least)
+
+
+def _cells(profile: Profile) -> Iterator[Deduction]:
+    missing = profile.missing_share
+    yield _per_percent(missing, MISSING_POINTS, MISSING_CAP, f"{percent(missing)} of cells are missing")
+    numbers = [column.number for column in profile.columns if column.kind == "number" and column.number]
+    bad = sum(n.nan + n.positive_infinite + n.negative_infinite for n in numbers)
+    share = bad / max(sum(n.finite for n in numbers) + bad, 1)
+    yield _per_percent(share, NON_FINITE_POINTS, NON_FINITE_CAP, f"{percent(share)} of numbers are NaN or infinite")
+    texts = [column for column in profile.columns if column.text]
+    padded = sum(column.text.padded for column in texts if column.text) / max(sum(c.present for c in texts), 1)
+    yield _per_percent(padded, PADDED_POINTS, PADDED_CAP, f"{percent(padded)} of texts have white space around them")
+
+
+def _rows(profile: Profile, quarantined_rows: int) -> Iterator[Deduction]:
+    repeats = profile.duplicates
+    if repeats:
+        reason = f"{about(repeats.exact)}{percent(repeats.share)} of rows repeat an earlier row"
+        yield _per_percent(repeats.share, DUPLICATE_POINTS, DUPLICATE_CAP, reason)
+    share = quarantined_rows / (profile.rows + quarantined_rows)
+    yield _per_percent(share, QUARANTINE_POINTS, QUARANTINE_CAP, f"{percent(share)} of rows were set aside")
+
+
+def _columns(profile: Profile) -> Iterator[Deduction]:
+    if profile.rows < MIN_ROWS:
+        return
+    constant = [column.name for column in profile.columns if is_constant(column)]
+    yield _per_column(constant, CONSTANT_POINTS, CONSTANT_CAP, "with a single value")
+    varied = [column.name for column in profile.columns if is_varied_text(column)]
+    yield _per_column(varied, CARDINALITY_POINTS, CARDINALITY_CAP, "of text with too many different values")
+
+
+def _rules(validation: ValidationResult | None) -> Iterator[Deduction]:
+    broken = broken_rules(validation)
+    reason = f"{count(len(broken), 'rule')} of the schema broken"
+    yield Deduction(reason=reason, points=min(RULE_POINTS * len(broken), RULE_CAP))
+
+
+def _per_percent(share: float, points: float, cap: float, reason: str) -> Deduction:
+    return Deduction(reason=reason, points=min(points * 100 * share, cap))
+
+
+def _per_column(columns: list[str], points: float, cap: float, what: str) -> Deduction:
+    reason = f"{count(len(columns), 'column')} {what}: {names(columns)}"
+    return Deduction(reason=reason, points=min(points * len(columns), cap))

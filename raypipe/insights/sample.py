@@ -1,0 +1,70 @@
+"""Small pieces of the table itself: its first rows, and a random sample for scatter charts."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+from pydantic import PositiveInt
+
+from raypipe.blocks.frames import ROW, from_polars, to_polars, without_row_numbers
+from raypipe.stage import ReduceStage
+
+_PRIORITY = "__priority__"
+
+
+class FirstRows(ReduceStage):
+    """The first `rows` rows of the table, in source order."""
+
+    rows: PositiveInt = 100
+
+    def partial(self, block: pa.Table, part: str) -> pa.Table:
+        # Copied, so that a small piece does not hold its whole block.
+        return from_polars(to_polars(without_row_numbers(block).slice(0, self.rows)).rechunk())
+
+    def merge(self, a: pa.Table, b: pa.Table) -> pa.Table:
+        return a if a.num_rows >= self.rows else pa.concat_tables([a, b.slice(0, self.rows - a.num_rows)])
+
+    def finish(self, state: pa.Table | None) -> pa.Table | None:
+        return state
+
+
+class SampleRows(ReduceStage):
+    """A uniform random sample without replacement: the `rows` rows of lowest priority.
+
+    A row's priority is a hash of seed, part and row number, so that the sample depends neither on how rows are cut nor
+    on who works on them.
+    """
+
+    rows: PositiveInt
+    columns: tuple[str, ...]
+    seed: int = 42
+
+    def partial(self, block: pa.Table, part: str) -> pl.DataFrame:
+        numbers = block[ROW].to_numpy() if ROW in block.column_names else np.arange(block.num_rows)
+        priority = pl.Series(_PRIORITY, _priorities(self.seed, part, numbers))
+        return self._lowest(to_polars(block.select(list(self.columns))).with_columns(priority))
+
+    def merge(self, a: pl.DataFrame, b: pl.DataFrame) -> pl.DataFrame:
+        return self._lowest(pl.concat([a, b]))
+
+    def finish(self, state: pl.DataFrame | None) -> pa.Table | None:
+        return None if state is None else from_polars(state.drop(_PRIORITY))
+
+    def _lowest(self, frame: pl.DataFrame) -> pl.DataFrame:
+        return frame.sort(_PRIORITY).head(self.rows) if frame.height > self.rows else frame.sort(_PRIORITY)
+
+
+def _priorities(seed: int, part: str, numbers: npt.NDArray[Any]) -> npt.NDArray[np.uint64]:
+    """64 random-looking bits a row (splitmix64 of the row number, keyed by seed and part)."""
+    key = int.from_bytes(hashlib.blake2b(f"{seed}/{part}".encode(), digest_size=8).digest(), "little")
+    with np.errstate(over="ignore"):
+        z = (numbers.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(key)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    mixed: npt.NDArray[np.uint64] = z ^ (z >> np.uint64(31))
+    return mixed

@@ -1,0 +1,83 @@
+"""Figures and names as they stand in findings: short, honest about rounding, and safe for any name."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+
+from raypipe.insights.effects import fisher_interval
+
+MAX_NAME_CHARS = 80
+_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]+")
+"""Control, line-breaking, zero-width and direction characters: they would break a line or show another name."""
+
+
+def plain(text: str, most: int = MAX_NAME_CHARS) -> str:
+    """`text` on one line without invisible characters, cut to `most` characters."""
+    shown = _UNSEEN.sub("\N{SYMBOL FOR SUBSTITUTE FORM TWO}", text)
+    return shown if len(shown) <= most else shown[: most - 1] + "…"
+
+
+def name(column: str) -> str:
+    """A column as findings call it, in quotation marks."""
+    return f"“{plain(column)}”"
+
+
+def names(columns: Iterable[str], most: int = 5) -> str:
+    """Columns in a row: “a”, “b” and 3 more."""
+    known = list(columns)
+    shown = ", ".join(name(column) for column in known[:most])
+    return shown if len(known) <= most else f"{shown} and {len(known) - most:,} more"
+
+
+def figure(value: float) -> str:
+    """A number with about four significant digits; whole numbers in full.
+
+    Examples
+    --------
+    >>> figure(336776), figure(0.91480), figure(-1234567.89), figure(1.5e-9), figure(1e20)
+    ('336,776', '0.9148', '-1,234,568', '1.5e-09', '1e+20')
+    """
+    if not math.isfinite(value):
+        return str(value)
+    if abs(value) >= 1e15 or 0 < abs(value) < 1e-4:
+        return f"{value:.4g}"
+    if value == int(value) or abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.4g}"
+
+
+def percent(share: float) -> str:
+    """A share in percent that never rounds to 0 or 100 what is not exactly that.
+
+    Examples
+    --------
+    >>> percent(0.0), percent(0.00001), percent(0.0257), percent(0.99999), percent(1.0)
+    ('0 %', '< 0.01 %', '2.57 %', '> 99.9 %', '100 %')
+    """
+    if share in (0.0, 1.0):
+        return f"{share * 100:.0f} %"
+    if 0 < share < 0.0001:
+        return "< 0.01 %"
+    if 0.999 < share < 1:
+        return "> 99.9 %"
+    return f"{share * 100:.3g} %"
+
+
+def correlation(r: float, n: int) -> str:
+    """A correlation with its 95 % interval and its rows."""
+    interval = fisher_interval(r, n)
+    digits = 3 if interval and interval[1] - interval[0] < 0.02 else 2
+    bounds = f", 95 % interval {interval[0]:.{digits}f} to {interval[1]:.{digits}f}" if interval else ""
+    return f"r = {r:.{digits}f}{bounds}, {n:,} rows"
+
+
+def count(number: int, noun: str, plural: str | None = None) -> str:
+    """A number and its noun: 1 row, 2 rows."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def is_are(number: int) -> str:
+    """The verb that goes with `number`."""
+    return "is" if number == 1 else "are"

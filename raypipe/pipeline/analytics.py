@@ -1,0 +1,366 @@
+"""`AnalyticsPipeline`: a source turned into checked data, findings and a dashboard, in seven stages."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import secrets
+import threading
+from collections.abc import Mapping
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from raypipe.config import PipelineConfig
+from raypipe.engine.choose import choose_engine
+from raypipe.engine.events import EventLog
+from raypipe.engine.frame import Frame
+from raypipe.engine.inline import InlineEngine, LocalFrame, as_frame
+from raypipe.engine.layout import explain
+from raypipe.engine.run import Outcome, Pass, PassProgress
+from raypipe.errors import ConfigError, DataInvalidError, MissingColumnsError, OutputError, RunCancelledError
+from raypipe.etl.outputs import RunFolder
+from raypipe.etl.process import DataProcessor
+from raypipe.etl.reader import DataReader
+from raypipe.etl.rules.schema import DataSchema
+from raypipe.etl.source import TableSource
+from raypipe.etl.steps.step import Step
+from raypipe.etl.validate import DataValidator
+from raypipe.etl.write import WriteParquet
+from raypipe.monitor.logs import log_to_file
+from raypipe.pipeline.analysis import analyse
+from raypipe.pipeline.ingest import SUMMARY, Ingest, summary_of
+from raypipe.pipeline.record import profile_json, summary_json, validation_json
+from raypipe.pipeline.state import RunState
+from raypipe.pipeline.tracker import ProgressCallback, Tracker
+from raypipe.results import PipelineResult, PipelineStage, PipelineStatus, StepReport
+from raypipe.stage import Plan, Stage
+
+logger = logging.getLogger(__name__)
+
+LOADING = (PipelineStage.DATA_LOADING, PipelineStage.DATA_VALIDATION)
+
+
+class AnalyticsPipeline:
+    """Runs a `PipelineConfig`. A subclass may override the stage methods, each named after its stage.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> _ = (folder / "tiny.csv").write_text("city,price\\nUlm,3\\nBonn,4\\n")
+    >>> config = PipelineConfig(data_source=folder / "tiny.csv", output_dir=folder / "output")
+    >>> results = AnalyticsPipeline(config).execute()
+    >>> results["status"], results["data_shape"]
+    ('completed', (2, 2))
+    """
+
+    def __init__(self, config: PipelineConfig) -> None:
+        self.config = config
+        self.tracker = Tracker()
+        self.run_id = config.run_id or new_run_id()
+        self._cancel = threading.Event()
+        self._run: RunState | None = None
+        self._results: PipelineResult | None = None
+
+    def add_progress_callback(self, callback: ProgressCallback) -> None:
+        """Call `callback({"status", "progress", "detail"})` at every change, from the thread that executes."""
+        self.tracker.add_callback(callback)
+
+    def cancel(self) -> None:
+        """Stop within seconds; may be called from any thread, before or during `execute()`."""
+        self._cancel.set()
+
+    def get_status(self) -> dict[str, Any]:
+        """Status and progress, as callbacks get them."""
+        return {"status": self.tracker.status.value, "progress": self.tracker.progress.to_dict()}
+
+    def get_results(self) -> PipelineResult:
+        """The result of `execute()`; ConfigError before it."""
+        if self._results is None:
+            raise ConfigError("pipeline: there is no result yet; call execute() first")
+        return self._results
+
+    def execute(self) -> PipelineResult:
+        """Run the seven stages.
+
+        Raises
+        ------
+        RaypipeError
+            What went wrong, in words; `execution_summary.json` has it too.
+        RunCancelledError
+            After `cancel()`.
+        """
+        self.tracker.start()
+        with ExitStack() as stack:
+            try:
+                run = self._run = self._initialize(stack)
+                self._load_and_validate(run)
+                self._process(run)
+                self._analyze(run)
+                self._generate_dashboard(run)
+                return self._finalize(run)
+            except (RunCancelledError, KeyboardInterrupt) as error:
+                self._end_badly(PipelineStatus.CANCELLED, error)
+                raise
+            except BaseException as error:
+                self._end_badly(PipelineStatus.FAILED, error)
+                raise
+
+    def plan(self) -> str:
+        """What would run, in words, without running it; starts Ray only where the engine is Ray."""
+        source = self._open_source()
+        self._check_columns(source.schema())
+        engine, why = choose_engine(self.config.engine, source.size_bytes)
+        ingest = Ingest(self.config, engine, self._validator(), self._processor(), Path(), Pass)
+        return f"engine  {engine.name}: {why}\n{explain(engine.layout(ingest.plan(source)))}"
+
+    # ---- the seven stages ---------------------------------------------------------------------------------------
+
+    def _initialize(self, stack: ExitStack) -> RunState:
+        """Everything that can be known before the data is read."""
+        self.tracker.begin(PipelineStage.INITIALIZATION, "checking the source and the settings")
+        self._check_cancel()
+        source = self._open_source()
+        self._check_columns(source.schema())
+        validator, processor = self._validator(), self._processor()
+        folder = RunFolder(self.config.output_dir.expanduser().resolve(), self.run_id)
+        stack.callback(folder.sweep)
+        events = self.tracker.events = stack.enter_context(EventLog(folder.file("events.jsonl")))
+        stack.enter_context(log_to_file(folder.file("pipeline.log")))
+        engine, why = choose_engine(self.config.engine, source.size_bytes)
+        events.emit("run_started", run_id=self.run_id, source=str(self.config.data_source), engine=engine.name, why=why)
+        self.tracker.end(PipelineStage.INITIALIZATION, f"engine {engine.name}: {why}")
+        return RunState(self.run_id, folder, engine, why, source, validator, processor)
+
+    def _load_and_validate(self, run: RunState) -> None:
+        """Data loading and data validation: one streaming pass, then the verdict."""
+        self.tracker.begin(PipelineStage.DATA_LOADING, f"reading {self.config.data_source}")
+
+        def new_pass(plan: Plan, **options: Any) -> Pass:
+            return self._pass(plan, LOADING, **options)
+
+        path = run.folder.file("quarantine.parquet")
+        ingested = Ingest(self.config, run.engine, run.validator, run.processor, path, new_pass).run(run.source)
+        run.ingested, run.source = ingested, ingested.source
+        run.frame, run.profile = ingested.outcome.frame, ingested.profile
+        self._account(run, "load", ingested.outcome)
+        read = f"{ingested.outcome.rows_in:,} rows read, {ingested.quarantine.rows:,} set aside"
+        self.tracker.end(PipelineStage.DATA_LOADING, read)
+        self.tracker.begin(PipelineStage.DATA_VALIDATION, "weighing the rules")
+        self.tracker.end(PipelineStage.DATA_VALIDATION, self._judge(run))
+        if self.config.strict_validation and run.validation is not None and not run.validation.is_valid:
+            ingested.quarantine.close()
+            shown = "; ".join(run.validation.errors[:3])
+            raise DataInvalidError(f"validation failed: {shown}. See {run.folder.file('validation.json')}")
+
+    def _judge(self, run: RunState) -> str:
+        """The verdict of the rules, into `run` and `validation.json`; returns it in words."""
+        if run.validator is None:
+            return "switched off (validate_data: false)"
+        frame, profile = run.data
+        loaded = run.loaded
+        check = run.validator.row_stage()
+        tally = loaded.outcome.tallies.get(check.name) if check else None
+        notes: Mapping[str, Any] = {
+            "notes": list(run.source.notes),
+            "promotions": [promotion.reason for promotion in loaded.promotions],
+            "rows_set_aside": loaded.quarantine.rows,
+        }
+        counts = tally.counts if tally else {}
+        run.validation = run.validator.verdict(profile, counts, notes, frame.schema, loaded.outcome.results)
+        run.folder.write_json("validation.json", validation_json(run.validation))
+        return f"{len(run.validation.errors)} errors, {len(run.validation.warnings)} warnings"
+
+    def _process(self, run: RunState) -> None:
+        """Data processing: the user's override if there is one, else the fitted steps."""
+        self.tracker.begin(PipelineStage.DATA_PROCESSING, "fitting the steps")
+        before, _ = run.data
+        frame = as_frame(self._process_data(before))
+        if frame is not run.frame:  # an override made it
+            if isinstance(frame, LocalFrame):
+                run.engine = InlineEngine(self.config.engine)
+            lost = max(0, len(before) - len(frame))
+            run.steps = (StepReport(step=f"{type(self).__name__}._process_data", rows_dropped=lost),)
+            outcome = run.engine.run(self._pass_over(frame, (summary_of(frame.schema),), PipelineStage.DATA_PROCESSING))
+            run.frame, run.profile = frame, outcome.results[SUMMARY]
+        done = ", ".join(step.step for step in run.steps)
+        self.tracker.end(PipelineStage.DATA_PROCESSING, done or "nothing to do")
+
+    def _process_data(self, frame: Frame) -> Any:
+        """The rows to analyse: a Frame, or an Arrow, Polars or pandas table. Override it to process data your own way.
+
+        The default fits the steps of `config.processing` on the summaries of the first pass and applies them in one
+        second pass. Call it from an override (`super()._process_data(frame)`) to have both.
+        """
+        run = self._run
+        assert run is not None
+        steps = run.processor.fit(frame.schema, run.data[1], run.loaded.outcome.results)
+        if all(step.idle for step in steps) and not self.config.save_intermediate:
+            run.steps = run.processor.report(steps, {}, {})
+            return frame
+        run.frame = self._apply_steps(run, frame, steps)
+        return run.frame
+
+    def _apply_steps(self, run: RunState, frame: Frame, steps: tuple[Step, ...]) -> Frame:
+        """The second pass: the fitted steps, a summary of what they leave, and the rows written where asked for."""
+        schema = frame.schema
+        busy = [step for step in steps if not step.idle]
+        for step in busy:
+            schema = step.output_schema(schema)
+        stages: list[Stage] = [*busy, summary_of(schema)]
+        if self.config.save_intermediate:
+            stages.append(WriteParquet(folder=run.folder.file("processed")))
+        work = self._pass_over(frame, tuple(stages), PipelineStage.DATA_PROCESSING)
+        work.keep, work.on_aside = True, run.loaded.quarantine.add
+        outcome = run.engine.run(work)
+        run.processing = {step.name: outcome.tallies[step.name] for step in busy}
+        counts = {name: tally.counts for name, tally in run.processing.items()}
+        dropped = {name: tally.rows_dropped for name, tally in run.processing.items()}
+        run.steps = run.processor.report(steps, counts, dropped)
+        run.profile = outcome.results[SUMMARY]
+        run.processed_files = outcome.receipts
+        self._account(run, "process", outcome)
+        frame.release()
+        assert outcome.frame is not None
+        return outcome.frame
+
+    def _analyze(self, run: RunState) -> None:
+        """Analysis: relations to the target, the course over time, findings. A task that fails becomes a warning."""
+        self.tracker.begin(PipelineStage.ANALYSIS, "looking for findings")
+
+        def run_pass(stages: tuple[Stage, ...]) -> dict[str, Any]:
+            outcome = run.engine.run(self._pass_over(run.data[0], stages, PipelineStage.ANALYSIS))
+            self._account(run, "analyse", outcome)
+            return outcome.results
+
+        run.analysis = analyse(self.config, run, run_pass)
+        self.tracker.end(PipelineStage.ANALYSIS, f"{len(run.analysis.insights)} findings")
+
+    def _generate_dashboard(self, run: RunState) -> None:
+        """Dashboard generation: one offline page; if it fails, the result says so and the run goes on."""
+        stage = PipelineStage.DASHBOARD_GENERATION
+        self.tracker.begin(stage, "drawing")
+        self._check_cancel()
+        if not self.config.generate_dashboard:
+            self.tracker.end(stage, "switched off (generate_dashboard: false)")
+            return
+        from raypipe.pipeline.page import write_dashboard
+
+        elapsed = self.tracker.elapsed_s
+        path = run.attempts.attempt("dashboard", lambda: write_dashboard(self.config, run, elapsed))
+        self.tracker.end(stage, path.name if path else run.attempts.warnings[-1])
+
+    def _finalize(self, run: RunState) -> PipelineResult:
+        """Finalization: the law of conservation checked, the files of the run written."""
+        self.tracker.begin(PipelineStage.FINALIZATION, "writing the results")
+        run.loaded.quarantine.close()
+        counts = run.row_counts()
+        counts.check()
+        run.folder.write_json("profile.json", profile_json(run.data[1]))
+        run.folder.write_text("insights_report.md", run.analysis.report)
+        self.tracker.end(PipelineStage.FINALIZATION, str(run.folder.path))
+        self.tracker.finish(PipelineStatus.COMPLETED)
+        self.tracker.events.emit("run_done", status="completed", **counts.to_dict())
+        summary = summary_json(self.config, self.run_id, run, self.tracker, None)
+        run.folder.write_json("execution_summary.json", summary)
+        self._results = self._result(run, summary)
+        return self._results
+
+    # ---- what the stages share ----------------------------------------------------------------------------------
+
+    def _open_source(self) -> TableSource:
+        config = self.config
+        reader = DataReader(config.data_source, config.data_format, config.read_options)
+        part_bytes = int(config.engine.block_mib * (1 << 20))
+        return reader.source(seed=config.seed, sample_size=config.sample_size, target_part_bytes=part_bytes)
+
+    def _check_columns(self, schema: pa.Schema) -> None:
+        for role, column in (("target column", self.config.target_column), ("time column", self.config.time_column)):
+            if column is not None and column not in schema.names:
+                raise MissingColumnsError(role, [column], schema.names)
+
+    def _validator(self) -> DataValidator | None:
+        if not self.config.validate_data:
+            return None
+        rules = self.config.validation
+        schema = DataSchema.load(rules.schema_path) if rules.schema_path is not None else None
+        return DataValidator(rules, schema, strict=self.config.strict_validation)
+
+    def _processor(self) -> DataProcessor:
+        return DataProcessor(self.config.processing, self.config.target_column, self.config.time_column)
+
+    def _pass(self, plan: Plan, stages: tuple[PipelineStage, ...], **options: Any) -> Pass:
+        def tell(progress: PassProgress) -> None:
+            # A stage is at 100 when it ends, not when its last block does.
+            self.tracker.advance(stages, min(99.0, 100.0 * progress.share), progress)
+
+        return Pass(plan, on_progress=tell, cancel=self._cancel, events=self.tracker.events, **options)
+
+    def _pass_over(self, frame: Frame, stages: tuple[Stage, ...], stage: PipelineStage) -> Pass:
+        return self._pass(Plan(source=frame.source, prefix=frame.prefix, stages=stages), (stage,), frame=frame)
+
+    def _account(self, run: RunState, name: str, outcome: Outcome) -> None:
+        run.peak_rss_bytes = max(run.peak_rss_bytes, outcome.peak_rss_bytes)
+        run.worker_restarts += outcome.worker_restarts
+        run.passes.append(
+            {
+                "name": name,
+                "engine": run.engine.name,
+                "seconds": round(outcome.seconds, 4),
+                "rows_in": outcome.rows_in,
+                "rows_out": outcome.rows_out,
+                "bytes_read": outcome.bytes_read,
+            }
+        )
+
+    def _check_cancel(self) -> None:
+        if self._cancel.is_set():
+            raise RunCancelledError("the run was cancelled")
+
+    def _end_badly(self, status: PipelineStatus, error: BaseException) -> None:
+        """Write down what is known, and leave nothing half-written behind."""
+        self.tracker.finish(status, str(error) or type(error).__name__)
+        run = self._run
+        if run is None:
+            return
+        logger.error("run %s %s: %s", self.run_id, status.value, error)
+        self.tracker.events.emit("run_done", status=status.value, error=str(error))
+        if run.ingested is not None and not run.folder.file("quarantine.parquet").exists():
+            run.ingested.quarantine.discard()
+        with contextlib.suppress(OutputError):  # the error that ended the run is the one to tell
+            summary = summary_json(self.config, self.run_id, run, self.tracker, error)
+            run.folder.write_json("execution_summary.json", summary)
+
+    def _result(self, run: RunState, summary: Mapping[str, Any]) -> PipelineResult:
+        frame, profile = run.data
+        return PipelineResult(
+            status=self.tracker.status.value,
+            progress=self.tracker.progress.to_dict(),
+            config=self.config,
+            run_id=self.run_id,
+            data_shape=(len(frame), len(frame.schema)),
+            processed_data=frame,
+            profile=profile,
+            validation_results=run.validation.model_dump() if run.validation else None,
+            validation=run.validation,
+            analysis_results={"target": run.analysis.target, "timeline": run.analysis.timeline},
+            insights=run.analysis.insights,
+            insights_report=run.analysis.report,
+            quality=run.analysis.quality,
+            models={"available": False, "reason": "this version of raypipe trains no models"},
+            rows=summary["rows"],
+            steps=run.steps,
+            warnings=tuple(run.attempts.warnings),
+            dashboard_generated=run.folder.file("dashboard.html").exists(),
+            output_directory=str(run.folder.path),
+            summary=summary,
+        )
+
+
+def new_run_id() -> str:
+    """A name that sorts by time, e.g. `20261121-214500-3f9a`."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"

@@ -1,0 +1,83 @@
+"""One pass without a run folder: for `raypipe profile` and `raypipe validate`, and for use in code."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from raypipe.blocks.profile import Profile
+from raypipe.config import PipelineConfig, ProcessingConfig
+from raypipe.engine.choose import choose_engine
+from raypipe.engine.run import Pass, PassProgress
+from raypipe.etl.process import DataProcessor
+from raypipe.etl.reader import DataReader
+from raypipe.etl.rules.schema import DataSchema
+from raypipe.etl.validate import DataValidator
+from raypipe.pipeline.ingest import Ingest
+from raypipe.results import ValidationResult
+from raypipe.stage import Plan
+
+NO_STEPS = ProcessingConfig(trim_text=False, parse_dates=False, drop_empty_columns=False, drop_empty_rows=False)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What one pass says about a source."""
+
+    profile: Profile
+    validation: ValidationResult | None
+    rows_read: int
+    rows_quarantined: int
+    notes: tuple[str, ...]
+    """What the reader found or decided, in words."""
+    engine: str
+    seconds: float
+
+
+def check_source(
+    config: PipelineConfig,
+    quarantine: Path | None = None,
+    on_progress: Callable[[PassProgress], None] | None = None,
+) -> Checked:
+    """Read, check and summarise a source in one pass.
+
+    Parameters
+    ----------
+    quarantine : Path, optional
+        Where rows that were set aside are written (Parquet); None only counts them.
+    """
+    reader = DataReader(config.data_source, config.data_format, config.read_options)
+    part_bytes = int(config.engine.block_mib * (1 << 20))
+    source = reader.source(seed=config.seed, sample_size=config.sample_size, target_part_bytes=part_bytes)
+    engine, _ = choose_engine(config.engine, source.size_bytes)
+    rules = config.validation
+    schema = DataSchema.load(rules.schema_path) if rules.schema_path is not None else None
+    validator = DataValidator(rules, schema, strict=config.strict_validation) if config.validate_data else None
+
+    def new_pass(plan: Plan, **options: Any) -> Pass:
+        return Pass(plan, on_progress=on_progress, **{**options, "keep": False})
+
+    with tempfile.TemporaryDirectory(prefix="raypipe-") as folder:
+        path = quarantine or Path(folder) / "quarantine.parquet"
+        done = Ingest(config, engine, validator, DataProcessor(NO_STEPS, None, None), path, new_pass).run(source)
+        done.quarantine.close()
+    validation = None
+    if validator is not None:
+        stage = validator.row_stage()
+        tally = done.outcome.tallies.get(stage.name) if stage else None
+        notes = {"notes": list(done.source.notes), "rows_set_aside": done.quarantine.rows}
+        counts = tally.counts if tally else {}
+        validation = validator.verdict(done.profile, counts, notes, done.source.schema(), done.outcome.results)
+    said = (*done.source.notes, *(promotion.reason for promotion in done.promotions))
+    return Checked(
+        profile=done.profile,
+        validation=validation,
+        rows_read=done.outcome.rows_in,
+        rows_quarantined=done.quarantine.rows,
+        notes=said,
+        engine=engine.name,
+        seconds=done.outcome.seconds,
+    )

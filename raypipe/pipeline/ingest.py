@@ -1,0 +1,118 @@
+"""Pass 1: read, check and summarise, until every column has one type that holds for the whole source."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from raypipe.blocks.profile import Profile
+from raypipe.blocks.spec import SummarySpec
+from raypipe.config import PipelineConfig
+from raypipe.engine.report import PartReport
+from raypipe.engine.run import Engine, Outcome, Pass
+from raypipe.errors import SchemaError
+from raypipe.etl.process import DataProcessor
+from raypipe.etl.quarantine import QuarantineWriter
+from raypipe.etl.source import TableSource, settle_types
+from raypipe.etl.summarise import Summarise
+from raypipe.etl.types import Promotion, gather_misfits
+from raypipe.etl.validate import DataValidator
+from raypipe.stage import Plan, Stage
+
+logger = logging.getLogger(__name__)
+
+MAX_ATTEMPTS = 4
+"""Types only ever widen (integer, float, text), so that more rounds than this mean a defect."""
+
+
+SUMMARY = "Summarise"
+"""Name of the stage that profiles a pass."""
+
+
+@dataclass
+class Ingested:
+    """What pass 1 made."""
+
+    source: TableSource
+    outcome: Outcome
+    profile: Profile
+    quarantine: QuarantineWriter
+    promotions: list[Promotion] = field(default_factory=list)
+    notes: dict[str, int] = field(default_factory=dict)
+    """Counts that parts reported, e.g. blank lines."""
+
+
+@dataclass
+class _Notes:
+    """What parts say beside their rows, added up in the order of parts."""
+
+    quarantine: QuarantineWriter
+    parts: list[Mapping[str, Any]] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def on_read(self, report: PartReport) -> None:
+        self.quarantine.begin_part(report.part, report.file, report.lines)
+        self.parts.append(report.notes)
+        self.counts.update({key: value for key, value in report.notes.items() if isinstance(value, int)})
+
+
+@dataclass
+class Ingest:
+    """Runs pass 1 over a source, again where a later block widened the type of a column."""
+
+    config: PipelineConfig
+    engine: Engine
+    validator: DataValidator | None
+    processor: DataProcessor
+    quarantine_path: Path
+    new_pass: Callable[..., Pass]
+    """Makes a pass that reports and can be cancelled as the pipeline wants."""
+
+    def plan(self, source: TableSource) -> Plan:
+        """Read, check rows, summarise, and whatever the processing steps need to know beforehand."""
+        stages: list[Stage] = []
+        if self.validator is not None:
+            check = self.validator.row_stage()
+            stages += [check] if check is not None else []
+            stages += self.validator.reduce_stages(source.schema())
+        schema = source.schema()
+        stages += [summary_of(schema), *self.processor.reduce_stages(schema)]
+        return Plan(source=source, stages=tuple(stages))
+
+    def run(self, source: TableSource) -> Ingested:
+        """Run until types are settled."""
+        promotions: list[Promotion] = []
+        for _ in range(MAX_ATTEMPTS):
+            quarantine = QuarantineWriter(self.quarantine_path)
+            notes = _Notes(quarantine)
+            try:
+                outcome = self.engine.run(
+                    self.new_pass(self.plan(source), keep=True, on_read=notes.on_read, on_aside=quarantine.add)
+                )
+                misfits = gather_misfits(notes.parts)
+                settled, found = settle_types(source, misfits, self.config.validation.max_bad_cell_share)
+            except BaseException:
+                quarantine.discard()
+                raise
+            if not found:
+                profile = outcome.results[SUMMARY]
+                return Ingested(source, outcome, profile, quarantine, promotions, dict(notes.counts))
+            quarantine.discard()
+            for promotion in found:
+                logger.warning("%s; reading again", promotion.reason)
+            promotions += found
+            source = settled
+        raise SchemaError(
+            f"read: types did not settle after {MAX_ATTEMPTS} rounds, the last for {promotions[-1].reason}"
+        )
+
+
+def summary_of(schema: pa.Schema) -> Summarise:
+    """The stage that profiles blocks of this schema, in bounded memory however many columns there are."""
+    return Summarise(spec=SummarySpec().for_width(len(schema)))

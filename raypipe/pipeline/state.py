@@ -1,0 +1,114 @@
+"""What one run knows, and the law that its row counts obey."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from raypipe.blocks.profile import Profile
+from raypipe.engine.frame import Frame
+from raypipe.engine.report import StageTally
+from raypipe.engine.run import Engine
+from raypipe.engine.tasks import Attempts
+from raypipe.errors import ConservationError
+from raypipe.etl.outputs import RunFolder
+from raypipe.etl.process import DataProcessor
+from raypipe.etl.source import TableSource
+from raypipe.etl.validate import DataValidator
+from raypipe.pipeline.ingest import Ingested
+from raypipe.results import Insight, StepReport, ValidationResult
+
+if TYPE_CHECKING:
+    from raypipe.insights.models import TargetReport, Timeline
+    from raypipe.insights.quality import QualityScore
+
+
+@dataclass
+class Analysis:
+    """What the analysis stage found."""
+
+    insights: tuple[Insight, ...] = ()
+    quality: QualityScore | None = None
+    target: TargetReport | None = None
+    timeline: Timeline | None = None
+    head: pa.Table | None = None
+    points: pa.Table | None = None
+    report: str = ""
+    """Markdown."""
+    reasons: dict[str, str] = field(default_factory=dict)
+    """Part of the analysis -> why it is absent."""
+
+
+@dataclass
+class RunState:
+    """Everything that one run knows so far; a fresh one for each `execute()`."""
+
+    run_id: str
+    folder: RunFolder
+    engine: Engine
+    engine_reason: str
+    source: TableSource
+    validator: DataValidator | None
+    processor: DataProcessor
+    ingested: Ingested | None = None
+    validation: ValidationResult | None = None
+    frame: Frame | None = None
+    profile: Profile | None = None
+    """Of the rows as they now are."""
+    steps: tuple[StepReport, ...] = ()
+    processing: dict[str, StageTally] = field(default_factory=dict)
+    processed_files: list[dict[str, Any]] = field(default_factory=list)
+    analysis: Analysis = field(default_factory=Analysis)
+    attempts: Attempts = field(default_factory=Attempts)
+    peak_rss_bytes: int = 0
+    worker_restarts: int = 0
+    passes: list[dict[str, Any]] = field(default_factory=list)
+    """Seconds, rows and engine of each pass."""
+
+    @property
+    def loaded(self) -> Ingested:
+        """What pass 1 made."""
+        assert self.ingested is not None
+        return self.ingested
+
+    @property
+    def data(self) -> tuple[Frame, Profile]:
+        """The rows as they now are, and their profile."""
+        assert self.frame is not None
+        assert self.profile is not None
+        return self.frame, self.profile
+
+    def row_counts(self) -> RowCounts:
+        """Rows read, kept, quarantined, and dropped by which step."""
+        frame, _ = self.data
+        tallies = {**self.loaded.outcome.tallies, **self.processing}
+        dropped = {name: tally.rows_dropped for name, tally in tallies.items() if tally.rows_dropped}
+        for step in self.steps:
+            if step.step not in tallies and step.rows_dropped:
+                dropped[step.step] = step.rows_dropped
+        return RowCounts(self.loaded.outcome.rows_in, len(frame), self.loaded.quarantine.rows, dropped)
+
+
+@dataclass(frozen=True)
+class RowCounts:
+    """Where the rows of the source went."""
+
+    read: int
+    kept: int
+    quarantined: int
+    dropped: dict[str, int]
+    """Step -> rows."""
+
+    def check(self) -> None:
+        """Raise ConservationError unless read = kept + quarantined + dropped."""
+        if self.read != self.kept + self.quarantined + sum(self.dropped.values()):
+            raise ConservationError(
+                f"rows read ({self.read:,}) are not rows kept ({self.kept:,}) + quarantined ({self.quarantined:,}) + "
+                f"dropped ({self.dropped}); this is a defect of raypipe"
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return {"read": self.read, "kept": self.kept, "quarantined": self.quarantined, "dropped": dict(self.dropped)}
