@@ -52,9 +52,11 @@ class ReadOptions(Frozen):
     """How to read a source; what is None is found by looking at the data."""
 
     delimiter: str | None = None
+    """One ASCII character between fields; None looks."""
     quote: str | None = '"'
     """None: the file has no quoting."""
     encoding: str | None = None
+    """Name of a Python codec; None looks."""
     header: bool | None = None
     """Whether the first line names the columns; None looks."""
     skip_rows: NonNegativeInt = 0
@@ -73,14 +75,19 @@ class ValidationConfig(Frozen):
     """Thresholds of the quality rules, the schema to hold the data to, and what to do with rows at fault."""
 
     max_duplicate_share: Share = 0.10
+    """Rows that repeat an earlier one, of all rows; more is a warning."""
     max_null_share: Share = 0.50
+    """Missing values, of the rows of a column; more is a warning."""
     max_unique_text_share: Share = 0.80
+    """Different values, of the values of a text column; more is a warning."""
     min_categories: PositiveInt = 10
     """Text with fewer distinct values is suggested as a category."""
     max_outlier_share: Share = 0.05
+    """Values beyond 1.5 IQR of the quartiles, of the values of a number column; more is a warning."""
     check_outliers: bool = True
+    """Whether the rule of outliers runs."""
     schema_path: Path | None = None
-    """YAML or JSON file with a DataSchema; see `raypipe.etl.DataSchema`."""
+    """YAML or JSON file with a DataSchema; see `raypipe.etl.rules.DataSchema`."""
     quarantine: bool = True
     """Set rows aside that break a row rule of the schema; False keeps them and reports."""
     max_bad_cell_share: Share = 0.01
@@ -96,8 +103,11 @@ class ProcessingConfig(Frozen):
     parse_dates: bool = True
     """Turn text columns that hold dates into dates, where at least `min_date_share` of values parse."""
     min_date_share: Share = 0.99
+    """Of the values of a text column, those that one way of writing dates must read."""
     drop_empty_columns: bool = True
+    """Drop columns without a value; never the target or the time column."""
     drop_empty_rows: bool = True
+    """Drop rows without a value."""
     drop_duplicates: bool = False
     """Keep the first of rows that are equal in every column."""
     impute: dict[str, str] | Literal["none", "auto"] = "none"
@@ -106,6 +116,7 @@ class ProcessingConfig(Frozen):
     cap_outliers: bool | tuple[str, ...] = False
     """Clip numbers to [q25 - k IQR, q75 + k IQR]; True takes every number column but the target."""
     outlier_iqr_factor: PositiveFloat = 1.5
+    """The k of `cap_outliers`."""
 
 
 class EngineConfig(Frozen):
@@ -128,6 +139,7 @@ class EngineConfig(Frozen):
     max_failed_share: Share = 0.01
     """Rows that make a stage fail go to quarantine up to this share of the rows read; past it the run fails."""
     max_task_retries: NonNegativeInt = 3
+    """How often a call is tried again whose worker was lost."""
     stall_warning_s: PositiveFloat = 30.0
     """Say which stage waits for what after this long without progress."""
 
@@ -138,6 +150,7 @@ class DashboardConfig(Frozen):
     max_columns: PositiveInt = 60
     """Columns with a chart of their own; further ones stand in the table only."""
     max_table_rows: PositiveInt = 100
+    """First rows shown as a table."""
     max_points: PositiveInt = 2_000
     """Bound on raw points in any chart."""
 
@@ -146,30 +159,41 @@ class PipelineConfig(Frozen):
     """Everything a run needs to know. The first 17 names are those of the older platform."""
 
     data_source: str | Path
+    """A file, a folder, or a pattern such as data/*.csv."""
     data_format: Literal["csv", "parquet"] | None = None
     """None: by extension, checked against the content."""
     read_options: ReadOptions = ReadOptions()
     target_column: str | None = None
+    """Column to explain by the others."""
     time_column: str | None = None
+    """Column with dates or times, for the course over time."""
     business_context: str | None = None
     """Free text; words such as sales, revenue, marketing, operations choose what insights stress."""
     validate_data: bool = True
+    """Run the rules of quality and of the schema."""
     strict_validation: bool = False
     """An error of validation fails the run, with exit code 3."""
     sample_size: PositiveInt | None = None
     """Rows to keep, drawn with `seed` while reading."""
     ml_enabled: bool = True
+    """Kept for configs of the older platform; this version trains no models."""
     ml_time_limit: PositiveInt = 120
-    """Seconds."""
+    """Seconds; as `ml_enabled`, without effect in this version."""
     generate_dashboard: bool = True
+    """Draw `dashboard.html`."""
     dashboard_theme: Literal["auto", "light", "dark", "corporate", "enterprise"] = "light"
+    """auto follows the reader's system."""
     dashboard_title: str | None = None
+    """None makes one from the name of the source."""
     output_dir: Path = Path("output")
+    """Each run makes a folder of its own in it."""
     save_intermediate: bool = False
     """Write the processed rows to `processed/` as Parquet."""
     export_formats: tuple[Literal["html"], ...] = ("html",)
+    """Formats of the dashboard; this version writes HTML."""
 
     seed: int = 42
+    """Of everything that is drawn at random."""
     run_id: str | None = None
     """Name of the run and its folder; None makes one from the time."""
     engine: EngineConfig = EngineConfig()

@@ -59,7 +59,7 @@ class QuantileSketch:
     Rows are kept as nodes of at most `k` equally weighted values. Two nodes of about equal size merge into one: the
     values are sorted together, and the `k` at evenly spaced ranks stay, which moves a rank by at most rows / 2k. A row
     takes part in log2(rows / k) merges at most, so that the error stays near log2(rows / k) / 2k of the rows; what it
-    came to is added up and reported. Unlike KLL, whose coin flips make two runs over one file differ, no step is random.
+    came to is added up and reported. Nothing is drawn by chance, as KLL does, so that two runs over one file agree.
 
     References
     ----------

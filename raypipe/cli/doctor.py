@@ -107,7 +107,7 @@ def _token() -> Check:
     stored = Path.home() / ".ray" / "auth_token"
     if stored.exists() and stored.stat().st_mode & 0o077:
         advice = f"chmod 600 {stored}"
-        return Check(name="Ray token", state="broken", found=f"{stored} can be read by others", advice=advice)
+        return Check(name="Ray token", state="optional", found=f"{stored} can be read by others", advice=advice)
     return Check(name="Ray token", state="ok", found=f"RAY_AUTH_MODE {mode}")
 
 

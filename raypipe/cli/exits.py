@@ -43,21 +43,20 @@ def tidy_exit(console: Console) -> Iterator[None]:
     signal.signal(signal.SIGTERM, _terminate)
     try:
         yield
-    except SystemExit as error:
+    except SystemExit as error:  # usage errors, and Ctrl-C, which the command-line library turns into this
         code = error.code if isinstance(error.code, int) else FAILED
     except BaseException as error:
-        # What follows cleans up; a second Ctrl-C must not leave it half-done.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
         code = exit_code(error)
         if os.environ.get("RAYPIPE_TRACEBACK") or not isinstance(error, (RaypipeError, KeyboardInterrupt)):
             traceback.print_exc()
-        word = "cancelled" if code == CANCELLED else "error"
-        text = str(error) or type(error).__name__
-        console.print(
-            f"{word}: {text}" if code != CANCELLED else "cancelled", style="red", markup=False, highlight=False
-        )
-    finally:
-        _close()
+        if code != CANCELLED:
+            text = str(error) or type(error).__name__
+            console.print(f"error: {text}", style="red", markup=False, highlight=False, soft_wrap=True)
+    # What follows cleans up; another Ctrl-C must not leave it half-done.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if code == CANCELLED:
+        console.print("cancelled", style="red")
+    _close()
     if code:
         sys.exit(code)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,8 +22,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+PIPE_WIDTH = 160
+"""Characters a line where standard output is no terminal, so that tables keep their columns."""
 errors = Console(stderr=True)
-out = Console()
+out = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
 
 Source = Annotated[str, typer.Argument(help="File, folder or glob: CSV, TSV or Parquet.", show_default=False)]
 OptionalSource = Annotated[str | None, typer.Argument(help="File, folder or glob; or `data_source` of --config.")]

@@ -13,6 +13,10 @@ from raypipe.pipeline.check import Checked
 from raypipe.results import Insight, PipelineResult
 
 FINDINGS = 5
+PROFILE_HEADINGS = {
+    "column": 0, "type": 0, "null": 0, "distinct": 0, "min": 0, "median": 100, "mean": 120, "max": 0, "most frequent": 140,
+}  # fmt: skip
+"""Heading -> characters that a line must have for it to be shown."""
 
 
 def show_results(console: Console, results: PipelineResult) -> None:
@@ -42,11 +46,13 @@ def show_results(console: Console, results: PipelineResult) -> None:
 def show_profile(console: Console, checked: Checked) -> None:
     """One line a column."""
     table = Table(box=None, padding=(0, 2), title_justify="left", title=_heading(checked))
-    for heading in ("column", "type", "null", "distinct", "min", "median", "mean", "max", "most frequent"):
+    shown = [heading for heading, width in PROFILE_HEADINGS.items() if console.width >= width]
+    for heading in shown:
         right = heading in ("null", "distinct", "min", "median", "mean", "max")
-        table.add_column(heading, justify="right" if right else "left", overflow="ellipsis", max_width=28)
+        table.add_column(heading, justify="right" if right else "left", no_wrap=True, overflow="ellipsis", max_width=28)
     for column in checked.profile.columns:
-        table.add_row(*map(escape, _profile_row(column)))
+        row = dict(zip(PROFILE_HEADINGS, _profile_row(column), strict=True))
+        table.add_row(*(escape(row[heading]) for heading in shown))
     console.print(table)
     _notes(console, checked)
 
@@ -81,7 +87,7 @@ def _profile_row(column: ColumnProfile) -> tuple[str, ...]:
     median = number.quantiles.at(0.5) if number and number.quantiles and not timed else None
     distinct = column.distinct
     shown = "" if distinct is None else f"{'' if distinct.exact else '~'}{distinct.count:,}"
-    top = f"{column.top[0].value} ({column.top[0].count / max(column.present, 1):.0%})" if column.top else ""
+    top = f"{_short(column.top[0].value)} ({column.top[0].count / max(column.present, 1):.0%})" if column.top else ""
     return (
         column.name,
         column.dtype,
@@ -102,4 +108,6 @@ def _number(value: float | None) -> str:
 
 
 def _short(text: str | None, chars: int = 24) -> str:
-    return "" if text is None else text if len(text) <= chars else text[: chars - 1] + "…"
+    """The start of a value; times without the zeros behind their seconds."""
+    text = "" if text is None else text.removesuffix("Z").removesuffix(".000000")
+    return text if len(text) <= chars else text[: chars - 1] + "…"

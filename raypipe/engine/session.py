@@ -12,11 +12,13 @@ import logging
 import os
 import secrets
 import shutil
+import signal
 import sys
 import tempfile
+import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -87,7 +89,8 @@ class Session:
         self.owned = not self.ray.is_initialized()
         self.private = self.owned and address is None
         if self.owned:
-            self._connect(address, cpus)
+            with _own_signals():
+                self._connect(address, cpus)
             atexit.register(self.close)
             _log_instead_of_print()
         self.is_open = True
@@ -201,19 +204,18 @@ def _import_ray(address: str | None) -> ModuleType:
 
 
 def _log_instead_of_print() -> None:
-    """Send what Ray would print to standard output, such as news of lost workers, to our log.
+    """Send what Ray's driver would print, such as news of lost workers, to our log.
 
-    Standard output belongs to the user (`--json`), and Ray has no public switch for messages of the raylet.
+    Standard output belongs to the user (`--json`), and Ray prints messages of the raylet there with no public switch.
     """
-    from ray._private.ray_logging import global_worker_stdstream_dispatcher
+    from ray._private import worker
 
-    def log(batch: dict[str, Any]) -> None:
+    def log(batch: Mapping[str, Any], *_: Any, **__: Any) -> None:
         for line in batch.get("lines", ()):
             logger.info("ray: %s", line)
 
-    global_worker_stdstream_dispatcher.remove_handler("ray_print_logs")
-    global_worker_stdstream_dispatcher.remove_handler("raypipe_log")
-    global_worker_stdstream_dispatcher.add_handler("raypipe_log", log)
+    if hasattr(worker, "print_to_stdstream"):  # private, so it may go; then Ray prints again
+        worker.print_to_stdstream = log
 
 
 def _token_is_set() -> bool:
@@ -225,6 +227,19 @@ def _store_bytes() -> int:
     room = shutil.disk_usage(shm).free if shm.exists() else psutil.virtual_memory().available
     wanted = int(min(psutil.virtual_memory().available * STORE_SHARE, room * 0.8, MAX_STORE_BYTES))
     return max(MIN_STORE_BYTES, wanted)
+
+
+@contextlib.contextmanager
+def _own_signals() -> Iterator[None]:
+    """Put the handler of SIGTERM back: Ray's core takes it, prints a stack trace and aborts before anything is tidied."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before if before is not None else signal.SIG_DFL)
 
 
 @contextlib.contextmanager

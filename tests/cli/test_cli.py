@@ -135,8 +135,6 @@ def wait_until(condition: object, seconds: float = 60.0) -> bool:
 def test_ctrl_c_in_the_middle_leaves_no_process_and_no_temporary_file(tmp_path: Path, sent: signal.Signals) -> None:
     source = tmp_path / "big.csv"
     source.write_text("a,b,c\n" + "".join(f"{n},{n * 7 % 1000},word{n % 50}\n" for n in range(1_500_000)))
-    temp = tmp_path / "temp"
-    temp.mkdir()
     command = [
         sys.executable,
         "-m",
@@ -158,6 +156,8 @@ def test_ctrl_c_in_the_middle_leaves_no_process_and_no_temporary_file(tmp_path: 
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env={**os.environ, "TMPDIR": ray_temp},
+            # A test run in the background of a shell ignores SIGINT, and its children would inherit that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         events = tmp_path / "output/r/events.jsonl"
         assert wait_until(lambda: events.exists() and "bundle_done" in events.read_text(), 120), process.stderr
@@ -168,6 +168,7 @@ def test_ctrl_c_in_the_middle_leaves_no_process_and_no_temporary_file(tmp_path: 
         _, errors = process.communicate(timeout=60)
         took = time.monotonic() - sent_at
         assert process.returncode == 130, errors.decode()
+        assert errors.decode().rstrip().endswith("cancelled")
         assert wait_until(
             lambda: not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in family), 20
         )
