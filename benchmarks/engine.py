@@ -39,12 +39,12 @@ def _add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--store-mib", type=int, default=0, help="limit Ray's object store, e.g. 256; default: Ray's own"
     )
-    parser.add_argument("--warm-runs", type=int, default=2, help="warm passes after each cold one")
+    parser.add_argument("--warm-runs", type=int, default=1, help="warm passes after each cold one")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure; see the module's text."""
-    options = parse(__doc__, _add, argv)
+    options = parse(__doc__ or "", _add, argv)
     cases = QUICK if options.quick else CASES
     totals: dict[str, float] = {}
 

@@ -152,10 +152,13 @@ def show(
         "case", "contender", "rounds", "median s", "min", "max", "CPU s", "RSS MiB", "raypipe / it", title=name
     )
     for entry in entries:
-        ratio = f"{entry['ratio']:.3f} ({entry['ratio_min']:.3f}-{entry['ratio_max']:.3f})" if "ratio" in entry else ""
+        ratio = ""
+        if "ratio" in entry:
+            ratio = f"{entry['ratio']:.3f} ({entry['ratio_min']:.3f}-{entry['ratio_max']:.3f})"
+        seconds = [f"{entry[key]:.3f}" for key in ("median_s", "min_s", "max_s")]
         table.add_row(
-            entry["case"], entry["contender"], str(entry["rounds"]), f"{entry['median_s']:.3f}", f"{entry['min_s']:.3f}",
-            f"{entry['max_s']:.3f}", f"{entry['cpu_s']:.1f}", f"{entry['peak_rss_mib']:.0f}", ratio,
+            entry["case"], entry["contender"], str(entry["rounds"]), *seconds,
+            f"{entry['cpu_s']:.1f}", f"{entry['peak_rss_mib']:.0f}", ratio,
         )  # fmt: skip
     console.print(table)
     bars = Table("bar", "wanted", "got", "met")

@@ -20,9 +20,10 @@ from typing import Any, Self
 import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
-SAMPLE_S = 0.1
-PSS_EVERY = 10
-"""Samples between two looks at proportional memory, which costs the kernel a walk over the pages."""
+SAMPLE_S = 0.25
+TREE_EVERY = 4
+"""Samples between two looks for new processes and at proportional memory: both are dear, and must not disturb what is
+measured."""
 STOP_S = 20.0
 TAIL_CHARS = 1500
 
@@ -71,7 +72,7 @@ class Watch:
         self._done.set()
         if self._thread is not None:
             self._thread.join()
-        self._sample(pss=False)
+        self._sample(self._tree(), pss=True)
         self.usage.cpu_s = sum(spent - self._first.get(pid, 0.0) for pid, spent in self._last.items())
 
     def _tree(self) -> list[psutil.Process]:
@@ -82,13 +83,17 @@ class Watch:
 
     def _loop(self) -> None:
         count = 0
+        tree: list[psutil.Process] = []
         while not self._done.wait(SAMPLE_S):
-            self._sample(pss=count % PSS_EVERY == PSS_EVERY - 1)
+            closer = count % TREE_EVERY == TREE_EVERY - 1
+            if closer or not tree:
+                tree = self._tree()
+            self._sample(tree, pss=closer)
             count += 1
 
-    def _sample(self, *, pss: bool) -> None:
+    def _sample(self, tree: Sequence[psutil.Process], *, pss: bool) -> None:
         main = total = 0
-        for process in self._tree():
+        for process in tree:
             with contextlib.suppress(psutil.Error):
                 self._last[process.pid] = _cpu(process)
                 if process.pid == self.pid or process.name().startswith("ray::"):

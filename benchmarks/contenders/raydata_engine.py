@@ -1,7 +1,8 @@
 """Ray Data doing the same: a range whose numbers become blocks, two maps, a sum.
 
 The maps are callable classes, which Ray Data runs in pools of actors, or plain functions, which it fuses into tasks.
-Source and sum are functions either way, as they are in Ray Data's own readers. The sum is taken per block by a last map and added up in the driver: `Dataset.sum` shuffles, which costs seconds more.
+The source is a function either way, since Ray Data's own readers are. The sum is taken per block by a last map and
+added up in the driver: `Dataset.sum` shuffles, which costs seconds more.
 Actors reserve a tenth of a CPU each: at the default of a whole one, two pools on two cores leave none for the tasks
 that feed them, and the pass never ends.
 """

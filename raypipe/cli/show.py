@@ -14,7 +14,8 @@ from raypipe.results import Insight, PipelineResult
 
 FINDINGS = 5
 PROFILE_HEADINGS = {
-    "column": 0, "type": 0, "null": 0, "distinct": 0, "min": 0, "median": 100, "mean": 120, "max": 0, "most frequent": 140,
+    "column": 0, "type": 0, "null": 0, "distinct": 0, "min": 0,
+    "median": 100, "mean": 120, "max": 0, "most frequent": 140,
 }  # fmt: skip
 """Heading -> characters that a line must have for it to be shown."""
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
 
 from raypipe._optional import require_extra
-from raypipe.errors import MissingDependencyError, OutputError, ReadError
+from raypipe.dashboard.files import write_whole
+from raypipe.errors import MissingDependencyError, ReadError
 
+Mode = Literal["light", "dark"]
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _FLAGS = (
     "--disable-gpu",
@@ -44,7 +46,7 @@ def chromium_path() -> str:
 def screenshot(
     html_path: Path | str,
     png_path: Path | str,
-    theme: Literal["light", "dark"] = "light",
+    theme: Mode = "light",
     *,
     width: int = 1280,
     height: int = 800,
@@ -73,8 +75,16 @@ def screenshot(
         raise ReadError(f"screenshot: no file {source}. Make a dashboard first, e.g. raypipe run data.csv.")
     require_extra("export", by="screenshot")
     chromium = chromium_path()
+    # Playwright refuses a thread with a running event loop, as notebooks and Ray actors have; ours has none.
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        picture = thread.submit(_take, chromium, source, theme, (width, height), full_page).result()
+    return write_whole(target, picture)
+
+
+def _take(chromium: str, source: Path, theme: Mode, size: tuple[int, int], full_page: bool) -> bytes:
     from playwright.sync_api import sync_playwright
 
+    width, height = size
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=launch_flags())
         try:
@@ -90,10 +100,9 @@ def screenshot(
             page.goto(source.as_uri())
             _settle(page, theme)
             stretched = full_page and _stretch(page, width)
-            picture = page.screenshot(full_page=full_page and not stretched, animations="disabled")
+            return bytes(page.screenshot(full_page=full_page and not stretched, animations="disabled"))
         finally:
             browser.close()
-    return _write(picture, target)
 
 
 def launch_flags() -> list[str]:
@@ -127,21 +136,3 @@ def _stretch(page: Any, width: int) -> bool:
     page.set_viewport_size({"width": width, "height": height})
     page.wait_for_timeout(500)
     return True
-
-
-def _write(picture: bytes, target: Path) -> Path:
-    temporary: str | None = None
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{target.name[:40]}.", suffix=".tmp", dir=target.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(picture)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, target)
-    except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        raise OutputError(
-            f"screenshot: cannot write {target}: {error.strerror or error}. Choose another path."
-        ) from error
-    return target

@@ -23,7 +23,7 @@ _DIRECTIONS = dict.fromkeys([0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x20
 """Marks that would turn the writing of a whole canvas."""
 _HOVER_LINE = '<span style="color:var(--muted)">{word}</span><span style="text-align:right">{column}</span>'
 _HOVER_STYLE = (
-    "margin:-5px;padding:8px 11px;background:var(--surface);color:var(--ink);border:1px solid var(--rule);"
+    "margin:-6px;padding:8px 11px;background:var(--surface);color:var(--ink);border:1px solid var(--rule);"
     "font:12px/1.5 ui-sans-serif,system-ui,sans-serif;display:grid;grid-template-columns:auto auto;gap:1px 12px;"
     "font-variant-numeric:tabular-nums;max-width:340px"
 )
@@ -123,7 +123,9 @@ def hover(lines: Sequence[tuple[str, str]], renderers: Sequence[Any], **options:
     """A hover box: words of ours at the left, texts from the source's columns at the right (Bokeh escapes those)."""
     rows = "".join(_HOVER_LINE.format(word=html.escape(word), column=f"@{{{column}}}") for word, column in lines)
     box = f'<div style="{_HOVER_STYLE}">{rows}</div>'
-    return HoverTool(tooltips=box, renderers=list(renderers), point_policy="follow_mouse", **options)
+    return HoverTool(
+        tooltips=box, renderers=list(renderers), point_policy="follow_mouse", show_arrow=False, limit=1, **options
+    )
 
 
 def source(columns: Mapping[str, Sequence[Any] | np.ndarray]) -> ColumnDataSource:

@@ -9,8 +9,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import logging
-import os
-import tempfile
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -24,6 +22,7 @@ from raypipe.config import DashboardConfig
 from raypipe.dashboard import numbers
 from raypipe.dashboard.charts import ChartEngine
 from raypipe.dashboard.columns import short_name
+from raypipe.dashboard.files import write_whole
 from raypipe.dashboard.inputs import Approximation, DashboardInput, Provenance
 from raypipe.dashboard.page import budgeted_sections, budgets, fixed_sections
 from raypipe.dashboard.payload import script_json
@@ -94,22 +93,8 @@ class DashboardGenerator:
         OutputError
             If the folder cannot be written or the disk is full.
         """
-        target = Path(path)
         html = self.render(given).encode("utf-8", "replace")
-        temporary: str | None = None
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(prefix=f".{target.name[:40]}.", suffix=".tmp", dir=target.parent)
-            with os.fdopen(handle, "wb") as file:
-                file.write(html)
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, target)
-        except OSError as error:
-            if temporary is not None:
-                Path(temporary).unlink(missing_ok=True)
-            raise OutputError(
-                f"dashboard: cannot write {target}: {error.strerror or error}. Choose another output folder."
-            ) from error
+        target = write_whole(Path(path), html)
         _log.info("dashboard: wrote %s, %d bytes", target, len(html))
         return target
 

@@ -14,6 +14,7 @@ from raypipe.results import Insight, RuleOutcome
 
 Level = Literal["critical", "high", "medium", "low", "good"]
 FINDINGS_SHOWN = 60
+TOP_SHOWN = 4
 _WORDS: dict[Level, str] = {"critical": "Critical", "high": "High", "medium": "Medium", "low": "Low", "good": "Good"}
 _BROKEN_RULE = "broken_rule"
 """Type of insight that repeats a failed rule, which stands in the list already."""
@@ -103,6 +104,12 @@ def findings_of(given: DashboardInput) -> list[Finding]:
     ranked = sorted(told, key=lambda insight: -insight.priority_score)
     order = {"critical": 0, "high": 1, "medium": 2, "low": 3, "good": 4}
     return sorted([*loose, *failed, *map(_from_insight, ranked)], key=lambda finding: order[finding.level])
+
+
+def first_look(findings: list[Finding]) -> list[tuple[int, Finding]]:
+    """The findings for the first screen with their places in the list: what decided the verdict, then by weight."""
+    placed = list(enumerate(findings[:FINDINGS_SHOWN], start=1))
+    return sorted(placed, key=lambda entry: (entry[1].level != "critical", not entry[1].doubt))[:TOP_SHOWN]
 
 
 def verdict_of(given: DashboardInput, findings: list[Finding]) -> Verdict:
@@ -231,7 +238,7 @@ def _rows_card(rows: int, origin: Provenance) -> Card:
 
 
 def _pace(origin: Provenance) -> tuple[str, tuple[tuple[str, str], ...]]:
-    engine = (("Engine", origin.engine),) if origin.engine else ()
+    engine = (("Engine", origin.engine.partition(" (")[0]),) if origin.engine else ()
     if origin.seconds is None:
         return "not available, because the run was not timed", engine
     if not origin.rows_read or origin.seconds <= 0:

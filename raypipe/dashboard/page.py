@@ -21,6 +21,7 @@ from raypipe.dashboard.overview import (
     cards_of,
     deductions_of,
     findings_of,
+    first_look,
     flow_of,
     verdict_of,
 )
@@ -96,7 +97,7 @@ def _overview(given: DashboardInput, findings: list[Finding]) -> dict[str, Any]:
         "verdict": verdict_of(given, findings),
         "cards": cards_of(given, findings),
         "flow": flow_of(given),
-        "top": findings[:4],
+        "top": first_look(findings),
         "ring": ring(quality.score / 100) if quality else Markup(""),
         "tone": _tone(quality.score) if quality else "",
         "grade": quality.grade if quality else None,
@@ -204,7 +205,7 @@ def _time(given: DashboardInput, engine: ChartEngine) -> dict[str, Any]:
         "timeline": timeline,
         "chart": engine.timeline(timeline, shown),
         "profiles": _profiles(timeline, target),
-        "trends": timeline.trends[:8],
+        "trends": timeline.trends[:4],
     }
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bokeh.layouts import column
-from bokeh.models import DatetimeTickFormatter, Range1d, RangeTool
+from bokeh.models import BoxZoomTool, DatetimeTickFormatter, Range1d, RangeTool
 
 from raypipe.dashboard import numbers
 from raypipe.dashboard.figures import (
@@ -57,7 +57,7 @@ def timeline_chart(timeline: Timeline, target: str | None, max_points: int) -> C
     notes = [f"{merged} {timeline.bucket}s are joined in a bucket."] if merged > 1 else []
     if len(points) > _STRIP_FROM:
         parts.append(_range_strip(data, span, whole))
-        notes.append("Drag in the strip to choose a span, drag its edges to change it.")
+        notes.append("Drag across a chart to look closer; move the span in the strip, or drag its edges.")
     what = f"Rows and mean of {target}" if target else "Rows"
     return Chart(
         "timeline",
@@ -68,6 +68,7 @@ def timeline_chart(timeline: Timeline, target: str | None, max_points: int) -> C
         _table(points, target),
         " ".join(notes),
         figures=len(parts),
+        extra={"span": list(whole)},
         min_width=460,
     )
 
@@ -122,7 +123,7 @@ def _rows_figure(data: Any, span: Range1d, unit: str, lines: list[tuple[str, str
     figure = quiet_figure(190, x_range=span, x_axis_type="datetime", title=f"Rows per {unit}", min_border_left=_LEFT)
     bars = figure.vbar("mid", top="rows", width="width", source=data, fill_color=unthemed(), line_color=None)
     tint(bars, fill_color="accent")
-    figure.add_tools(hover(lines, [bars]))
+    figure.add_tools(hover(lines, [bars]), _look_closer())
     figure.y_range.start = 0
     short_counts(figure.yaxis[0])
     return _calm(figure)
@@ -135,9 +136,16 @@ def _mean_figure(data: Any, span: Range1d, title: str, lines: list[tuple[str, st
     few = len(data.data["x"]) <= 60
     dots = figure.scatter("mid", "mean", size=6 if few else 3, source=data, fill_color=unthemed(), line_color=None)
     tint(dots, fill_color="contrast")
-    figure.add_tools(hover(lines, [dots], mode="vline"))
+    figure.add_tools(hover(lines, [dots], mode="vline"), _look_closer())
     short_counts(figure.yaxis[0])
     return _calm(figure)
+
+
+def _look_closer() -> BoxZoomTool:
+    tool = BoxZoomTool(dimensions="width")
+    tool.overlay.tags = ["fill_color:accent", "line_color:accent"]
+    tool.overlay.fill_alpha = 0.16
+    return tool
 
 
 def _range_strip(data: Any, span: Range1d, whole: tuple[float, float]) -> Any:

@@ -13,6 +13,7 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -34,6 +35,7 @@ logger = logging.getLogger(__name__)
 TEMP_PREFIX = "raypipe-ray-"
 MIN_STORE_BYTES = 80 << 20
 MAX_STORE_BYTES = 4 << 30
+CONNECT_TIMEOUT_S = 5.0
 STORE_SHARE = 0.3
 """Share of the free memory that a private Ray's object store takes, within the two bounds above."""
 WORKER_ENV = {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "ARROW_NUM_THREADS": "1"}
@@ -109,6 +111,7 @@ class Session:
     def _connect(self, address: str | None, cpus: int | None) -> None:
         quiet = {"log_to_driver": False, "configure_logging": True, "logging_level": logging.ERROR}
         if address is not None:
+            _check_reachable(address)
             try:
                 self.ray.init(address=address, runtime_env={"env_vars": WORKER_ENV}, **quiet)
             except (ConnectionError, RuntimeError, ValueError) as error:
@@ -218,6 +221,21 @@ def _log_instead_of_print() -> None:
         worker.print_to_stdstream = log
 
 
+def _check_reachable(address: str) -> None:
+    """Raise ConfigError at once where nobody listens at host:port; Ray itself tries for minutes.
+
+    Addresses of another form ("auto", "ray://…") are left to Ray.
+    """
+    host, colon, port = address.rpartition(":")
+    if not colon or "/" in host or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_TIMEOUT_S).close()
+    except OSError as error:
+        text = f"session: cannot connect to Ray at {address}: {error.strerror or error}"
+        raise ConfigError(f"{text}. Is the head node up, and is this its GCS port (6379 by default)?") from error
+
+
 def _token_is_set() -> bool:
     return bool(os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH"))
 
@@ -231,7 +249,7 @@ def _store_bytes() -> int:
 
 @contextlib.contextmanager
 def _own_signals() -> Iterator[None]:
-    """Put the handler of SIGTERM back: Ray's core takes it, prints a stack trace and aborts before anything is tidied."""
+    """Put the handler of SIGTERM back: Ray's core takes it, and would abort before anything is tidied."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

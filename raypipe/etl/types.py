@@ -95,7 +95,10 @@ def decide(column: str, kind: str, found: Mapping[str, Any], max_bad_share: floa
 
     def to(target: str, reason: str) -> Promotion:
         example = found.get("example")
-        return Promotion(column=column, from_type=kind, to_type=target, reason=reason, example=example)
+        told = f"column {column!r} is read as {target}, not {kind}: {reason}" + (
+            f", e.g. {example!r}" if example else ""
+        )
+        return Promotion(column=column, from_type=kind, to_type=target, reason=told, example=example)
 
     count, fits = found["count"], found["as"]
     values = max(found["values"], count)

@@ -232,7 +232,7 @@ class Watch:
         assert self.errors == []
         assert self.dialogs == []
         assert [url for url in self.requests if not url.startswith("file:")] == []
-        assert len(self.requests) == 1
+        assert len(set(self.requests)) == 1
         return self.page.evaluate("() => window.hit === undefined")
 
 

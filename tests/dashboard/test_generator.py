@@ -16,7 +16,9 @@ from raypipe.blocks.profile import Profile
 from raypipe.config import DashboardConfig
 from raypipe.dashboard.generator import MAX_PAGE_BYTES, DashboardGenerator
 from raypipe.dashboard.inputs import DashboardInput, Provenance
+from raypipe.dashboard.overview import findings_of, first_look, verdict_of
 from raypipe.errors import OutputError
+from raypipe.results import Insight, RuleOutcome, ValidationResult
 
 Analyse = Callable[..., DashboardInput]
 
@@ -195,6 +197,28 @@ def test_every_estimate_is_listed_with_its_bound(analyse: Analyse) -> None:
     assert re.search(r"≈ [\d,]+ ± [\d.]+ %", page)
 
 
+def test_what_decided_the_verdict_stands_on_the_first_screen(few_flights: DashboardInput) -> None:
+    findings = findings_of(few_flights)
+    doubts = [finding for finding in findings if finding.doubt]
+    assert verdict_of(few_flights, findings).word == "Usable, with care"
+    assert doubts
+    shown = first_look(findings)
+    assert [finding for _, finding in shown][: len(doubts)] == doubts[:4]
+    assert all(findings[place - 1] is finding for place, finding in shown)
+
+
+def test_a_failed_error_rule_is_not_ok_and_is_told_once(few_flights: DashboardInput) -> None:
+    rule = RuleOutcome(rule="min_value", column="hour", severity="error", passed=False, message="hour is below 5.")
+    repeat = Insight(
+        type="broken_rule", category="data_quality", title="min_value", description="hour", impact="x", priority_score=9
+    )
+    validation = ValidationResult(is_valid=False, errors=("hour is below 5.",), outcomes=(rule,))
+    given = DashboardInput(profile=few_flights.profile, validation=validation, insights=(repeat,))
+    findings = findings_of(given)
+    assert [finding.level for finding in findings] == ["critical"]
+    assert verdict_of(given, findings).word == "Not OK yet"
+
+
 def test_rows_that_do_not_add_up_are_called_out() -> None:
     origin = Provenance(rows_read=10, rows_kept=7, rows_quarantined=1, rows_dropped=1)
     page = DashboardGenerator().render(DashboardInput(profile=Profile(rows=7, columns=()), provenance=origin))
@@ -234,7 +258,7 @@ def test_write_replaces_the_file_at_once_and_leaves_nothing_behind(tmp_path: Pat
 
 def test_a_folder_that_cannot_be_made_is_an_output_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(OutputError, match=r"cannot write .*dashboard\.html: .*Choose another output folder"):
+    with pytest.raises(OutputError, match=r"cannot write .*dashboard\.html: .*Choose another folder"):
         DashboardGenerator().write(
             DashboardInput(profile=Profile(rows=0, columns=())), tmp_path / "file" / "dashboard.html"
         )

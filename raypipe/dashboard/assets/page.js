@@ -106,6 +106,8 @@ const mount = async (place) => {
     const view = made.roots ? made.roots[0] : [...made][0];
     views.set(key, view.model);
     recolour(view.model);
+    /* On a touch screen a drag must scroll the page. */
+    if (matchMedia("(pointer: coarse)").matches) for (const part of view.model.references()) if (part.type === "BoxZoomTool") part.active = false;
     $(".loading", place)?.remove();
     place.style.height = "auto";
     place.dataset.ready = "yes";
@@ -123,6 +125,13 @@ const eye = new IntersectionObserver((entries) => {
 places.forEach((place) => eye.observe(place));
 window.raypipeMountAll = () => { places.forEach((place) => { queue = queue.then(() => mount(place)); }); return queue; };
 
+for (const button of $$("[data-whole]")) {
+  button.addEventListener("click", () => {
+    const model = views.get(button.dataset.whole), [start, end] = read(`extra-${button.dataset.whole}`).span;
+    const plot = model && [...model.references()].find((part) => part.type === "Figure");
+    if (plot) plot.x_range.setv({start, end});
+  });
+}
 for (const select of $$("[data-axis]")) {
   select.addEventListener("change", () => {
     const model = views.get(select.dataset.axis), chosen = Number(select.value);
@@ -323,6 +332,10 @@ const goto = () => {
     row.classList.add("flash");
     setTimeout(() => row.classList.remove("flash"), 1700);
   } else if (hash.startsWith("#columns?") && table) takeState(hash.slice(9));
+  else if (/^#finding-\d+$/.test(hash)) {
+    const finding = document.getElementById(hash.slice(1)), more = finding?.closest("details");
+    if (more) { more.open = true; finding.scrollIntoView(); }
+  }
 };
 addEventListener("hashchange", goto);
 document.addEventListener("click", (event) => {
@@ -349,13 +362,18 @@ addEventListener("scroll", () => { if (!waiting) { waiting = true; requestAnimat
 spy();
 
 /* ---- printing in light colours, and the numbers as a file ---- */
-let before = null;
-addEventListener("beforeprint", () => { before = root.dataset.mode ?? ""; root.dataset.mode = "light"; repaint(); });
-addEventListener("afterprint", () => { if (before) root.dataset.mode = before; else delete root.dataset.mode; repaint(); });
+let before = null, closed = [];
+addEventListener("beforeprint", () => {
+  closed = $$("details.more:not([open])");
+  for (const part of closed) part.open = true;
+  before = root.dataset.mode ?? ""; root.dataset.mode = "light"; repaint(); });
+addEventListener("afterprint", () => {
+  for (const part of closed) part.open = false;
+  if (before) root.dataset.mode = before; else delete root.dataset.mode; repaint(); });
 $("[data-download]")?.addEventListener("click", () => {
   const link = el("a", {download: "dashboard-data.json", href: URL.createObjectURL(new Blob([document.getElementById("data").textContent], {type: "application/json"}))});
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 });
-root.dataset.interactive = "yes";
+root.dataset.interactive = String(Math.round(performance.now())); /* milliseconds since the page was asked for */
 })();

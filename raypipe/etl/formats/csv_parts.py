@@ -30,8 +30,9 @@ from raypipe.etl.formats.csv_quotes import (
     states_before,
 )
 
-CHUNK = 1 << 20
-"""Codes summarised at a time."""
+CHUNK = 1 << 18
+"""Codes summarised at a time; so few that every array in between stays in the cache."""
+CHUNKS_A_TASK = 64
 AHEAD = 4
 """Codes looked at behind a chunk."""
 
@@ -156,7 +157,9 @@ def _scan(file: CodeFile, grammar: Grammar, span: int, chunk: int) -> Scan:
     if grammar.quote is None:
         return Scan(np.zeros(len(starts) + 1, bool), np.ones(len(starts), bool), [], chunk)
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        summaries = list(pool.map(lambda lo: _glance(file, grammar, lo, chunk), starts))
+        groups = [starts[at : at + CHUNKS_A_TASK] for at in range(0, len(starts), CHUNKS_A_TASK)]
+        glances = pool.map(lambda group: [_glance(file, grammar, lo, chunk) for lo in group], groups)
+        summaries = list(itertools.chain.from_iterable(glances))
     zones = _hopeless_zones(file, grammar, summaries, (chunk, span))
     states, clean, inside = [False], [], False
     for index, lo in enumerate(starts):
@@ -183,15 +186,16 @@ def _window(file: CodeFile, grammar: Grammar, lo: int, chunk: int) -> Window:
 def _glance(file: CodeFile, grammar: Grammar, lo: int, chunk: int) -> ChunkSummary:
     """Summary from the parity of quotes, where the chunk is clean for one state at its start; else the exact one."""
     window = _window(file, grammar, lo, chunk)
-    quotes = np.flatnonzero(window.codes[window.lo : window.hi] == grammar.quote) + window.lo
+    quotes = np.flatnonzero(window.codes[window.lo : window.hi] == grammar.quote)
     if not quotes.size:
         return ChunkSummary()
-    if quotes[0] == 0 or quotes[-1] + 2 >= window.codes.size or window.codes[quotes[0] - 1] == grammar.quote:
+    at_edge = not window.lo or window.hi + 2 > window.codes.size
+    if at_edge or window.codes[window.lo + quotes[0] - 1] == grammar.quote:
         return _summarise(file, grammar, lo, chunk)
-    before, after = window.codes[quotes - 1], window.codes[quotes + 1]
+    before, after = window.codes[window.lo - 1 :][quotes], window.codes[window.lo + 1 :][quotes]
     carriage = np.flatnonzero(after == CR)
     if carriage.size:
-        after = np.where((after == CR) & (window.codes[quotes + 2] == grammar.eol), grammar.eol, after)
+        after = np.where((after == CR) & (window.codes[window.lo + 2 :][quotes] == grammar.eol), grammar.eol, after)
     behind = (after == grammar.delimiter) | (after == grammar.eol)
     good_before = (before == grammar.delimiter) | (before == grammar.eol) | (before == grammar.quote)
     good_after = behind | (after == grammar.quote)
@@ -211,11 +215,14 @@ def _summarise(
     if not runs.start.size:
         return ChunkSummary()
     opens, stays = _open_flags(runs, window.origin, zones), runs.stays
+    hopeless = runs.opens & ~opens
     after = [states_after(opens, stays, inside) for inside in (False, True)]
+    before = [states_before(states, inside) for states, inside in zip(after, (False, True), strict=True)]
+    clean = [is_clean(runs, states) and not bool((hopeless & ~states).any()) for states in before]
     closers = runs.start[~stays]
     return ChunkSummary(
         after=(bool(after[0][-1]), bool(after[1][-1])),
-        clean=(is_clean(runs, states_before(after[0], False)), is_clean(runs, states_before(after[1], True))),
+        clean=(clean[0], clean[1]),
         opens=bool(opens.any()),
         first_closer=int(closers[0]) + window.origin if closers.size else FAR,
         last_closer=int(closers[-1]) + window.origin if closers.size else -1,
@@ -282,14 +289,15 @@ def _row_start(file: CodeFile, grammar: Grammar, scan: Scan, wanted: int) -> int
 def resync(codes: Codes, grammar: Grammar, width: int | None) -> int | None:
     """First row start in a piece that was cut out of a file anywhere; None if no row starts in it.
 
-    Both states at the start of the piece are tried. The one under which more rows have `width` fields wins; outside a
-    quoted field on a tie.
+    Both states at the start of the piece are tried. The one wins that leaves no quote out of place, then the one under
+    which more rows have `width` fields; outside a quoted field on a tie.
     """
-    best: tuple[int, int | None] = (-1, None)
-    for inside in (False, True) if grammar.quote is not None else (False,):
+    best: tuple[tuple[bool, int], int | None] = ((False, -1), None)
+    runs = find_runs(codes, grammar) if grammar.quote is not None else None
+    for inside in (False, True) if runs is not None else (False,):
         rows = scan_rows(codes, grammar, inside)
-        whole = rows.fields[1:-1]
-        score = int((whole == width).sum()) if width else 0
+        clean = runs is None or is_clean(runs, states_before(states_after(runs.opens, runs.stays, inside), inside))
+        score = (clean, int((rows.fields[1:-1] == width).sum()) if width else 0)
         if rows.starts.size > 1 and score > best[0]:
             best = (score, int(rows.starts[1]))
     return best[1]

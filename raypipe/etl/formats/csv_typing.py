@@ -14,8 +14,8 @@ from raypipe.etl.formats.csv_quotes import Positions, scan_rows
 from raypipe.stage import ASIDE_SCHEMA, PartRead
 
 _BIG = 1e15
-_MAX_PADDING = 64
-"""A longer text is never one for "no value" with spaces around it, in bytes."""
+_MAX_PADDING = 16
+"""Spaces around a text for "no value"; a text with more of them is text."""
 
 
 def type_rows(placed: Placed, layout: Layout, origin: tuple[int, bytes]) -> PartRead:
@@ -90,14 +90,24 @@ def _nulled(texts: pl.Series, null_values: tuple[str, ...]) -> pl.Series:
         texts = texts.fill_null("")
     if not null_values:
         return texts
-    empty = texts.is_in(list(null_values))
-    padded = texts.str.starts_with(" ") | texts.str.ends_with(" ")
-    if padded.any():
-        rest = pl.select(pl.when(padded & (texts.str.len_bytes() <= _MAX_PADDING)).then(texts)).to_series()
-        empty = empty | rest.str.strip_chars(" ").is_in(list(null_values)).fill_null(value=False)
-    if not empty.any():
+    short = texts.str.len_bytes() <= max(len(text.encode()) for text in null_values) + _MAX_PADDING
+    every = bool(short.all())
+    hit = _are_null(texts if every else texts.filter(short), null_values)
+    if hit is None:
         return texts
-    return pl.select(pl.when(~empty).then(texts)).to_series()
+    if not every:
+        places = np.flatnonzero(short.fill_null(value=False).to_numpy())
+        full = np.zeros(texts.len(), bool)
+        full[places[hit.fill_null(value=False).to_numpy()]] = True
+        hit = pl.Series(full)
+    return pl.select(pl.when(~hit).then(texts)).to_series()
+
+
+def _are_null(texts: pl.Series, null_values: tuple[str, ...]) -> pl.Series | None:
+    """Which texts stand for "no value", spaces around them left out; None: none does."""
+    padded = texts.str.starts_with(" ").any() or texts.str.ends_with(" ").any()
+    hit = (texts.str.strip_chars(" ") if padded else texts).is_in(list(null_values))
+    return hit if hit.any() else None
 
 
 def _quick(texts: pl.Series, kind: str) -> pl.Series | None:

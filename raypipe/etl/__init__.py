@@ -1,0 +1,1 @@
+"""From files to checked, cleaned rows: readers, rules, steps, writers."""
