@@ -132,7 +132,7 @@ class EngineConfig(Frozen):
     """False gives each stage a pool of its own."""
     block_rows: PositiveInt | None = None
     """Cut blocks to at most this many rows; None follows `block_mib`."""
-    block_mib: PositiveFloat = 32.0
+    block_mib: PositiveFloat = 64.0
     """Target size of a block in memory, in MiB."""
     memory_gib: PositiveFloat | None = None
     """Budget for blocks held in the object store, in GiB; None takes half the store."""

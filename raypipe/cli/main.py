@@ -27,8 +27,9 @@ PIPE_WIDTH = 160
 errors = Console(stderr=True)
 out = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
 
-Source = Annotated[str, typer.Argument(help="File, folder or glob: CSV, TSV or Parquet.", show_default=False)]
-OptionalSource = Annotated[str | None, typer.Argument(help="File, folder or glob; or `data_source` of --config.")]
+Source = Annotated[
+    str | None, typer.Argument(help="File, folder or glob of CSV or Parquet; or `data_source` of --config.")
+]
 Config = Annotated[Path | None, typer.Option("--config", "-c", help="YAML or TOML file; flags win over it.")]
 Target = Annotated[str | None, typer.Option("--target", "-t", help="Column to explain.")]
 Time = Annotated[str | None, typer.Option("--time", help="Column with dates or times.")]
@@ -70,7 +71,7 @@ def _root(
 
 @app.command()
 def run(
-    source: OptionalSource = None,
+    source: Source = None,
     target: Target = None,
     time: Time = None,
     config: Config = None,
@@ -120,7 +121,7 @@ def run(
 
 @app.command()
 def plan(
-    source: OptionalSource = None,
+    source: Source = None,
     target: Target = None,
     time: Time = None,
     config: Config = None,
@@ -142,7 +143,8 @@ def plan(
 
 @app.command()
 def profile(
-    source: Source,
+    source: Source = None,
+    config: Config = None,
     engine: EngineName = None,
     address: Address = None,
     workers: Workers = None,
@@ -156,7 +158,7 @@ def profile(
     from raypipe.pipeline.check import check_source
 
     settings = _settings(
-        None, set_, data_source=source, sample_size=sample, validate_data=False,
+        config, set_, data_source=source, sample_size=sample, validate_data=False,
         engine=_given(engine=engine, address=address, workers=workers),
     )  # fmt: skip
     checked = check_source(settings)
@@ -174,7 +176,8 @@ def profile(
 
 @app.command()
 def validate(
-    source: Source,
+    source: Source = None,
+    config: Config = None,
     schema: SchemaFile = None,
     strict: Strict = None,
     engine: EngineName = None,
@@ -188,7 +191,7 @@ def validate(
     from raypipe.pipeline.check import check_source
 
     settings = _settings(
-        None, set_, data_source=source, strict_validation=strict,
+        config, set_, data_source=source, strict_validation=strict,
         engine=_given(engine=engine, address=address), validation=_given(schema_path=schema),
     )  # fmt: skip
     checked = check_source(settings, quarantine)

@@ -224,8 +224,10 @@ def _log_instead_of_print() -> None:
 def _check_reachable(address: str) -> None:
     """Raise ConfigError at once where nobody listens at host:port; Ray itself tries for minutes.
 
-    Addresses of another form ("auto", "ray://…") are left to Ray.
+    Addresses of another form ("auto") are left to Ray.
     """
+    if address.startswith("ray://"):
+        raise ConfigError(f"session: got {address}; give the head node's own address as host:port, or use `auto` on it")
     host, colon, port = address.rpartition(":")
     if not colon or "/" in host or not port.isdigit():
         return

@@ -174,10 +174,9 @@ class DataReader:
         if rows < 1:
             raise ConfigError(f"read_chunked: wants at least 1 row, got {rows}.")
         source = self._settled()
-        read = source.open()
         waiting: list[pa.Table] = []
-        for part in source.parts():
-            waiting.append(read(part).block)
+        for part in _parts_of(source):
+            waiting.append(part.block)
             table = pa.concat_tables(waiting)
             whole = table.num_rows // rows * rows
             yield from (table.slice(start, rows) for start in range(0, whole, rows))
@@ -254,8 +253,17 @@ def _footer(path: Path) -> ParquetFile:
 
 
 def _read_parts(source: TableSource) -> list[PartRead]:
+    return list(_parts_of(source))
+
+
+def _parts_of(source: TableSource) -> Iterator[PartRead]:
+    """The parts one after the other; what the file system refuses is a ReadError."""
     read = source.open()
-    return [read(part) for part in source.parts()]
+    for part in source.parts():
+        try:
+            yield read(part)
+        except OSError as error:
+            raise ReadError(f"{part.file}: cannot be read: {error.strerror or error}.") from error
 
 
 def _refuse_text_options(options: ReadOptions) -> None:

@@ -24,15 +24,14 @@ from raypipe.engine.run import Outcome, Pass, PassProgress
 from raypipe.errors import ConfigError, DataInvalidError, MissingColumnsError, OutputError, RunCancelledError
 from raypipe.etl.outputs import RunFolder
 from raypipe.etl.process import DataProcessor
-from raypipe.etl.reader import DataReader
 from raypipe.etl.rules.schema import DataSchema
-from raypipe.etl.source import TableSource
 from raypipe.etl.steps.step import Step
 from raypipe.etl.validate import DataValidator
+from raypipe.etl.wording import counted
 from raypipe.etl.write import WriteParquet
 from raypipe.monitor.logs import log_to_file
 from raypipe.pipeline.analysis import analyse
-from raypipe.pipeline.ingest import SUMMARY, Ingest, summary_of
+from raypipe.pipeline.ingest import SUMMARY, Ingest, open_source, summary_of
 from raypipe.pipeline.record import profile_json, summary_json, validation_json
 from raypipe.pipeline.state import RunState
 from raypipe.pipeline.tracker import ProgressCallback, Tracker
@@ -112,7 +111,7 @@ class AnalyticsPipeline:
 
     def plan(self) -> str:
         """What would run, in words, without running it; starts Ray only where the engine is Ray."""
-        source = self._open_source()
+        source = open_source(self.config)
         self._check_columns(source.schema())
         engine, why = choose_engine(self.config.engine, source.size_bytes)
         ingest = Ingest(self.config, engine, self._validator(), self._processor(), Path(), Pass)
@@ -124,9 +123,12 @@ class AnalyticsPipeline:
         """Everything that can be known before the data is read."""
         self.tracker.begin(PipelineStage.INITIALIZATION, "checking the source and the settings")
         self._check_cancel()
-        source = self._open_source()
+        source = open_source(self.config)
         self._check_columns(source.schema())
         validator, processor = self._validator(), self._processor()
+        processor.check(source.schema())
+        if validator is not None and self.config.strict_validation:
+            refuse_columns(validator, source.schema())
         folder = RunFolder(self.config.output_dir.expanduser().resolve(), self.run_id)
         stack.callback(folder.sweep)
         events = self.tracker.events = stack.enter_context(EventLog(folder.file("events.jsonl")))
@@ -173,7 +175,8 @@ class AnalyticsPipeline:
         counts = tally.counts if tally else {}
         run.validation = run.validator.verdict(profile, counts, notes, frame.schema, loaded.outcome.results)
         run.folder.write_json("validation.json", validation_json(run.validation))
-        return f"{len(run.validation.errors)} errors, {len(run.validation.warnings)} warnings"
+        errors, warnings = len(run.validation.errors), len(run.validation.warnings)
+        return f"{counted(errors, 'error')}, {counted(warnings, 'warning')}"
 
     def _process(self, run: RunState) -> None:
         """Data processing: the user's override if there is one, else the fitted steps."""
@@ -183,8 +186,11 @@ class AnalyticsPipeline:
         if frame is not run.frame:  # an override made it
             if isinstance(frame, LocalFrame):
                 run.engine = InlineEngine(self.config.engine)
-            lost = max(0, len(before) - len(frame))
-            run.steps = (StepReport(step=f"{type(self).__name__}._process_data", rows_dropped=lost),)
+            # An override that calls super() starts from what the steps left, else from what was read.
+            known = len(run.data[0])
+            name = f"{type(self).__name__}._process_data"
+            run.steps = (*run.steps, StepReport(step=name, rows_dropped=max(0, known - len(frame))))
+            run.rows_added = {name: len(frame) - known} if len(frame) > known else {}
             outcome = run.engine.run(self._pass_over(frame, (summary_of(frame.schema),), PipelineStage.DATA_PROCESSING))
             run.frame, run.profile = frame, outcome.results[SUMMARY]
         done = ", ".join(step.step for step in run.steps)
@@ -238,7 +244,7 @@ class AnalyticsPipeline:
             return outcome.results
 
         run.analysis = analyse(self.config, run, run_pass)
-        self.tracker.end(PipelineStage.ANALYSIS, f"{len(run.analysis.insights)} findings")
+        self.tracker.end(PipelineStage.ANALYSIS, counted(len(run.analysis.insights), "finding"))
 
     def _generate_dashboard(self, run: RunState) -> None:
         """Dashboard generation: one offline page; if it fails, the result says so and the run goes on."""
@@ -271,12 +277,6 @@ class AnalyticsPipeline:
         return self._results
 
     # ---- what the stages share ----------------------------------------------------------------------------------
-
-    def _open_source(self) -> TableSource:
-        config = self.config
-        reader = DataReader(config.data_source, config.data_format, config.read_options)
-        part_bytes = int(config.engine.block_mib * (1 << 20))
-        return reader.source(seed=config.seed, sample_size=config.sample_size, target_part_bytes=part_bytes)
 
     def _check_columns(self, schema: pa.Schema) -> None:
         for role, column in (("target column", self.config.target_column), ("time column", self.config.time_column)):
@@ -359,6 +359,22 @@ class AnalyticsPipeline:
             output_directory=str(run.folder.path),
             summary=summary,
         )
+
+
+def refuse_columns(validator: DataValidator, schema: pa.Schema) -> None:
+    """Raise DataInvalidError for columns that are missing or too many: that is known before a row is read.
+
+    Types are not judged here, since a later block may still widen them.
+    """
+    wrong = [
+        outcome.message
+        for outcome in validator.check_against(schema)
+        if not outcome.passed
+        and outcome.severity == "error"
+        and outcome.rule in ("required_column", "unexpected_column")
+    ]
+    if wrong:
+        raise DataInvalidError(f"validation failed before the data was read: {'; '.join(wrong[:5])}")
 
 
 def new_run_id() -> str:

@@ -13,10 +13,9 @@ from raypipe.config import PipelineConfig, ProcessingConfig
 from raypipe.engine.choose import choose_engine
 from raypipe.engine.run import Pass, PassProgress
 from raypipe.etl.process import DataProcessor
-from raypipe.etl.reader import DataReader
 from raypipe.etl.rules.schema import DataSchema
 from raypipe.etl.validate import DataValidator
-from raypipe.pipeline.ingest import Ingest
+from raypipe.pipeline.ingest import Ingest, open_source
 from raypipe.results import ValidationResult
 from raypipe.stage import Plan
 
@@ -49,9 +48,7 @@ def check_source(
     quarantine : Path, optional
         Where rows that were set aside are written (Parquet); None only counts them.
     """
-    reader = DataReader(config.data_source, config.data_format, config.read_options)
-    part_bytes = int(config.engine.block_mib * (1 << 20))
-    source = reader.source(seed=config.seed, sample_size=config.sample_size, target_part_bytes=part_bytes)
+    source = open_source(config)
     engine, _ = choose_engine(config.engine, source.size_bytes)
     rules = config.validation
     schema = DataSchema.load(rules.schema_path) if rules.schema_path is not None else None

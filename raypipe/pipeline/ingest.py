@@ -19,6 +19,7 @@ from raypipe.engine.run import Engine, Outcome, Pass
 from raypipe.errors import SchemaError
 from raypipe.etl.process import DataProcessor
 from raypipe.etl.quarantine import QuarantineWriter
+from raypipe.etl.reader import DataReader
 from raypipe.etl.source import TableSource, settle_types
 from raypipe.etl.summarise import Summarise
 from raypipe.etl.types import Promotion, gather_misfits
@@ -33,6 +34,26 @@ MAX_ATTEMPTS = 4
 
 SUMMARY = "Summarise"
 """Name of the stage that profiles a pass."""
+
+
+MIN_PARTS = 16
+"""A source is cut into at least about this many parts, so that all cores work on one file."""
+MIN_PART_BYTES = 4 << 20
+DISK_TO_MEMORY = {"csv": 1, "parquet": 4}
+"""Rough bytes in memory for a byte in the file; it only decides how finely a source is cut."""
+
+
+def open_source(config: PipelineConfig) -> TableSource:
+    """Look at the source of a config, and cut it into parts.
+
+    Parts depend on the source and on `block_mib`, and not on the engine or the number of workers, so that results do
+    not either.
+    """
+    reader = DataReader(config.data_source, config.data_format, config.read_options)
+    size = sum(path.stat().st_size for path in reader.files) * DISK_TO_MEMORY[reader.format]
+    most = int(config.engine.block_mib * (1 << 20))
+    part_bytes = min(most, max(MIN_PART_BYTES, size // MIN_PARTS))
+    return reader.source(seed=config.seed, sample_size=config.sample_size, target_part_bytes=part_bytes)
 
 
 @dataclass

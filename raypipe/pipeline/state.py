@@ -58,6 +58,8 @@ class RunState:
     profile: Profile | None = None
     """Of the rows as they now are."""
     steps: tuple[StepReport, ...] = ()
+    rows_added: dict[str, int] = field(default_factory=dict)
+    """Override -> rows that it made beyond those it got."""
     processing: dict[str, StageTally] = field(default_factory=dict)
     processed_files: list[dict[str, Any]] = field(default_factory=list)
     analysis: Analysis = field(default_factory=Analysis)
@@ -88,7 +90,8 @@ class RunState:
         for step in self.steps:
             if step.step not in tallies and step.rows_dropped:
                 dropped[step.step] = step.rows_dropped
-        return RowCounts(self.loaded.outcome.rows_in, len(frame), self.loaded.quarantine.rows, dropped)
+        aside = self.loaded.quarantine.rows
+        return RowCounts(self.loaded.outcome.rows_in, len(frame), aside, dropped, dict(self.rows_added))
 
 
 @dataclass(frozen=True)
@@ -100,15 +103,18 @@ class RowCounts:
     quarantined: int
     dropped: dict[str, int]
     """Step -> rows."""
+    added: dict[str, int] = field(default_factory=dict)
+    """Override of a user -> rows that it made."""
 
     def check(self) -> None:
-        """Raise ConservationError unless read = kept + quarantined + dropped."""
-        if self.read != self.kept + self.quarantined + sum(self.dropped.values()):
+        """Raise ConservationError unless read + added = kept + quarantined + dropped."""
+        if self.read + sum(self.added.values()) != self.kept + self.quarantined + sum(self.dropped.values()):
             raise ConservationError(
                 f"rows read ({self.read:,}) are not rows kept ({self.kept:,}) + quarantined ({self.quarantined:,}) + "
                 f"dropped ({self.dropped}); this is a defect of raypipe"
             )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
-        return {"read": self.read, "kept": self.kept, "quarantined": self.quarantined, "dropped": dict(self.dropped)}
+        """Plain values; `added` only where a user's override made rows."""
+        counts = {"read": self.read, "kept": self.kept, "quarantined": self.quarantined, "dropped": dict(self.dropped)}
+        return {**counts, "added": dict(self.added)} if self.added else counts

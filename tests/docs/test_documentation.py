@@ -78,6 +78,7 @@ def check_python(example: Example) -> None:
 
 def check_commands(example: Example, shell: dict[str, str]) -> None:
     """Run each command: a line with a prompt in `console`, with its output below; the whole block in `bash`."""
+    commands: list[tuple[str, str | None]]
     if example.language == "bash":
         commands = [(example.text, None)]
     else:
@@ -198,7 +199,7 @@ def spoken_texts() -> list[str]:
     for path in (ROOT / "raypipe").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.JoinedStr):
-                found.append("".join(one.value if isinstance(one, ast.Constant) else "\n" for one in node.values))
+                found.append("".join(str(one.value) if isinstance(one, ast.Constant) else "\n" for one in node.values))
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 found.append(node.value)
     return found

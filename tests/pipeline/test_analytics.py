@@ -227,3 +227,54 @@ def test_a_table_without_rows_still_gets_a_page(tmp_path: Path) -> None:
     assert results["data_shape"][0] == 0
     assert results["dashboard_generated"] is True
     assert results["warnings"] == ()
+
+
+class UlmAfterSteps(AnalyticsPipeline):
+    """Lets the fitted steps run first, then keeps one city."""
+
+    def _process_data(self, frame: Frame) -> Any:
+        rows = super()._process_data(frame).to_polars()
+        return rows.filter(rows["city"] == "Ulm")
+
+
+class Twice(AnalyticsPipeline):
+    """Makes each row twice."""
+
+    def _process_data(self, frame: Frame) -> Any:
+        table = frame.to_arrow()
+        return pa.concat_tables([table, table])
+
+
+def test_an_override_may_let_the_steps_run_first(sales: Path, tmp_path: Path) -> None:
+    results = UlmAfterSteps(config(sales, tmp_path, processing={"drop_duplicates": True})).execute()
+    counts = results["rows"]
+    assert counts["read"] == counts["kept"] + counts["quarantined"] + sum(counts["dropped"].values())
+    assert [step.step for step in results["steps"]][-1] == "UlmAfterSteps._process_data"
+    assert "TrimText" in [step.step for step in results["steps"]]
+
+
+def test_an_override_that_makes_rows_is_accounted_for(sales: Path, tmp_path: Path) -> None:
+    results = Twice(config(sales, tmp_path)).execute()
+    assert results["rows"] == {
+        "read": 600, "kept": 1196, "quarantined": 2, "dropped": {}, "added": {"Twice._process_data": 598},
+    }  # fmt: skip
+
+
+def test_strict_runs_refuse_missing_columns_before_reading(sales: Path, tmp_path: Path) -> None:
+    (tmp_path / "schema.yaml").write_text("name: sales\ncolumns:\n- {name: citty, dtype: text}\n")
+    given = config(sales, tmp_path, strict_validation=True, validation={"schema_path": tmp_path / "schema.yaml"})
+    with pytest.raises(DataInvalidError, match="before the data was read: .*citty"):
+        AnalyticsPipeline(given).execute()
+    assert not (tmp_path / "output").exists()
+
+
+def test_a_file_of_some_size_is_read_by_all_workers(ray_session: Session, tmp_path: Path) -> None:
+    path = tmp_path / "wide.csv"
+    path.write_text("a,b\n" + "1234567,abcdefgh\n" * 700_000)
+    given = config(path, tmp_path, engine={"engine": "ray"}, generate_dashboard=False)
+    results = AnalyticsPipeline(given).execute()
+    events = [
+        json.loads(line) for line in (Path(results["output_directory"]) / "events.jsonl").read_text().splitlines()
+    ]
+    assert len({event["pid"] for event in events if event["event"] == "bundle_done"}) == 2
+    assert results["data_shape"] == (700_000, 2)

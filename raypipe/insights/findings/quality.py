@@ -336,12 +336,18 @@ def rules_broken(facts: Facts) -> Iterator[Insight]:
         )
 
 
+REWRITES = frozenset({"ParseDates", "TrimText"})
+"""Steps that write the same values in another form, so that no figure shows their work."""
+
+
 def cleaning(facts: Facts) -> Iterator[Insight]:
     """Steps that changed so much that later figures partly show the cleaning."""
     rows = facts.profile.rows + sum(step.rows_dropped for step in facts.steps)
     for step in facts.steps:
         cells = step.cells_changed / max(facts.profile.rows * len(step.columns), 1)
         dropped = step.rows_dropped / max(rows, 1)
+        if step.step in REWRITES:
+            continue
         if rows < MIN_ROWS or max(cells, dropped) < MIN_CLEANED_SHARE or not (step.columns or step.rows_dropped):
             continue
         yield Insight(
