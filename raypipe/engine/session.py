@@ -218,7 +218,7 @@ def _log_instead_of_print() -> None:
             logger.info("ray: %s", line)
 
     if hasattr(worker, "print_to_stdstream"):  # private, so it may go; then Ray prints again
-        worker.print_to_stdstream = log
+        worker.print_to_stdstream = log  # type: ignore[assignment]  # takes over whatever is printed
 
 
 def _check_reachable(address: str) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from raypipe.blocks.frames import from_polars
+from raypipe.etl.aside import shortened
 from raypipe.etl.formats.cells import count_codes, count_wide, iso_days, narrowest, parse, trimmed
 from raypipe.etl.formats.csv_layout import Layout, Placed, Wanted
 from raypipe.etl.formats.csv_quotes import Positions, scan_rows
@@ -149,13 +150,12 @@ def _set_misfits_aside(
     for want, wrong in faults:
         hit = left & wrong
         left = left & ~wrong
-        rows = frame.filter(hit)
-        texts = rows[f"c{want.index}"]
+        # In one piece: on a frame whose first piece is empty, Polars 2.1 panics in functions of several texts.
+        rows = frame.filter(hit).rechunk()
+        texts = shortened(rows[f"c{want.index}"])
         at = np.flatnonzero(hit.to_numpy())
-        raw = rows.select(list(renamed)).rename(renamed).select(pl.struct(pl.all()).struct.json_encode()).to_series()
-        reason = pl.select(
-            pl.format(f"column {{}} wants {want.kind}, got '{{}}'", pl.lit(repr(want.name)), texts)
-        ).to_series()
+        raw = rows.select(list(renamed)).rename(renamed).to_struct("raw").struct.json_encode()
+        reason = f"column {want.name!r} wants {want.kind}, got '" + texts + "'"
         pieces.append(
             pl.DataFrame(
                 {
