@@ -39,16 +39,16 @@ types: $(VENV)/.installed
 layers: $(VENV)/.installed
 	$(BIN)/lint-imports
 
-# The peers live in a venv of their own, beside raypipe.
-$(BENCH_VENV)/.installed: benchmarks/requirements.txt pyproject.toml constraints.txt
+# The peers live in a venv of their own; raypipe is measured in its own, under constraints.txt.
+$(BENCH_VENV)/.installed: benchmarks/requirements.txt
 	$(PYTHON) -m venv $(BENCH_VENV)
-	$(BENCH_VENV)/bin/$(PIP_INSTALL) -e . -r benchmarks/requirements.txt
+	$(BENCH_VENV)/bin/$(PIP_INSTALL) -r benchmarks/requirements.txt
 	touch $@
 
-bench: $(BENCH_VENV)/.installed
-	$(BENCH_VENV)/bin/python -m benchmarks.startup
-	$(BENCH_VENV)/bin/python -m benchmarks.engine
-	$(BENCH_VENV)/bin/python -m benchmarks.profile
+bench: $(VENV)/.installed $(BENCH_VENV)/.installed
+	$(BIN)/python -m benchmarks.startup --peers $(BENCH_VENV)/bin/python
+	$(BIN)/python -m benchmarks.engine --peers $(BENCH_VENV)/bin/python
+	$(BIN)/python -m benchmarks.profile --peers $(BENCH_VENV)/bin/python
 
 # Every example in the documentation runs, and every link between its pages leads somewhere.
 docs: $(VENV)/.installed

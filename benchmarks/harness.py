@@ -6,6 +6,7 @@ Figures taken in different sessions do not compare, so that every ratio here is 
 from __future__ import annotations
 
 import argparse
+import fnmatch
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -95,7 +96,7 @@ def parse(
     parser.add_argument("--data", type=Path, default=ROOT / "benchmarks/data", help="where input files are made")
     parser.add_argument("--results", type=Path, default=ROOT / "benchmarks/results", help="where the JSON goes")
     parser.add_argument("--timeout", type=float, default=1200.0, help="seconds one run may take")
-    parser.add_argument("--only", nargs="+", default=(), metavar="WORD", help="contenders whose name has one of these")
+    parser.add_argument("--only", nargs="+", default=(), metavar="NAME", help="these contenders; * stands for any text")
     if add is not None:
         add(parser)
     args = parser.parse_args(argv)
@@ -124,7 +125,9 @@ class Meeting:
     def __post_init__(self) -> None:
         only = self.options.only
         if only:
-            self.contenders = [one for one in self.contenders if any(word in one.name for word in only)]
+            self.contenders = [
+                one for one in self.contenders if any(fnmatch.fnmatchcase(one.name, pattern) for pattern in only)
+            ]
 
     def run(self, turn: Callable[[Meeting, Contender], None]) -> None:
         """`turn` for each contender in each round; one that fails sits out the rounds after."""
@@ -138,9 +141,9 @@ class Meeting:
                 try:
                     turn(self, contender)
                 except ContenderAbsentError as error:
-                    self.absent[contender.name] = str(error)
+                    self.absent[contender.name] = _first_line(error)
                 except ContenderError as error:
-                    self.failed[contender.name] = str(error)
+                    self.failed[contender.name] = _first_line(error)
                     _say(str(error))
 
     def _meet_environments(self) -> None:
@@ -184,6 +187,11 @@ class Meeting:
 
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
+
+
+def _first_line(error: ContenderError) -> str:
+    """What goes into the report, without the folders of this machine; the whole went to standard error."""
+    return str(error).splitlines()[0].replace(str(ROOT), ".").replace(str(Path.home()), "~")
 
 
 def _relative(path: Path) -> str:

@@ -20,6 +20,8 @@ from typing import Any, Self
 import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
+PATHS = (str(ROOT),)
+"""Where contenders, and the workers that they start, find modules beside those installed."""
 SAMPLE_S = 0.25
 TREE_EVERY = 4
 """Samples between two looks for new processes and at proportional memory: both are dear, and must not disturb what is
@@ -121,7 +123,7 @@ class Answer:
 
 def _environment() -> dict[str, str]:
     quiet = {
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": os.pathsep.join(PATHS),
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
         "YDATA_PROFILING_NO_ANALYTICS": "True",
@@ -190,6 +192,11 @@ class Server:
             raise ContenderError(f"{self.module}: {do}: its process ended\n{self._tail()}")
         said: dict[str, Any] = json.loads(line)
         return said
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its process is there."""
+        return self._process.poll() is None
 
     def _tail(self) -> str:
         self._log.seek(0)

@@ -9,8 +9,13 @@ that feed them, and the pass never ends.
 
 from __future__ import annotations
 
+import os
+import secrets
+import tempfile
 from collections.abc import Callable
 from typing import Any
+
+os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))  # read once, at import; as raypipe does
 
 import pyarrow as pa
 import ray
@@ -18,6 +23,7 @@ import ray
 from benchmarks.contenders.workload import combine, make_block, scale, total
 
 ACTOR_CPUS = 0.1
+_folder = tempfile.TemporaryDirectory(prefix="raydata-")
 
 
 class Apply:
@@ -38,7 +44,14 @@ def partial_total(block: pa.Table) -> pa.Table:
 def prepare(task: dict[str, Any]) -> dict[str, Any]:
     """Start Ray; no actor yet."""
     store = {"object_store_memory": task["store_mib"] << 20} if task.get("store_mib") else {}
-    ray.init(address="local", include_dashboard=False, log_to_driver=False, _node_ip_address="127.0.0.1", **store)
+    ray.init(
+        address="local",
+        include_dashboard=False,
+        log_to_driver=False,
+        _node_ip_address="127.0.0.1",
+        _temp_dir=_folder.name,
+        **store,
+    )
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
@@ -70,3 +83,4 @@ def _maps(blocks: Any, task: dict[str, Any]) -> Any:
 def finish() -> None:
     """End Ray."""
     ray.shutdown()
+    _folder.cleanup()

@@ -8,23 +8,35 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
+from raypipe.engine.faults import is_fault, say
 from raypipe.engine.report import PartReport, StageTally
-from raypipe.errors import ConservationError, StageFailedError
+from raypipe.errors import ConfigError, ConservationError, RaypipeError, StageFailedError
 from raypipe.stage import Part, ReduceStage, Stage
 
+T = TypeVar("T")
 AsideFn = Callable[[str, Part, pa.Table], None]
 """Called with (stage name, part, rows set aside), in part order."""
 ReadFn = Callable[[PartReport], None]
 """Called with the report of each part that was read, in part order."""
 
 
+EARLY_PARTS = 4
+"""Where nobody knows how many rows there will be, a stage that raised on every row of so many parts is given up."""
+
+
 @dataclass
 class Collector:
-    """Reports of all parts and groups of one pass."""
+    """Reports of all parts and groups of one pass.
+
+    Raises
+    ------
+    ConfigError
+        If two parts have one id.
+    """
 
     stages: Sequence[Stage]
     schemas: Sequence[pa.Schema]
@@ -33,53 +45,72 @@ class Collector:
     groups: int
     on_aside: AsideFn | None = None
     on_read: ReadFn | None = None
+    max_failed_share: float = 1.0
 
     tallies: dict[str, StageTally] = field(default_factory=dict)
     receipts: list[dict[str, Any]] = field(default_factory=list)
     rows_out: int = 0
     bytes_read: int = 0
+    held_bytes: int = 0
+    """Size of the reports that wait for an earlier part."""
     _states: dict[str, Any] = field(default_factory=dict)
-    _waiting: dict[tuple[int, int], PartReport] = field(default_factory=dict)
+    _waiting: dict[tuple[int, int], tuple[PartReport, int]] = field(default_factory=dict)
     _next: list[int] = field(default_factory=list)
     _handed_on: dict[tuple[int, int], int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._next = [0] * self.groups
         self._index = {part.id: index for index, part in enumerate(self.parts)}
+        if len(self._index) != len(self.parts):
+            twice = next(part.id for index, part in enumerate(self.parts) if self._index[part.id] != index)
+            raise ConfigError(f"engine: the source names two parts {twice!r}; ids of parts must be distinct")
         self._reduces = {stage.name: stage for stage in self.stages if isinstance(stage, ReduceStage)}
+        rows = [part.rows for part in self.parts]
+        self._rows_known = sum(count or 0 for count in rows) if None not in rows else None
 
     @property
     def parts_done(self) -> int:
         """Parts that left the last group, in order."""
         return self._next[-1]
 
-    def add(self, group: int, report: PartReport) -> None:
-        """Take a report in; release what is now in order."""
+    def add(self, group: int, report: PartReport, size: int = 0) -> None:
+        """Take a report in; release what is now in order.
+
+        Parameters
+        ----------
+        size : int
+            Bytes that the report takes while it waits.
+        """
         index = self._index[report.part]
         if index < self._next[group] or (group, index) in self._waiting:
             return  # a second report of a part that was run again after a lost worker
-        self._waiting[group, index] = report
+        self._waiting[group, index] = report, size
+        self.held_bytes += size
         while (ready := self._waiting.pop((group, self._next[group]), None)) is not None:
-            self._release(group, self._next[group], ready)
+            self.held_bytes -= ready[1]
+            self._release(group, self._next[group], ready[0])
             self._next[group] += 1
 
     def _release(self, group: int, index: int, report: PartReport) -> None:
         self._check_hand_over(group, index, report)
-        if report.lines is not None or report.notes or report.bytes_read:
-            self.bytes_read += report.bytes_read
+        self.bytes_read += report.bytes_read
         if group == 0 and self.on_read is not None:
             self.on_read(report)
         for name, tally in report.tallies.items():
             self.tallies.setdefault(name, StageTally()).add(tally)
         for name, state in report.partials.items():
             known = self._states.get(name)
-            self._states[name] = state if known is None else self._reduces[name].merge(known, state)
+            self._states[name] = state if known is None else self._merged(self._reduces[name], known, state)
         if self.on_aside is not None:
             for stage, rows in report.asides:
                 self.on_aside(stage, self.parts[index], rows)
         self.receipts += report.receipts
         if group + 1 == self.groups:
             self.rows_out += report.rows_out
+        self._check_all_failed(index, report)
+
+    def _merged(self, stage: ReduceStage, a: Any, b: Any) -> Any:
+        return _told(stage, "its summaries cannot be merged", lambda: stage.merge(a, b))
 
     def _check_hand_over(self, group: int, index: int, report: PartReport) -> None:
         """Rows that enter a group are those that left the group before."""
@@ -91,7 +122,24 @@ class Collector:
         if group + 1 < self.groups:
             self._handed_on[group, index] = report.rows_out
 
-    def finish(self, max_failed_share: float) -> dict[str, Any]:
+    def _check_all_failed(self, index: int, report: PartReport) -> None:
+        """Give up early where a stage raised on every row so far, and more of them than may go to quarantine.
+
+        Parts count in their order here too, so that the same part ends the run every time.
+        """
+        for name in report.tallies:
+            tally = self.tallies[name]
+            if not tally.rows_failed or tally.rows_failed < tally.rows_in:
+                continue
+            if self._rows_known is not None:
+                enough = tally.rows_failed > self.max_failed_share * self._rows_known
+            else:
+                enough = index + 1 >= max(EARLY_PARTS, 2 * self.max_failed_share * len(self.parts))
+            if enough:
+                text = f"{tally.failure}; it failed on each of the first {tally.rows_failed:,} rows"
+                raise StageFailedError(name, report.part, text)
+
+    def finish(self) -> dict[str, Any]:
         """Check the laws of the pass, and return reduce stage name -> finished result.
 
         Raises
@@ -103,16 +151,19 @@ class Collector:
         """
         if self._waiting or any(done != len(self.parts) for done in self._next):
             raise ConservationError(f"only {self._next} of {len(self.parts)} parts came through")
+        for stage in self.stages:  # a source without parts leaves tallies of nothing
+            self.tallies.setdefault(stage.name, StageTally())
         self._check_conservation()
-        self._check_failures(max_failed_share)
-        return {name: stage.finish(self._state(stage)) for name, stage in self._reduces.items()}
+        self._check_failures()
+        return {name: self._result(stage) for name, stage in self._reduces.items()}
 
-    def _state(self, stage: ReduceStage) -> Any:
-        """The merged summary; of a source without parts, that of an empty block."""
-        if stage.name in self._states:
-            return self._states[stage.name]
-        schema = next(schema for one, schema in zip(self.stages, self.schemas, strict=True) if one is stage)
-        return stage.partial(schema.empty_table(), "")
+    def _result(self, stage: ReduceStage) -> Any:
+        """What the merged summary says; of a source without parts, that of an empty block."""
+        if stage.name not in self._states:
+            schema = next(schema for one, schema in zip(self.stages, self.schemas, strict=True) if one is stage)
+            empty = schema.empty_table()
+            self._states[stage.name] = _told(stage, "an empty block", lambda: stage.partial(empty, ""))
+        return _told(stage, "its summary cannot be finished", lambda: stage.finish(self._states[stage.name]))
 
     def _check_conservation(self) -> None:
         names = list(self.tallies)
@@ -126,14 +177,27 @@ class Collector:
                     f"{name}: {tally.rows_in} rows in, {tally.rows_out} out, {tally.rows_aside} aside"
                 )
 
-    def _check_failures(self, max_failed_share: float) -> None:
+    def _check_failures(self) -> None:
+        allowed = self.max_failed_share
         for name, tally in self.tallies.items():
-            if tally.rows_failed > max_failed_share * max(tally.rows_in, 1):
+            if tally.rows_failed > allowed * max(tally.rows_in, 1):
                 share = tally.rows_failed / tally.rows_in
                 raise StageFailedError(
                     name,
                     "(all)",
                     f"it raised on {tally.rows_failed:,} of {tally.rows_in:,} rows ({share:.2%}), more than the "
-                    f"{max_failed_share:.2%} that may go to quarantine; see quarantine.parquet for the rows, mend the "
-                    "stage, or raise engine.max_failed_share",
+                    f"{allowed:.2%} that may go to quarantine, first with: {tally.failure}; see quarantine.parquet "
+                    "for the rows, mend the stage, or raise engine.max_failed_share",
                 )
+
+
+def _told(stage: Stage, what: str, make: Callable[[], T]) -> T:
+    """What `make` returns; what it raises becomes StageFailedError in the stage's words."""
+    try:
+        return make()
+    except RaypipeError:
+        raise
+    except BaseException as error:
+        if not is_fault(error):
+            raise
+        raise StageFailedError(stage.name, "(all)", f"{what}: {say(error)}") from error

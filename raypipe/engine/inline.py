@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,13 +14,15 @@ import psutil
 import pyarrow as pa
 from pydantic import ConfigDict
 
-from raypipe.blocks.frames import ROW, from_polars, to_polars, without_row_numbers
+from raypipe.blocks.frames import ROW, from_polars, to_polars
+from raypipe.config import EngineConfig
 from raypipe.engine.chain import Chain, ChainSpec
 from raypipe.engine.collect import Collector
-from raypipe.engine.frame import Frame
+from raypipe.engine.events import Repeated
+from raypipe.engine.frame import Frame, MapFunction
 from raypipe.engine.layout import Layout, lay_out
-from raypipe.engine.run import Engine, Outcome, Pass, ProgressTeller, next_prefix, rows_in, stage_events
-from raypipe.errors import SchemaError, StageFailedError
+from raypipe.engine.run import Engine, Outcome, Pass, ProgressTeller, check_rows, next_prefix, rows_in, stage_events
+from raypipe.errors import SchemaError
 from raypipe.stage import MapStage, Part, PartRead, Plan, SourceStage
 
 KEEP_BYTES = 512 << 20
@@ -47,18 +50,18 @@ class LocalFrame(Frame):
 
     def _block(self, index: int) -> pa.Table:
         kept = self._blocks[index]
-        if kept is not None:
-            return kept
-        rebuild = Chain(ChainSpec(self.source, self.prefix, hands_on=True))
-        block, _ = rebuild.run(self.parts[index], None, True)
-        assert block is not None
-        return block
+        return kept if kept is not None else self._made_again(index)
 
-    def map_blocks(self, fn: Callable[[pa.Table], pa.Table]) -> LocalFrame:
+    def let_go(self, index: int) -> None:
+        """Forget the block of a part."""
+        self._blocks[index] = None
+
+    def map_blocks(self, fn: Callable[[pa.Table], pa.Table]) -> Frame:
         """See `Frame.map_blocks`; runs at once."""
-        blocks = [_mapped(fn, self._block(index), part) for index, part in enumerate(self.parts)]
-        schema = without_row_numbers(blocks[0]).schema if blocks else self.schema
-        return LocalFrame(self.source, self.parts, self.prefix, schema, blocks, self.num_rows)
+        plan = Plan(source=self.source, prefix=self.prefix, stages=(MapFunction(fn=fn),))
+        outcome = InlineEngine(EngineConfig()).run(Pass(plan, frame=self, keep=True))
+        assert outcome.frame is not None
+        return outcome.frame
 
     def release(self) -> None:
         """See `Frame.release`."""
@@ -104,17 +107,11 @@ def as_frame(value: Any) -> Frame:
         raise SchemaError(
             f"frame: got {type(value).__name__}; wanted a raypipe Frame, or a pyarrow, Polars or pandas table"
         )
+    if ROW in table.column_names:
+        raise SchemaError(f"frame: the table has a column {ROW!r}, a name that raypipe keeps for itself; rename it")
     source = MemorySource(table=table)
     numbers = pa.array(np.arange(table.num_rows, dtype=np.int64))
     return LocalFrame(source, source.parts(), (), table.schema, [table.append_column(ROW, numbers)], table.num_rows)
-
-
-def _mapped(fn: Callable[[pa.Table], pa.Table], block: pa.Table, part: Part) -> pa.Table:
-    made = fn(without_row_numbers(block))
-    if made.num_rows != block.num_rows:
-        text = f"map_blocks: the function returned {made.num_rows} rows for {block.num_rows}; it must keep every row"
-        raise StageFailedError("map_blocks", part.id, text)
-    return made.append_column(ROW, block[ROW])
 
 
 class InlineEngine(Engine):
@@ -132,13 +129,15 @@ class InlineEngine(Engine):
         plan = work.plan
         schemas = plan.schemas()
         parts = tuple(work.frame.parts if work.frame is not None else plan.source.parts())
-        chain = Chain(
-            ChainSpec(plan.source, plan.prefix, plan.stages, schemas[1:], self.config.block_rows, hands_on=work.keep)
-        )
-        collector = Collector(plan.stages, schemas[1:], parts, 1, work.on_aside, work.on_read)
+        work.events.emit("pass_started", engine="inline", parts=len(parts))
+        spec = ChainSpec(plan.source, plan.prefix, plan.stages, schemas[1:], self.config.block_rows, work.keep)
+        chain = Chain(replace(spec, reads_again=work.frame is not None))
+        share = self.config.max_failed_share
+        collector = Collector(plan.stages, schemas[1:], parts, 1, work.on_aside, work.on_read, share)
         teller = ProgressTeller(work, collector, {})
         blocks = self._run_parts(work, chain, collector, teller)
-        results = collector.finish(self.config.max_failed_share)
+        results = collector.finish()
+        check_rows(work, collector.tallies)
         frame = None
         if work.keep:
             frame = LocalFrame(plan.source, parts, next_prefix(plan), schemas[-1], blocks, collector.rows_out)
@@ -161,16 +160,21 @@ class InlineEngine(Engine):
         self, work: Pass, chain: Chain, collector: Collector, teller: ProgressTeller
     ) -> list[pa.Table | None]:
         budget = int(self.config.memory_gib * (1 << 30)) if self.config.memory_gib else KEEP_BYTES
+        frame = work.frame if isinstance(work.frame, LocalFrame) else None
+        told = Repeated(work.events, "part_done", len(collector.parts), ("rows_out",))
         blocks: list[pa.Table | None] = []
         for index, part in enumerate(collector.parts):
             work.check_cancel()
-            block = work.frame.kept(index) if isinstance(work.frame, LocalFrame) else None
+            block = frame.kept(index) if frame is not None else None
             made, report = chain.run(part, block, work.keep and budget > 0)
             collector.add(0, report)
             budget -= report.bytes_out
             blocks.append(made)
-            work.events.emit("part_done", part=part.id, rows_out=report.rows_out)
+            if frame is not None and work.consume:
+                frame.let_go(index)
+            told.emit(part=part.id, rows_out=report.rows_out)
             teller.tell()
+        told.flush()
         return blocks
 
     def describe(self) -> str:

@@ -24,6 +24,8 @@ class StageTally:
     bytes_out: int = 0
     seconds: float = 0.0
     counts: Counter[str] = field(default_factory=Counter)
+    failure: str = ""
+    """What the stage said on the first row on which it raised."""
 
     @property
     def rows_dropped(self) -> int:
@@ -39,6 +41,7 @@ class StageTally:
         self.bytes_out += other.bytes_out
         self.seconds += other.seconds
         self.counts.update(other.counts)
+        self.failure = self.failure or other.failure
 
 
 @dataclass

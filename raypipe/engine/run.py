@@ -12,7 +12,7 @@ from typing import Any
 from raypipe.config import EngineConfig
 from raypipe.engine.collect import AsideFn, Collector, ReadFn
 from raypipe.engine.events import EventLog
-from raypipe.engine.frame import Frame
+from raypipe.engine.frame import Frame, check_unchanged
 from raypipe.engine.layout import Layout
 from raypipe.engine.report import StageTally
 from raypipe.errors import RunCancelledError
@@ -64,6 +64,9 @@ class Pass:
     """Blocks to start from; None reads the source."""
     keep: bool = False
     """Whether the blocks after the last stage are wanted afterwards (`Outcome.frame`)."""
+    consume: bool = False
+    """Whether each block of `frame` is let go of once it is used, which makes room for those that are kept; what is
+    needed of them later is read again."""
     on_aside: AsideFn | None = None
     on_read: ReadFn | None = None
     on_progress: Callable[[PassProgress], None] | None = None
@@ -169,6 +172,12 @@ class ProgressTeller:
 def rows_in(tallies: dict[str, StageTally]) -> int:
     """Rows that entered the pass."""
     return next(iter(tallies.values())).rows_in if tallies else 0
+
+
+def check_rows(work: Pass, tallies: dict[str, StageTally]) -> None:
+    """Raise ReadError where parts that were read again for this pass had other rows than before."""
+    if work.frame is not None and tallies:
+        check_unchanged(work.frame, rows_in(tallies))
 
 
 def next_prefix(plan: Plan) -> tuple[MapStage, ...]:

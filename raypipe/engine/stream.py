@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
+import pickle
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-import pyarrow as pa
-
-from raypipe.blocks.frames import ROW
 from raypipe.config import EngineConfig
-from raypipe.engine.chain import Chain, ChainSpec
+from raypipe.engine.chain import ChainSpec
 from raypipe.engine.collect import Collector
-from raypipe.engine.frame import Frame
-from raypipe.engine.layout import IN_FLIGHT, Group, Layout, lay_out, parts_in_bundles
+from raypipe.engine.events import Repeated
+from raypipe.engine.faults import last_of, say
+from raypipe.engine.layout import Group, Layout, lay_out, parts_in_bundles
+from raypipe.engine.pools import Call, Pool, await_end, new_pool
+from raypipe.engine.rayframe import Kept, RayFrame, held_bytes, is_live
 from raypipe.engine.report import BundleReport
-from raypipe.engine.run import Engine, Outcome, Pass, ProgressTeller, next_prefix, rows_in, stage_events
-from raypipe.engine.session import Session, open_session
+from raypipe.engine.run import Engine, Outcome, Pass, ProgressTeller, check_rows, rows_in, stage_events
+from raypipe.engine.session import Session, close_session, open_session
+from raypipe.engine.stalls import StallWatch
 from raypipe.errors import StageFailedError
-from raypipe.stage import BlockStage, Part, Plan
+from raypipe.stage import Plan
 
 BUNDLE_PARTS = 64
 BUNDLE_SHARE = 0.25
@@ -29,80 +28,13 @@ QUEUE_SHARE = 0.25
 """Share of the object store that blocks between pools may take."""
 KEEP_SHARE = 0.5
 """Share of the object store that blocks kept for a later pass may take."""
+REORDER_BYTES = 64 << 20
+"""Reports that wait for an earlier part; beyond it no further part is begun until that one is through."""
+REPORT_BYTES = 2 << 10
+"""What a report takes in memory beside what it holds."""
 POLL_S = 0.1
-
-
-class RayFrame(Frame):
-    """A frame whose kept blocks lie in Ray's object store, a list of them for each bundle of parts."""
-
-    def __init__(
-        self,
-        engine: RayEngine,
-        plan: Plan,
-        parts: Sequence[Part],
-        bundles: Sequence[range],
-        refs: Sequence[Any | None],
-        num_rows: int,
-    ) -> None:
-        super().__init__(plan.source, parts, next_prefix(plan), plan.schemas()[-1], num_rows)
-        self._engine = engine
-        self.bundles = tuple(bundles)
-        self.refs = list(refs)
-
-    def _block(self, index: int) -> pa.Table:
-        for bundle, ref in zip(self.bundles, self.refs, strict=True):
-            if index in bundle and ref is not None:
-                block: pa.Table = self._engine.session.ray.get(ref)[index - bundle.start]
-                return block
-        rebuilt, _ = Chain(ChainSpec(self.source, self.prefix, hands_on=True)).run(self.parts[index], None, True)
-        assert rebuilt is not None
-        return rebuilt
-
-    def map_blocks(self, fn: Callable[[pa.Table], pa.Table]) -> Frame:
-        """See `Frame.map_blocks`; runs on the workers."""
-        plan = Plan(source=self.source, prefix=self.prefix, stages=(MapFunction(fn=fn),))
-        outcome = self._engine.run(Pass(plan, frame=self, keep=True))
-        assert outcome.frame is not None
-        return outcome.frame
-
-    def release(self) -> None:
-        """See `Frame.release`."""
-        self.refs = [None] * len(self.refs)
-
-
-class MapFunction(BlockStage):
-    """A user's function over blocks; its schema is what it makes of an empty block."""
-
-    fn: Callable[[pa.Table], pa.Table]
-
-    def output_schema(self, schema: pa.Schema) -> pa.Schema:
-        return self.fn(schema.empty_table()).schema
-
-    def apply(self, block: pa.Table) -> pa.Table:
-        made = self.fn(block.drop_columns([ROW]) if ROW in block.column_names else block)
-        return made.append_column(ROW, block[ROW]) if ROW in block.column_names else made
-
-
-@dataclass
-class _Call:
-    group: int
-    worker: int
-    bundle: int
-    blocks: Any | None
-    """Reference to the blocks that it makes."""
-    inputs: Any | None
-    """Reference to the blocks that it takes; held so that a lost call can be run again."""
-
-
-@dataclass
-class _Pool:
-    group: Group
-    spec: bytes
-    workers: list[Any]
-    load: list[int]
-    pids: dict[int, int] = field(default_factory=dict)
-    queue: deque[tuple[int, Any | None]] = field(default_factory=deque)
-    """Bundles that wait, with the reference to their blocks."""
+END_S = 5.0
+"""How long to wait for the end of workers that were told to end."""
 
 
 class RayEngine(Engine):
@@ -116,9 +48,12 @@ class RayEngine(Engine):
 
     @property
     def session(self) -> Session:
-        """The Ray session, started when first needed."""
-        if self._session is None or not self._session.is_open:
+        """The session, opened when first needed, and again where it or its Ray was closed."""
+        if self._session is None or not is_live(self._session):
             self._session = open_session(self.config.address)
+            if not is_live(self._session):
+                close_session()
+                self._session = open_session(self.config.address)
         return self._session
 
     def layout(self, plan: Plan) -> Layout:
@@ -136,7 +71,7 @@ class RayEngine(Engine):
 
 
 class _Stream:
-    """One pass: the state of the driver loop."""
+    """One pass: the state of the driver loop. What it holds grows by a few counters a bundle, whatever the data."""
 
     def __init__(self, engine: RayEngine, work: Pass) -> None:
         self.engine = engine
@@ -144,45 +79,91 @@ class _Stream:
         self.session = engine.session
         self.ray = self.session.ray
         self.layout = engine.layout(work.plan)
+        self.retries = engine.config.max_task_retries
         frame = work.frame
+        self.frame = frame if isinstance(frame, RayFrame) else None
         self.parts = tuple(frame.parts if frame is not None else work.plan.source.parts())
-        if isinstance(frame, RayFrame):
-            self.bundles, kept = list(frame.bundles), list(frame.refs)
-        else:
-            sizes = [part.bytes or self.layout.block_bytes for part in self.parts]
-            limit = int(self.layout.block_bytes * BUNDLE_SHARE)
-            self.bundles = parts_in_bundles(sizes, limit, self._parts_per_bundle())
-            kept = [None] * len(self.bundles)
-        schemas = [schema for group in self.layout.groups for schema in group.schemas]
-        groups = len(self.layout.groups)
-        self.collector = Collector(work.plan.stages, schemas, self.parts, groups, work.on_aside, work.on_read)
-        self.made: list[Any | None] = [None] * len(self.bundles)
-        self.keep_bytes = self._budget(KEEP_SHARE)
+        self.bundles = list(self.frame.kept.bundles) if self.frame is not None else self._bundled()
+        groups = self.layout.groups
+        schemas = [schema for group in groups for schema in group.schemas]
+        self.collector = Collector(
+            work.plan.stages, schemas, self.parts, len(groups), work.on_aside, work.on_read,
+            engine.config.max_failed_share,
+        )  # fmt: skip
+        self.kept = Kept(self.session, self.bundles, [None] * len(self.bundles), [0] * len(self.bundles))
+        self.keep_left = self._budget(KEEP_SHARE) - held_bytes(self.session)
         self.queue_bytes = 0
+        """Blocks between pools: those that wait, and those that calls in flight are going to make."""
         self.sizes: dict[tuple[int, int], int] = {}
-        self.calls: dict[Any, _Call] = {}
+        self.pools: list[Pool] = []
+        self.calls: dict[Any, Call] = {}
+        self.hellos: dict[Any, tuple[int, int]] = {}
+        """Reference -> pool and worker that was asked whether it is up."""
+        self.lost: dict[int, int] = {}
+        """Bundle -> how often its blocks were lost."""
         self.peak_rss = 0
         self.restarts = 0
-        self.pools = [self._pool(number, group) for number, group in enumerate(self.layout.groups)]
-        self.pools[0].queue.extend(enumerate(kept))
-        workers = {name: group.workers for group in self.layout.groups for name in group.names}
-        workers[work.plan.source.name] = self.layout.groups[0].workers
+        self.stillborn = 0
+        counts = ("parts", "rows_out", "seconds")
+        self.told = Repeated(work.events, "bundle_done", len(self.bundles) * len(groups), counts)
+        workers = {name: group.workers for group in groups for name in group.names}
+        workers[work.plan.source.name] = groups[0].workers
         self.teller = ProgressTeller(work, self.collector, workers)
-        self.moved_at = time.monotonic()
-        self.warn_after_s = engine.config.stall_warning_s
-        self.stalled: str | None = None
+        self.stalls = StallWatch(work.events, engine.config.stall_warning_s)
 
-    def _parts_per_bundle(self) -> int:
-        """Enough bundles that each worker gets several, however small the parts."""
+    def _bundled(self) -> list[range]:
+        """Small parts travel together, but so that each worker gets several bundles."""
         workers = max(group.workers for group in self.layout.groups)
-        return max(1, min(BUNDLE_PARTS, len(self.parts) // (workers * 4) or 1))
+        most = max(1, min(BUNDLE_PARTS, len(self.parts) // (workers * 4) or 1))
+        sizes = [part.bytes or self.layout.block_bytes for part in self.parts]
+        return parts_in_bundles(sizes, int(self.layout.block_bytes * BUNDLE_SHARE), most)
 
     def _budget(self, share: float) -> int:
         if self.engine.config.memory_gib is not None:
             return int(self.engine.config.memory_gib * (1 << 30) * share / (KEEP_SHARE + QUEUE_SHARE))
         return int(self.session.store_bytes * share)
 
-    def _pool(self, number: int, group: Group) -> _Pool:
+    # ---- a pass from its start to its end -----------------------------------------------------------------------
+
+    def run(self) -> Outcome:
+        started = time.perf_counter()
+        try:
+            self.work.events.emit("pass_started", engine="ray", parts=len(self.parts), bundles=len(self.bundles))
+            for number, group in enumerate(self.layout.groups):
+                self._open_pool(number, group)
+            self.pools[0].queue.extend(enumerate(self.frame.refs if self.frame is not None else self.kept.refs))
+            self._loop()
+            results = self.collector.finish()
+            check_rows(self.work, self.collector.tallies)
+        except BaseException:
+            self._stop(failed=True)
+            raise
+        self._stop(failed=False)
+        self.told.flush()
+        outcome = self._outcome(results, time.perf_counter() - started)
+        stage_events(self.work, outcome)
+        self.teller.tell(final=True)
+        return outcome
+
+    def _outcome(self, results: dict[str, Any], seconds: float) -> Outcome:
+        found = self.collector
+        frame = None
+        if self.work.keep:
+            frame = RayFrame(self.engine, self.work.plan, self.parts, self.kept, found.rows_out)
+        return Outcome(
+            results=results,
+            tallies=found.tallies,
+            receipts=found.receipts,
+            frame=frame,
+            rows_in=rows_in(found.tallies),
+            rows_out=found.rows_out,
+            bytes_read=found.bytes_read,
+            seconds=seconds,
+            peak_rss_bytes=self.peak_rss,
+            worker_restarts=self.restarts,
+        )
+
+    def _open_pool(self, number: int, group: Group) -> None:
         plan, last = self.work.plan, number + 1 == len(self.layout.groups)
         spec = ChainSpec(
             source=plan.source if number == 0 else None,
@@ -191,172 +172,210 @@ class _Stream:
             schemas=group.schemas,
             block_rows=self.engine.config.block_rows,
             hands_on=not last or self.work.keep,
+            reads_again=self.work.frame is not None,
         )
-        count = max(1, min(group.workers, len(self.bundles)))
-        workers = self.session.take_workers(count, group.resources, self.engine.config.max_task_retries)
-        return _Pool(group, self.ray.cloudpickle.dumps(spec), workers, [0] * count)
+        pool = new_pool(self.session, group, spec)
+        self.pools.append(pool)
+        count = min(group.workers, len(self.bundles))
+        pool.workers += self.session.take_workers(count, group.resources, self.retries)
+        pool.load += [0] * count
+        for index in range(count):
+            self._greet(number, index)
 
-    def run(self) -> Outcome:
-        started = time.perf_counter()
-        self.work.events.emit("pass_started", engine="ray", parts=len(self.parts), bundles=len(self.bundles))
-        try:
-            self._loop()
-            results = self.collector.finish(self.engine.config.max_failed_share)
-        except BaseException:
-            self._stop()
-            raise
-        for pool in self.pools:
-            self.session.give_back(pool.workers, pool.group.resources)
-        frame = None
-        if self.work.keep:
-            frame = RayFrame(self.engine, self.work.plan, self.parts, self.bundles, self.made, self.collector.rows_out)
-        outcome = Outcome(
-            results=results,
-            tallies=self.collector.tallies,
-            receipts=self.collector.receipts,
-            frame=frame,
-            rows_in=rows_in(self.collector.tallies),
-            rows_out=self.collector.rows_out,
-            bytes_read=self.collector.bytes_read,
-            seconds=time.perf_counter() - started,
-            peak_rss_bytes=self.peak_rss,
-            worker_restarts=self.restarts,
-        )
-        stage_events(self.work, outcome)
-        self.teller.tell(final=True)
-        return outcome
+    def _greet(self, number: int, index: int) -> None:
+        """Ask a worker whether it is up; until it answers it gets no work, which another one could do meanwhile."""
+        hello = self.pools[number].workers[index].hello.options(max_task_retries=self.retries)
+        self.hellos[hello.remote()] = number, index
 
-    def _stop(self) -> None:
+    def _stop(self, *, failed: bool) -> None:
         """End what runs; idle workers stay warm."""
+        ended: list[int] = []
         for number, pool in enumerate(self.pools):
-            busy = {call.worker for call in self.calls.values() if call.group == number}
-            self.session.abandon([pool.workers[index] for index in busy])
-            idle = [worker for index, worker in enumerate(pool.workers) if index not in busy]
+            doomed = {call.worker for call in self.calls.values() if call.group == number}
+            if (
+                failed or not self.session.private
+            ):  # on a cluster, a worker that waits for its place asks for more nodes
+                doomed |= set(range(len(pool.workers))) - set(pool.pids)
+            self.session.abandon([pool.workers[index] for index in doomed])
+            idle = [worker for index, worker in enumerate(pool.workers) if index not in doomed]
             self.session.give_back(idle, pool.group.resources)
+            ended += [pool.pids[index] for index in doomed if index in pool.pids]
+            pool.workers.clear()
         self.calls.clear()
+        self.hellos.clear()
+        if self.session.private:
+            await_end(ended, END_S)
+
+    # ---- the loop -----------------------------------------------------------------------------------------------
 
     def _loop(self) -> None:
-        while True:
+        while self.calls or any(pool.queue for pool in self.pools):
             self.work.check_cancel()
             self._dispatch()
-            if not self.calls:
-                return
             self._receive()
-            self._watch()
-            self.teller.tell(waiting_for=self.stalled)
+            self.stalls.watch(self._why_stalled)
+            self.teller.tell(waiting_for=self.stalls.text)
 
     def _dispatch(self) -> None:
         """Send waiting bundles to workers with room; the last pool first, so that work drains before more starts."""
         for number in range(len(self.pools) - 1, -1, -1):
             pool = self.pools[number]
-            while pool.queue and self._has_room(number):
-                worker = min(range(len(pool.workers)), key=pool.load.__getitem__)
-                if pool.load[worker] >= IN_FLIGHT:
-                    break
+            while pool.queue and (worker := pool.free_worker()) is not None and self._has_room(number):
                 self._send(number, worker, *pool.queue.popleft())
 
     def _has_room(self, number: int) -> bool:
-        """Whether blocks that this pool makes find room; a pool whose successors are idle always may send one."""
-        if number + 1 == len(self.pools) or self.queue_bytes < self._budget(QUEUE_SHARE):
+        """Whether blocks and reports of another bundle find room; with nothing under way from here on, always."""
+        busy = any(call.group >= number for call in self.calls.values())
+        if not busy and not any(pool.queue for pool in self.pools[number + 1 :]):
             return True
-        later = any(pool.queue for pool in self.pools[number + 1 :])
-        return not later and not any(call.group >= number for call in self.calls.values())
+        if number == 0 and self.collector.held_bytes > REORDER_BYTES:
+            return False
+        return number + 1 == len(self.pools) or self.queue_bytes < self._budget(QUEUE_SHARE)
 
     def _send(self, number: int, worker: int, bundle: int, inputs: Any | None) -> None:
-        pool = self.pools[number]
-        last = number + 1 == len(self.pools)
-        hand_on = not last or (self.work.keep and self.keep_bytes > 0)
+        pool, last = self.pools[number], number + 1 == len(self.pools)
         parts = [self.parts[index] for index in self.bundles[bundle]]
-        method = pool.workers[worker].run.options(num_returns=2)
-        blocks, report = method.remote(pool.spec, parts, inputs, hand_on)
+        planned = sum(part.bytes or self.layout.block_bytes for part in parts)
+        expected = pool.expected_bytes(planned)
+        hand_on = not last or (self.work.keep and self.keep_left >= expected)
+        if not last:
+            self.queue_bytes += expected
+        elif hand_on:
+            self.keep_left -= expected
+        method = pool.workers[worker].run.options(num_returns=2, max_task_retries=self.retries)
+        blocks, report = method.remote(pool.key, pool.spec, parts, inputs, hand_on)
         pool.load[worker] += 1
-        self.calls[report] = _Call(number, worker, bundle, blocks if hand_on else None, inputs)
+        made = blocks if hand_on else None
+        self.calls[report] = Call(number, worker, bundle, made, inputs, expected if hand_on else 0)
 
     def _receive(self) -> None:
-        ready, rest = self.ray.wait(list(self.calls), num_returns=1, timeout=POLL_S)
+        ready, rest = self.ray.wait([*self.calls, *self.hellos], num_returns=1, timeout=POLL_S)
         if ready and rest:
             ready += self.ray.wait(rest, num_returns=len(rest), timeout=0)[0]
         for ref in ready:
-            call = self.calls.pop(ref)
+            if ref in self.hellos:
+                self._welcome(ref)
+                continue
+            call = self.calls[ref]
+            packed = self._packed_report(ref, call)
+            del self.calls[ref]
             self.pools[call.group].load[call.worker] -= 1
-            self._take_in(call, self._report_of(ref, call))
+            self._settle(call)
+            if packed is None:
+                self._send_again(call)
+            else:
+                self._take_in(call, self._read_report(packed, call), len(packed))
 
-    def _report_of(self, ref: Any, call: _Call) -> BundleReport:
+    def _welcome(self, ref: Any) -> None:
+        """A worker is up, or never will be: then another one takes its place, a finite number of times."""
+        number, index = self.hellos[ref]
+        pool = self.pools[number]
         try:
-            report: BundleReport = self.ray.get(ref)
+            pool.pids[index] = self.ray.get(ref)
         except self.ray.exceptions.RayError as error:
-            group = self.pools[call.group].group
-            first = self.parts[self.bundles[call.bundle].start]
-            tries = self.engine.config.max_task_retries + 1
-            name = " > ".join(group.names) or self.work.plan.source.name
-            text = f"{first.file}: its worker was lost {tries} times, the last time with: {_first_line(error)}"
-            raise StageFailedError(name, first.id, text) from error
+            self.stillborn += 1
+            if self.stillborn > len(pool.workers) + self.retries:
+                text = f"its workers cannot be started: {last_of(error)}"
+                raise StageFailedError(pool.name, "(none yet)", text) from error
+            resources = pool.group.resources
+            pool.workers[index] = self.session.take_workers(1, resources, self.retries)[0]
+            self._greet(number, index)
+        del self.hellos[ref]
+        self.stalls.moved()
+
+    def _settle(self, call: Call) -> None:
+        """Give back what was set apart for the blocks of a call that has ended, and what its inputs took."""
+        self.queue_bytes -= self.sizes.pop((call.group, call.bundle), 0)
+        if call.group + 1 < len(self.pools):
+            self.queue_bytes -= call.expected
+        else:
+            self.keep_left += call.expected
+
+    def _packed_report(self, ref: Any, call: Call) -> bytes | None:
+        """The report as it came; None where the call's blocks were lost on their way in."""
+        known = self.ray.exceptions
+        try:
+            packed: bytes = self.ray.get(ref)
+        except known.RayError as error:
+            cause = getattr(error, "cause", None)
+            if call.inputs is not None and isinstance(cause or error, known.ObjectLostError):
+                self.lost[call.bundle] = self.lost.get(call.bundle, 0) + 1
+                if self.lost[call.bundle] <= self.retries:
+                    return None
+                raise self._failure(call, f"its blocks were lost {self.retries + 1} times: {last_of(error)}") from error
+            if isinstance(error, known.RayTaskError):
+                raise self._failure(call, f"its worker could not answer: {last_of(error)}") from error
+            text = f"its worker was lost {self.retries + 1} times, the last time with: {_first_line(error)}"
+            raise self._failure(call, text) from error
+        return packed
+
+    def _read_report(self, packed: bytes, call: Call) -> BundleReport:
+        try:
+            report: BundleReport = pickle.loads(packed)
+        except Exception as error:
+            raise self._failure(call, f"what it reports cannot be read by the driver: {say(error)}") from error
         return report
 
-    def _take_in(self, call: _Call, report: BundleReport) -> None:
-        self._moved()
+    def _failure(self, call: Call, text: str) -> StageFailedError:
+        first = self.parts[self.bundles[call.bundle].start]
+        return StageFailedError(self.pools[call.group].name, first.id, f"{first.file}: {text}")
+
+    def _send_again(self, call: Call) -> None:
+        """Make lost blocks again from their parts. Reports that come twice are dropped by the collector."""
+        if call.group == 0 and self.frame is not None:
+            self.keep_left += self.frame.kept.drop(call.bundle)
+        self.pools[0].queue.appendleft((call.bundle, None))
+        self.work.events.emit("blocks_lost", pool=call.group, part=self.parts[self.bundles[call.bundle].start].id)
+
+    def _take_in(self, call: Call, report: BundleReport, packed_bytes: int) -> None:
+        self.stalls.moved()
         self._note_worker(call, report)
+        weight = packed_bytes // max(1, len(report.parts)) + REPORT_BYTES
         for part in report.parts:
-            self.collector.add(call.group, part)
+            self.collector.add(call.group, part, weight)
         if report.error is not None:
             raise report.error
         size = sum(part.bytes_out for part in report.parts)
-        self.queue_bytes -= self.sizes.pop((call.group, call.bundle), 0)
+        if call.blocks is not None:
+            self.pools[call.group].note(size)
         if call.group + 1 < len(self.pools):
             self.pools[call.group + 1].queue.append((call.bundle, call.blocks))
             self.sizes[call.group + 1, call.bundle] = size
             self.queue_bytes += size
-        else:
-            self.made[call.bundle] = call.blocks
-            self.keep_bytes -= size
-        rows = sum(part.rows_out for part in report.parts)
-        self.work.events.emit(
-            "bundle_done", pool=call.group, parts=[part.part for part in report.parts], rows_out=rows,
-            seconds=round(report.seconds, 4), rss_bytes=report.rss_bytes, pid=report.pid, queued_bytes=self.queue_bytes,
+        elif call.blocks is not None:
+            self.kept.refs[call.bundle], self.kept.sizes[call.bundle] = call.blocks, size
+            self.keep_left -= size
+        if self.work.consume and self.frame is not None and call.group == 0:
+            self.keep_left += self.frame.kept.drop(call.bundle)
+        self.told.emit(
+            pool=call.group, part=self.parts[self.bundles[call.bundle].start].id, parts=len(report.parts),
+            rows_out=sum(part.rows_out for part in report.parts), seconds=round(report.seconds, 4),
+            rss_bytes=report.rss_bytes, pid=report.pid, queued_bytes=self.queue_bytes,
         )  # fmt: skip
 
-    def _note_worker(self, call: _Call, report: BundleReport) -> None:
+    def _note_worker(self, call: Call, report: BundleReport) -> None:
         self.peak_rss = max(self.peak_rss, report.rss_bytes)
         pids = self.pools[call.group].pids
-        known = pids.setdefault(call.worker, report.pid)
+        known = pids[call.worker]
         if known != report.pid:
             pids[call.worker] = report.pid
             self.restarts += 1
             self.work.events.emit("worker_restarted", pool=call.group, old_pid=known, new_pid=report.pid)
 
-    def _moved(self) -> None:
-        self.moved_at = time.monotonic()
-        self.warn_after_s = self.engine.config.stall_warning_s
-        self.stalled = None
-
-    def _watch(self) -> None:
-        """Name the stage that waits, and the resource it waits for, when nothing has moved for long."""
-        still_s = time.monotonic() - self.moved_at
-        if still_s < self.warn_after_s:
-            return
-        self.warn_after_s *= 2
-        self.stalled = self._why_stalled(still_s)
-        self.work.events.emit("stall", seconds=round(still_s, 1), text=self.stalled)
-
     def _why_stalled(self, still_s: float) -> str:
-        free = self.ray.available_resources()
-        for number in sorted({call.group for call in self.calls.values()}):
-            pool = self.pools[number]
-            stage = " > ".join(pool.group.names) or self.work.plan.source.name
-            wants = pool.group.resources
-            silent = len(pool.workers) - len(pool.pids)
-            cpus, gpus = free.get("CPU", 0.0), free.get("GPU", 0.0)
-            if silent and (cpus < wants.cpus or gpus < wants.gpus):
-                return (
-                    f"{stage}: {silent} of {len(pool.workers)} workers have not started for {still_s:.0f} s; each "
-                    f"wants {wants.cpus:g} CPU and {wants.gpus:g} GPU, and {cpus:g} CPU and {gpus:g} GPU are free"
-                )
+        busy = {call.group for call in self.calls.values()}
+        for number, pool in enumerate(self.pools):
+            if len(pool.pids) < len(pool.workers) and pool.queue and number not in busy:
+                return pool.why_it_waits(still_s, self.ray.available_resources())
+        if not self.calls:
+            return f"no call is under way for {still_s:.0f} s"
         call = next(iter(self.calls.values()))
-        stage = " > ".join(self.pools[call.group].group.names) or self.work.plan.source.name
         part = self.parts[self.bundles[call.bundle].start]
-        return f"{stage}: no block finished for {still_s:.0f} s; the oldest call works on part {part.id} of {part.file}"
+        return (
+            f"{self.pools[call.group].name}: no block finished for {still_s:.0f} s; the oldest call works on part "
+            f"{part.id} of {part.file}"
+        )
 
 
 def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    return say(error).splitlines()[0]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from raypipe.engine.faults import is_fault, say
 from raypipe.errors import RunCancelledError
 
 logger = logging.getLogger(__name__)
@@ -25,7 +26,9 @@ class Attempts:
             return task()
         except RunCancelledError:
             raise
-        except Exception as error:
+        except BaseException as error:
+            if not is_fault(error):
+                raise
             logger.warning("%s failed", name, exc_info=True)
-            self.warnings.append(f"{name} is not available: {type(error).__name__}: {error}")
+            self.warnings.append(f"{name} is not available: {say(error)}")
             return None

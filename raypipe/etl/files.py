@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from raypipe.errors import ConfigError, ReadError
+from raypipe.etl.wording import shown
 
 Format = Literal["csv", "parquet"]
 EXTENSIONS: dict[str, Format] = {
@@ -59,12 +60,24 @@ def list_files(path: str | Path) -> tuple[Path, ...]:
         If there is no such file, or none with data.
     """
     text = str(path)
+    if not text.strip():
+        raise ReadError("the source is an empty text. Give a file, a folder or a pattern such as 'data/*.csv'.")
     place = Path(text).expanduser()
+    try:
+        return _list(place, text)
+    except PermissionError as error:
+        raise ReadError(f"{error.filename or place}: permission denied. Make it readable: chmod u+r.") from error
+    except (OSError, RuntimeError) as error:  # a name that is too long; a link that leads in a circle
+        raise ReadError(f"{shown(text)}: cannot be found: {getattr(error, 'strerror', None) or error}.") from error
+
+
+def _list(place: Path, text: str) -> tuple[Path, ...]:
     if place.is_dir():
         found = sorted(_walk(place))
-        kept = tuple(file for file in found if _is_data(file, place) and file.suffix.lower() in EXTENSIONS)
+        named = [file for file in found if _is_open(file, place) and file.suffix.lower() in EXTENSIONS]
+        kept = tuple(file for file in named if _has_bytes(file))
         if not kept:
-            kept = tuple(file for file in found if _is_data(file, place) and _sniff(file) is not None)
+            kept = tuple(file for file in found if _is_open(file, place) and file.is_file() and _is_known(file))
         if not kept:
             what = f"{len(found)} files, none of them with rows" if found else "no file"
             raise ReadError(
@@ -73,11 +86,12 @@ def list_files(path: str | Path) -> tuple[Path, ...]:
         return kept
     if place.exists():
         if not place.is_file():
-            raise ReadError(f"{place}: is no ordinary file. Give a file, a folder or a pattern.")
+            raise ReadError(f"{place}: is no ordinary file. Save what it gives to a file, and name that.")
         return (place,)
-    if _GLOB & set(text):
+    if _GLOB & set(text) and not place.is_symlink():
         matches = (Path(match) for match in sorted(glob.glob(str(place), recursive=True)))
-        kept = tuple(file for file in matches if file.is_file() and file.stat().st_size and file.name[0] not in "._")
+        files = (file for file in matches if not file.is_dir() and file.name[0] not in "._")
+        kept = tuple(file for file in files if _has_bytes(file))
         if not kept:
             raise ReadError(f"{text}: no file with data matches this pattern.")
         return kept
@@ -85,21 +99,48 @@ def list_files(path: str | Path) -> tuple[Path, ...]:
 
 
 def _walk(root: Path) -> Iterator[Path]:
-    """Every file below; a folder that cannot be listed is an error, since its files would be missing."""
+    """All but folders below, links to folders followed once; a folder that cannot be listed is an error, since its
+    files would be missing.
+    """
 
     def refuse(error: OSError) -> None:
         raise error
 
-    for folder, _, names in os.walk(root, onerror=refuse):
-        yield from (file for file in (Path(folder, name) for name in names) if file.is_file())
+    seen = {_identity(root)}
+    for folder, below, names in os.walk(root, onerror=refuse, followlinks=True):
+        fresh = {name: _identity(Path(folder, name)) for name in sorted(below)}
+        below[:] = [name for name, identity in fresh.items() if identity not in seen]
+        seen.update(fresh.values())
+        yield from (Path(folder, name) for name in names)
 
 
-def _is_data(file: Path, root: Path) -> bool:
-    return not any(part[0] in "._" for part in file.relative_to(root).parts) and file.stat().st_size > 0
+def _identity(folder: Path) -> tuple[int, int]:
+    stat = folder.stat()
+    return stat.st_dev, stat.st_ino
+
+
+def _is_open(file: Path, root: Path) -> bool:
+    """Whether neither the file nor a folder on the way to it is hidden."""
+    return not any(part[0] in "._" for part in file.relative_to(root).parts)
+
+
+def _has_bytes(file: Path) -> bool:
+    """Whether the file is not empty; ReadError for a link that leads nowhere, a pipe, a device."""
+    if file.is_symlink() and not file.exists():
+        raise ReadError(_no_such_file(file))
+    if not file.is_file():
+        raise ReadError(f"{file}: is no ordinary file. Move it away, or save what it gives to a file.")
+    return file.stat().st_size > 0
+
+
+def _is_known(file: Path) -> bool:
+    return file.stat().st_size > 0 and _sniff(file) is not None
 
 
 def _no_such_file(place: Path) -> str:
     parent = place.parent
+    if place.is_symlink():
+        return f"{place}: is a symbolic link to {os.readlink(place)!r}, which leads nowhere. Mend the link or remove it."
     if not parent.is_dir():
         return f"{place}: no such file, and there is no folder {str(parent)!r}."
     siblings = sorted(child.name for child in parent.iterdir())

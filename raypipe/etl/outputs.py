@@ -89,7 +89,7 @@ def writing(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             free = shutil.disk_usage(_existing(path)).free
-            text = f"cannot write {path}: the disk is full ({free:,} bytes free)"
+            text = f"cannot write {path}: the disk is full ({free:,} bytes free, which is too little)"
             raise OutputError(f"{text}. Free some space, or choose another folder with --output") from error
         raise OutputError(
             f"cannot write {path}: {error.strerror or error}. Choose another folder with --output"

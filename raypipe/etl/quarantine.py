@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import Counter
 from pathlib import Path
@@ -71,13 +72,18 @@ class QuarantineWriter:
             self.by_reason[stage, row[0]] += row[1]
 
     def close(self) -> Path:
-        """Finish the file under its name."""
-        with writing(self.path):
-            self._writer.close()
-            os.replace(self._temp, self.path)
+        """Finish the file under its name; if that fails, nothing half-written stays."""
+        try:
+            with writing(self.path):
+                self._writer.close()
+                os.replace(self._temp, self.path)
+        except BaseException:
+            self._temp.unlink(missing_ok=True)
+            raise
         return self.path
 
     def discard(self) -> None:
         """Drop what was written; nothing stays behind."""
-        self._writer.close()
+        with contextlib.suppress(OSError):  # on a full disk there is no room for the footer either
+            self._writer.close()
         self._temp.unlink(missing_ok=True)

@@ -65,10 +65,7 @@ class DataReader:
     def __init__(self, path: str | Path, format: str | None = None, options: ReadOptions | None = None) -> None:
         self.path = path
         self.options = options or ReadOptions()
-        try:
-            self.files = list_files(path)
-        except PermissionError as error:
-            raise ReadError(f"{error.filename or path}: permission denied. Make it readable: chmod u+r.") from error
+        self.files = list_files(path)
         self.format = find_format(self.files, format)
         columns = self.options.columns or ()
         if len(set(columns)) < len(columns):
@@ -118,7 +115,7 @@ class DataReader:
         unified = unify([(file.path, file.table_schema) for file in files], self.options.columns)
         schema = _select(unified.schema, self.options.columns, str(self.path))
         slices = _parquet_slices(files, schema, target, self.options.max_rows)
-        notes = unified.notes
+        notes = (*(note for file in files for note in file.notes), *unified.notes)
         if sampling:
             rows = [piece.end - piece.start for piece in slices]
             slices = tuple(take_rows(slices, rows, sampling.rows, sampling.seed))

@@ -84,8 +84,13 @@ class TableSource(SourceStage):
         def read_one(part: Part) -> PartRead:
             if part.id not in by_id:
                 raise ReadError(f"part {part.id!r} is not one of this source.")
-            # An OSError passes: the engine tries again what may pass, and words the rest.
-            return read(by_id[part.id], part.id)
+            try:
+                return read(by_id[part.id], part.id)
+            except (FileNotFoundError, NotADirectoryError) as error:
+                # Any other OSError passes: the engine tries again what may pass, and words the rest.
+                raise ReadError(
+                    f"{part.file}: is no longer there; it was when the run began. Put it back and run again."
+                ) from error
 
         return read_one
 

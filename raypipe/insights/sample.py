@@ -46,17 +46,22 @@ class SampleRows(ReduceStage):
 
     def partial(self, block: pa.Table, part: str) -> pl.DataFrame:
         numbers = block[ROW].to_numpy() if ROW in block.column_names else np.arange(block.num_rows)
-        priority = pl.Series(_PRIORITY, _priorities(self.seed, part, numbers))
+        priority = pl.Series(self._priority, _priorities(self.seed, part, numbers))
         return self._lowest(to_polars(block.select(list(self.columns))).with_columns(priority))
 
     def merge(self, a: pl.DataFrame, b: pl.DataFrame) -> pl.DataFrame:
         return self._lowest(pl.concat([a, b]))
 
     def finish(self, state: pl.DataFrame | None) -> pa.Table | None:
-        return None if state is None else from_polars(state.drop(_PRIORITY))
+        return None if state is None else from_polars(state.drop(self._priority))
 
     def _lowest(self, frame: pl.DataFrame) -> pl.DataFrame:
-        return frame.sort(_PRIORITY).head(self.rows) if frame.height > self.rows else frame.sort(_PRIORITY)
+        return frame.sort(self._priority).head(self.rows)
+
+    @property
+    def _priority(self) -> str:
+        """Name of the column of priorities: one that no column of the table has."""
+        return max((_PRIORITY, *self.columns), key=len) + "_" if _PRIORITY in self.columns else _PRIORITY
 
 
 def _priorities(seed: int, part: str, numbers: npt.NDArray[Any]) -> npt.NDArray[np.uint64]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -65,7 +66,7 @@ def setup_logging(level: str = "INFO", format: Literal["text", "json"] = "text")
 def log_to_file(path: Path) -> Iterator[None]:
     """Write raypipe's log at INFO and above to `path` as well, as long as the block lasts."""
     logger = logging.getLogger("raypipe")
-    handler = logging.FileHandler(path, encoding="utf-8")
+    handler = _LastingFileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter(TEXT_FORMAT))
     handler.setLevel(logging.INFO)
     before = logger.level
@@ -76,5 +77,14 @@ def log_to_file(path: Path) -> Iterator[None]:
         yield
     finally:
         logger.removeHandler(handler)
-        handler.close()
+        with contextlib.suppress(OSError):  # a full disk: what fails for it says so itself
+            handler.close()
         logger.setLevel(before)
+
+
+class _LastingFileHandler(logging.FileHandler):
+    """A log that goes without the lines that its disk has no room for."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # the name is that of the base class
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)

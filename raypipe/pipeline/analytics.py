@@ -21,7 +21,7 @@ from raypipe.engine.frame import Frame
 from raypipe.engine.inline import InlineEngine, LocalFrame, as_frame
 from raypipe.engine.layout import explain
 from raypipe.engine.run import Outcome, Pass, PassProgress
-from raypipe.errors import ConfigError, DataInvalidError, MissingColumnsError, OutputError, RunCancelledError
+from raypipe.errors import ConfigError, DataInvalidError, MissingColumnsError, RunCancelledError
 from raypipe.etl.outputs import RunFolder
 from raypipe.etl.process import DataProcessor
 from raypipe.etl.rules.schema import DataSchema
@@ -31,7 +31,7 @@ from raypipe.etl.wording import counted
 from raypipe.etl.write import WriteParquet
 from raypipe.monitor.logs import log_to_file
 from raypipe.pipeline.analysis import analyse
-from raypipe.pipeline.ingest import SUMMARY, Ingest, open_source, summary_of
+from raypipe.pipeline.ingest import SUMMARY, Ingest, end_quarantine, open_source, summary_of
 from raypipe.pipeline.record import profile_json, summary_json, validation_json
 from raypipe.pipeline.state import RunState
 from raypipe.pipeline.tracker import ProgressCallback, Tracker
@@ -62,6 +62,7 @@ class AnalyticsPipeline:
         self.tracker = Tracker()
         self.run_id = config.run_id or new_run_id()
         self._cancel = threading.Event()
+        self._executing = threading.Lock()
         self._run: RunState | None = None
         self._results: PipelineResult | None = None
 
@@ -93,6 +94,18 @@ class AnalyticsPipeline:
         RunCancelledError
             After `cancel()`.
         """
+        if not self._executing.acquire(blocking=False):
+            raise ConfigError(f"run {self.run_id}: it is executing already; make a pipeline for each run of its own")
+        try:
+            return self._execute()
+        finally:
+            self._cancel.clear()
+            self._executing.release()
+
+    def _execute(self) -> PipelineResult:
+        if self.tracker.status is not PipelineStatus.PENDING and self.config.run_id is None:
+            self.run_id = new_run_id()  # another run of the same pipeline has a folder of its own
+        self._run = None
         self.tracker.start()
         with ExitStack() as stack:
             try:
@@ -221,7 +234,7 @@ class AnalyticsPipeline:
         if self.config.save_intermediate:
             stages.append(WriteParquet(folder=run.folder.file("processed")))
         work = self._pass_over(frame, tuple(stages), PipelineStage.DATA_PROCESSING)
-        work.keep, work.on_aside = True, run.loaded.quarantine.add
+        work.keep, work.consume, work.on_aside = True, True, run.loaded.quarantine.add
         outcome = run.engine.run(work)
         run.processing = {step.name: outcome.tallies[step.name] for step in busy}
         counts = {name: tally.counts for name, tally in run.processing.items()}
@@ -269,11 +282,12 @@ class AnalyticsPipeline:
         run.folder.write_json("profile.json", profile_json(run.data[1]))
         run.folder.write_text("insights_report.md", run.analysis.report)
         self.tracker.end(PipelineStage.FINALIZATION, str(run.folder.path))
-        self.tracker.finish(PipelineStatus.COMPLETED)
-        self.tracker.events.emit("run_done", status="completed", **counts.to_dict())
+        self.tracker.conclude(PipelineStatus.COMPLETED)
         summary = summary_json(self.config, self.run_id, run, self.tracker, None)
         run.folder.write_json("execution_summary.json", summary)
+        self.tracker.events.emit("run_done", status="completed", **counts.to_dict())
         self._results = self._result(run, summary)
+        self.tracker.announce()
         return self._results
 
     # ---- what the stages share ----------------------------------------------------------------------------------
@@ -323,15 +337,17 @@ class AnalyticsPipeline:
 
     def _end_badly(self, status: PipelineStatus, error: BaseException) -> None:
         """Write down what is known, and leave nothing half-written behind."""
-        self.tracker.finish(status, str(error) or type(error).__name__)
-        run = self._run
-        if run is None:
-            return
+        self.tracker.conclude(status, str(error) or type(error).__name__)
+        if self._run is not None:
+            self._write_down(self._run, status, error)
+        self.tracker.announce()
+
+    def _write_down(self, run: RunState, status: PipelineStatus, error: BaseException) -> None:
         logger.error("run %s %s: %s", self.run_id, status.value, error)
         self.tracker.events.emit("run_done", status=status.value, error=str(error))
         if run.ingested is not None and not run.folder.file("quarantine.parquet").exists():
-            run.ingested.quarantine.discard()
-        with contextlib.suppress(OutputError):  # the error that ended the run is the one to tell
+            end_quarantine(run.ingested.quarantine, error)
+        with contextlib.suppress(Exception):  # the error that ended the run is the one to tell
             summary = summary_json(self.config, self.run_id, run, self.tracker, error)
             run.folder.write_json("execution_summary.json", summary)
 

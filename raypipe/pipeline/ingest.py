@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
@@ -16,13 +16,13 @@ from raypipe.blocks.spec import SummarySpec
 from raypipe.config import PipelineConfig
 from raypipe.engine.report import PartReport
 from raypipe.engine.run import Engine, Outcome, Pass
-from raypipe.errors import SchemaError
+from raypipe.errors import SchemaError, StageFailedError
 from raypipe.etl.process import DataProcessor
 from raypipe.etl.quarantine import QuarantineWriter
 from raypipe.etl.reader import DataReader
 from raypipe.etl.source import TableSource, settle_types
 from raypipe.etl.summarise import Summarise
-from raypipe.etl.types import Promotion, gather_misfits
+from raypipe.etl.types import Misfits, Promotion, gather_misfits
 from raypipe.etl.validate import DataValidator
 from raypipe.stage import Plan, Stage
 
@@ -71,16 +71,26 @@ class Ingested:
 
 @dataclass
 class _Notes:
-    """What parts say beside their rows, added up in the order of parts."""
+    """What parts say beside their rows, added up in the order of parts: it does not grow with them."""
 
     quarantine: QuarantineWriter
-    parts: list[Mapping[str, Any]] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+    _values: Counter[str] = field(default_factory=Counter)
+    _wide: Counter[str] = field(default_factory=Counter)
+    _misfits: Misfits = field(default_factory=dict)
 
     def on_read(self, report: PartReport) -> None:
         self.quarantine.begin_part(report.part, report.file, report.lines)
-        self.parts.append(report.notes)
-        self.counts.update({key: value for key, value in report.notes.items() if isinstance(value, int)})
+        note = report.notes
+        self.counts.update({key: value for key, value in note.items() if isinstance(value, int)})
+        self._values.update(note.get("values", {}))
+        self._wide.update(note.get("wide", {}))
+        if note.get("misfits"):
+            self._misfits = gather_misfits([{"misfits": self._misfits}, {"misfits": note["misfits"]}])
+
+    def misfits(self) -> Misfits:
+        """Of all parts so far."""
+        return gather_misfits([{"values": self._values, "wide": self._wide, "misfits": self._misfits}])
 
 
 @dataclass
@@ -116,15 +126,17 @@ class Ingest:
                 outcome = self.engine.run(
                     self.new_pass(self.plan(source), keep=True, on_read=notes.on_read, on_aside=quarantine.add)
                 )
-                misfits = gather_misfits(notes.parts)
+                misfits = notes.misfits()
                 settled, found = settle_types(source, misfits, self.config.validation.max_bad_cell_share)
-            except BaseException:
-                quarantine.discard()
+            except BaseException as error:
+                end_quarantine(quarantine, error)
                 raise
             if not found:
                 profile = outcome.results[SUMMARY]
                 return Ingested(source, outcome, profile, quarantine, promotions, dict(notes.counts))
             quarantine.discard()
+            if outcome.frame is not None:
+                outcome.frame.release()  # room for the blocks of the next round
             for promotion in found:
                 logger.warning("%s; reading again", promotion.reason)
             promotions += found
@@ -132,6 +144,18 @@ class Ingest:
         raise SchemaError(
             f"read: types did not settle after {MAX_ATTEMPTS} rounds, the last for {promotions[-1].reason}"
         )
+
+
+def end_quarantine(quarantine: QuarantineWriter, error: BaseException) -> None:
+    """Keep the file of a run that a stage ended, since the error sends its reader there; else drop it.
+
+    What goes wrong here is not told: the error that ended the run is.
+    """
+    with contextlib.suppress(Exception):
+        if isinstance(error, StageFailedError) and quarantine.rows:
+            quarantine.close()
+        else:
+            quarantine.discard()
 
 
 def summary_of(schema: pa.Schema) -> Summarise:

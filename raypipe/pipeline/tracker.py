@@ -39,6 +39,7 @@ class Tracker:
     def start(self) -> None:
         """The run begins."""
         self.status = PipelineStatus.RUNNING
+        self.seconds = {}
         self._started = time.monotonic()
         self.progress = PipelineProgress(start_time=datetime.now(UTC))
 
@@ -65,10 +66,13 @@ class Tracker:
         logger.info("%s: %s (%.2f s)", stage.value, message, seconds)
         self._tell()
 
-    def finish(self, status: PipelineStatus, error: str | None = None) -> None:
-        """The run is over."""
+    def conclude(self, status: PipelineStatus, error: str | None = None) -> None:
+        """The run is over; `announce` says so, once it is written down."""
         self.status = status
         self.progress = self._now(end_time=datetime.now(UTC), error=error)
+
+    def announce(self) -> None:
+        """Tell where the run stands."""
         self._tell()
 
     @property

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from raypipe.config import Resources
+from raypipe.errors import RaypipeError
 from raypipe.stage import ASIDE_SCHEMA, BlockStage, Part, PartRead, ReduceStage, Sifted, SinkStage, SourceStage
 
 
@@ -235,3 +238,97 @@ class CountFiles(SinkStage):
             return {"path": str(path), "rows": block.num_rows}
 
         return write
+
+
+class PanicException(BaseException):
+    """What a Rust library raises; no Exception."""
+
+
+class PanicOn(BlockStage):
+    """Panics, as a Rust library does, when the block holds `value`."""
+
+    value: int
+
+    def output_schema(self, schema: pa.Schema) -> pa.Schema:
+        return schema
+
+    def apply(self, block: pa.Table) -> pa.Table:
+        if self.value in block["x"].to_pylist():
+            raise PanicException("index out of bounds")
+        return block
+
+
+class ExitOn(BlockStage):
+    """Calls sys.exit when the block holds `value`."""
+
+    value: int
+    code: int = 0
+
+    def output_schema(self, schema: pa.Schema) -> pa.Schema:
+        return schema
+
+    def apply(self, block: pa.Table) -> pa.Table:
+        if self.value in block["x"].to_pylist():
+            sys.exit(self.code)
+        return block
+
+
+class BadPartial(ReduceStage):
+    """Its partials cannot be sent anywhere."""
+
+    def partial(self, block: pa.Table, part: str) -> Any:
+        return threading.Lock()
+
+    def merge(self, a: Any, b: Any) -> Any:
+        return a
+
+    def finish(self, state: Any) -> Any:
+        return None
+
+
+class BadMerge(ReduceStage):
+    """Its partials cannot be merged."""
+
+    def partial(self, block: pa.Table, part: str) -> Any:
+        return part
+
+    def merge(self, a: Any, b: Any) -> Any:
+        raise IndexError("two is one too many")
+
+    def finish(self, state: Any) -> Any:
+        return state
+
+
+class OddError(RaypipeError):
+    """An error that cannot be made from its own args."""
+
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__(f"{first} and {second}")
+
+
+class RaiseOddError(BlockStage):
+    """Raises an error that does not survive pickling."""
+
+    def output_schema(self, schema: pa.Schema) -> pa.Schema:
+        return schema
+
+    def apply(self, block: pa.Table) -> pa.Table:
+        raise OddError("salt", "pepper")
+
+
+class Ragged(Numbers):
+    """Numbers whose reader sets the last row of each part aside."""
+
+    def open(self) -> Callable[[Part], PartRead]:
+        read = super().open()
+
+        def read_all_but_one(part: Part) -> PartRead:
+            got = read(part)
+            rows = got.block.num_rows - 1
+            aside = pa.Table.from_pylist(
+                [{"row": None, "line": rows, "column": None, "value": None, "reason": "ragged", "raw": "x"}],
+                schema=ASIDE_SCHEMA,
+            )
+            return PartRead(got.block.slice(0, rows), aside, bytes_read=got.bytes_read, lines=rows + 1)
+
+        return read_all_but_one

@@ -72,13 +72,17 @@ def trimmed(texts: pl.Series, null_values: Iterable[str]) -> pl.Series:
 def parse(texts: pl.Series, kind: str) -> pl.Series:
     """Values of trimmed texts; null where a text does not fit.
 
-    Whole numbers of at least two digits that start with 0 are codes and fit no number; so do digits beyond int64, which
-    a float would round.
+    Whole numbers of at least two digits that start with 0 are codes and fit no number; nor do digits beyond int64, which
+    a float would round, and numbers such as 1e400 that it would call infinite.
     """
     if kind == "int64":
         return _where(texts.cast(pl.Int64, strict=False), ~texts.str.contains(_CODE))
     if kind == "float64":
-        return _where(texts.cast(pl.Float64, strict=False), ~texts.str.contains(f"{_CODE}|{_LONG_DIGITS}"))
+        values, wrong = texts.cast(pl.Float64, strict=False), texts.str.contains(f"{_CODE}|{_LONG_DIGITS}")
+        endless = values.is_infinite()
+        if endless.any():
+            wrong |= endless & ~texts.str.contains("(?i)inf")
+        return _where(values, ~wrong)
     if kind == "boolean":
         lower = texts.str.to_lowercase()
         return _where(lower.is_in(["true", "t"]), lower.is_in(["true", "t", "false", "f"]))

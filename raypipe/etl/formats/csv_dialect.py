@@ -23,6 +23,8 @@ LONGEST_LINE = 64 << 20
 """The head grows up to this size in search of a second line, in bytes."""
 WHOLE_FILE_LIMIT = 256 << 20
 """Largest file in an encoding that must be turned into UTF-8 as a whole, in bytes."""
+GUESSED = ("cp1252", "latin-1")
+"""Encodings that are assumed where a file is not UTF-8: every byte means something in them."""
 
 _COMMON = ("\t", ";", "|", ",")
 _RARE = ("^", "~", "\x01", "\x1f", ":", "#", "&", " ")
@@ -36,6 +38,7 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _ZERO_SHARE = 0.3
+_LF = ord("\n")
 _SAME_BYTES = ("utf-8", "euc_jp", "euc_kr", "euc-jp", "euc-kr", "gb2312")
 
 
@@ -166,10 +169,12 @@ def _zero_pattern(head: bytes) -> str | None:
     codes = np.frombuffer(head[: len(head) // 2 * 2], np.uint8)
     if not codes.size:
         return None
-    even, odd = float((codes[0::2] == 0).mean()), float((codes[1::2] == 0).mean())
-    if odd > _ZERO_SHARE and even < _ZERO_SHARE / 10:
-        return "utf-16-le"
-    return "utf-16-be" if even > _ZERO_SHARE and odd < _ZERO_SHARE / 10 else None
+    high, low = codes[0::2], codes[1::2]
+    for name, zero, other in (("utf-16-le", low, high), ("utf-16-be", high, low)):
+        if (zero == 0).mean() > _ZERO_SHARE and (other == 0).mean() < _ZERO_SHARE / 10:
+            ends, stray = int(((other == _LF) & (zero == 0)).sum()), int((zero == _LF).sum())
+            return name if ends >= stray else None
+    return None
 
 
 def _is_utf8(piece: bytes, whole: bool) -> bool:

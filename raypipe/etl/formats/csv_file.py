@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from raypipe.blocks.frames import ROW
 from raypipe.config import Frozen, ReadOptions
 from raypipe.errors import ReadError
 from raypipe.etl.formats.cells import narrowest, trimmed
 from raypipe.etl.formats.csv_dialect import (
+    GUESSED,
     WHOLE_FILE_LIMIT,
     Dialect,
     Pieces,
@@ -24,6 +24,7 @@ from raypipe.etl.formats.csv_layout import MARK, Layout, read_text, to_utf8
 from raypipe.etl.formats.csv_parse import gather
 from raypipe.etl.formats.csv_parts import resync
 from raypipe.etl.formats.csv_quotes import Codes, Rows, mend, scan_rows
+from raypipe.etl.formats.names import unique_names
 
 SAMPLE_CELLS = 2_000_000
 """Cells of a sample that types are found from; of a very wide file fewer rows are looked at."""
@@ -112,13 +113,19 @@ def look_at(path: Path, options: ReadOptions) -> Sample:
     width = _width(rows.fields[data], body, dialect)
     texts = _texts(pieces, body, dialect, width)
     first = data[0]
-    header = _cells(body[rows.starts[first] : rows.ends[first]], dialect, int(rows.fields[first]))
+    torn = bool(rows.unclosed[first])
+    as_written = dialect.replace(quote=None) if torn else dialect
+    header = _cells(body[rows.starts[first] : rows.ends[first]], as_written, int(rows.fields[first]))
     if any(MARK in cell for cell in header):
         raise ReadError(
             f"{path}: its first row is not valid {dialect.encoding}. Set the encoding, e.g. 'cp1252' or 'utf-16'."
         )
-    has_header = options.header if options.header is not None else _is_header(header, texts, options)
+    below = texts if torn or rows.fields[first] != width else texts.slice(1)
+    has_header = options.header if options.header is not None else _is_header(header, below, options)
     names, notes = _names(header if has_header else [""] * width, width, has_header)
+    if torn and has_header:
+        notes.append("the header has a quote that is never closed; its names are read as they stand")
+    notes = [*_guesses(options, dialect, has_header), *notes]
     begin = skipped + int(rows.nexts[first] if has_header else rows.starts[first])
     lines = options.skip_rows + int(rows.lines[first]) + (_lines_of(body, rows, first, dialect) if has_header else 0)
     file = CsvFile(
@@ -134,10 +141,21 @@ def look_at(path: Path, options: ReadOptions) -> Sample:
     )
     return Sample(
         file=file,
-        texts=texts.slice(1) if has_header and texts.height else texts,
+        texts=below if has_header else texts,
         is_whole=pieces.is_whole and texts.height < _most_rows(width),
         bytes_per_row=float(rows.nexts[data[-1]]) * max(1, dialect.code_bytes) / data.size,
     )
+
+
+def _guesses(options: ReadOptions, dialect: Dialect, has_header: bool) -> Iterator[str]:
+    """What was guessed and would spoil the table if it were wrong."""
+    if options.encoding is None and dialect.encoding in GUESSED:
+        yield (
+            f"is not UTF-8, so it is read as {dialect.encoding}, a guess; set read_options.encoding if letters look"
+            " wrong"
+        )
+    if options.header is None and not has_header:
+        yield "the first row looks like data, so columns are numbered; set read_options.header to true if it has names"
 
 
 def _honour_sep_line(pieces: Pieces, options: ReadOptions) -> ReadOptions:
@@ -214,12 +232,11 @@ def _lines_of(body: Codes, rows: Rows, index: int, dialect: Dialect) -> int:
     return int((piece == dialect.grammar.eol).sum()) + int(bool(piece.size) and piece[-1] != dialect.grammar.eol)
 
 
-def _is_header(header: Sequence[str], texts: pl.DataFrame, options: ReadOptions) -> bool:
+def _is_header(header: Sequence[str], below: pl.DataFrame, options: ReadOptions) -> bool:
     """Whether the first row is unlike the rows below: all text, over at least one column that is not, or new values."""
     cells = trimmed(pl.Series([str(cell) for cell in header], dtype=pl.String), ())
     if not cells.drop_nulls().len() or not set(narrowest(cells)) <= {"text", "boolean"}:
         return False
-    below = texts.slice(1)
     if not below.height:
         return True
     kinds = (
@@ -244,21 +261,5 @@ def _names(header: Sequence[str], width: int, has_header: bool) -> tuple[list[st
             " set skip_rows if lines stand before the header"
         )
         given = (given + [""] * width)[:width]
-    names: dict[str, None] = {}
-    for index, name in enumerate(given, 1):
-        unique = _unique(name, index, {*names, *given[index:]} if name in names or not name or name == ROW else names)
-        if unique != name and has_header:
-            why = "is empty" if not name else "is a reserved name" if name == ROW else "stands there twice"
-            notes.append(f"column {index}: its name {name!r} {why}; it is called {unique!r} here")
-        names[unique] = None
-    return list(names), notes
-
-
-def _unique(name: str, index: int, taken: Collection[str]) -> str:
-    """`name`, if it can be kept; else one that no column has."""
-    base = f"column_{index}" if not name or name == ROW else name
-    unique, number = base, 1
-    while unique in taken:
-        number += 1
-        unique = f"{base}_{number}"
-    return unique
+    names, changed = unique_names(given)
+    return names, [*notes, *changed] if has_header else notes

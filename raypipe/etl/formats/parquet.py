@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import polars.selectors as cs
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from raypipe.blocks.frames import ROW, canonical_type, from_polars
 from raypipe.config import Frozen
 from raypipe.errors import ReadError, SchemaError
+from raypipe.etl.formats.names import safe_name, unique_names
+from raypipe.etl.wording import shown
 
 _TEXT = pa.large_string()
 _INT_BITS = 64
@@ -29,6 +32,10 @@ class ParquetFile(Frozen, arbitrary_types_allowed=True):
     mtime_ns: int
     rows: int
     table_schema: pa.Schema
+    """Columns under the names that they have in blocks."""
+    original_names: tuple[str, ...] = ()
+    """Names in the file, where one of them cannot be that of a block; else empty."""
+    notes: tuple[str, ...] = ()
     group_rows: tuple[int, ...]
     group_bytes: tuple[int, ...]
     """Uncompressed."""
@@ -68,21 +75,44 @@ def read_footer(path: Path) -> ParquetFile:
         if isinstance(error, PermissionError):
             raise
         raise ReadError(_damage(path, stat.st_size, error)) from error
-    if ROW in schema.names:
-        raise SchemaError(f"{path}: has a column named {ROW!r}, a name that raypipe keeps for itself. Rename it.")
-    repeated = [name for name, times in Counter(schema.names).items() if times > 1]
-    if repeated:
-        raise SchemaError(f"{path}: has several columns named {repeated[0]!r}. Write it with unique names.")
+    names, notes = _names_of(path, schema)
     groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
     return ParquetFile(
         path=str(path),
         size=stat.st_size,
         mtime_ns=stat.st_mtime_ns,
         rows=metadata.num_rows,
-        table_schema=schema.remove_metadata(),
+        table_schema=pa.schema([field.with_name(name) for field, name in zip(schema, names, strict=True)]),
+        original_names=tuple(schema.names) if notes else (),
+        notes=tuple(f"{path}: {note}" for note in notes),
         group_rows=tuple(group.num_rows for group in groups),
         group_bytes=tuple(group.total_byte_size for group in groups),
     )
+
+
+def _names_of(path: Path, schema: pa.Schema) -> tuple[list[str], list[str]]:
+    """Names that blocks can carry, and what was changed; an empty name is one that they can."""
+    if ROW in schema.names:
+        raise SchemaError(f"{path}: has a column named {ROW!r}, a name that raypipe keeps for itself. Rename it.")
+    repeated = [name for name, times in Counter(schema.names).items() if times > 1]
+    if repeated:
+        raise SchemaError(f"{path}: has several columns named {shown(repeated[0])}. Write it with unique names.")
+    zero = next((field.name for field in schema if any("\0" in name for name in _inner_names(field.type))), None)
+    if zero is not None:
+        raise SchemaError(
+            f"{path}: column {shown(zero)} has a field whose name holds a zero character, which blocks cannot carry."
+            " Rename that field."
+        )
+    if any(safe_name(name, 1)[1] for name in schema.names if name):
+        return unique_names(schema.names)
+    return list(schema.names), []
+
+
+def _inner_names(kind: pa.DataType) -> Iterator[str]:
+    """Names of the fields of a nested type, at any depth."""
+    for index in range(kind.num_fields):
+        yield kind.field(index).name
+        yield from _inner_names(kind.field(index).type)
 
 
 def _damage(path: Path, size: int, error: Exception) -> str:
@@ -259,14 +289,19 @@ def read_range(file: ParquetFile, start: int, rows: int, schema: pa.Schema) -> t
     names = [name for name in schema.names if name in have]
     if not names:
         return conform(None, rows, schema), {}
+    stored = dict(zip(file.table_schema.names, file.original_names or file.table_schema.names, strict=True))
+    wanted = [stored[name] for name in names]
     try:
-        frame = pl.scan_parquet(path, glob=False, hive_partitioning=False).select(names).slice(start, rows).collect()
-        if frame.height == rows:
+        # By selector: a plain name such as "^a$" would be a pattern, and bring another column.
+        scan = pl.scan_parquet(path, glob=False, hive_partitioning=False).select(cs.by_name(wanted))
+        frame = scan.slice(start, rows).collect()
+        if frame.height == rows and frame.columns == wanted:
+            frame.columns = names
             return conform(from_polars(frame), rows, schema), {}
-        why = f"polars read {frame.height} rows of {rows}"
+        why = f"polars read {frame.height} rows of {rows} and {frame.width} columns of {len(wanted)}"
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         why = str(error).strip().splitlines()[0]
-    table = _read_with_pyarrow(file, start, rows, names)
+    table = _read_with_pyarrow(file, start, rows, wanted).rename_columns(names)
     return conform(table, rows, schema), {"read_with_pyarrow": why}
 
 

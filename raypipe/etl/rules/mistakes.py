@@ -14,10 +14,21 @@ from raypipe.etl.wording import shown
 
 
 def parse_text(text: str, suffix: str) -> Any:
-    """The content of a YAML or JSON file; a field that stands twice in one place is an error, not the last one."""
+    """The content of a YAML or JSON file; a field that stands twice in one place is an error, not the last one.
+
+    Raises
+    ------
+    ValueError
+        In one line, where the text is not what the suffix says.
+    """
     if suffix == ".json":
         return json.loads(text, object_pairs_hook=_no_repeats)
-    return yaml.load(text, Loader=_StrictLoader)  # a SafeLoader
+    try:
+        return yaml.load(text, Loader=_StrictLoader)  # a SafeLoader
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise ValueError(f"{where}{error.problem or error.context}") from error
 
 
 def mistakes(error: ValidationError, raw: Mapping[str, Any], fields: Mapping[str, tuple[str, ...]]) -> str:
@@ -33,7 +44,9 @@ def mistakes(error: ValidationError, raw: Mapping[str, Any], fields: Mapping[str
         Name of the nested list ("" for the top) -> fields known there.
     """
     told: list[str] = []
-    for mistake in error.errors(include_url=False):
+    found = error.errors(include_url=False)
+    # A column at fault is missing from what is counted afterwards, which is no mistake of its own.
+    for mistake in [one for one in found if one["type"] != "too_short"] or found:
         place = mistake["loc"]
         nested = len(place) >= 2 and place[0] == "columns" and isinstance(place[1], int)
         inner = place[2:] if nested else place

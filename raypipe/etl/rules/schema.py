@@ -160,8 +160,10 @@ class DataSchema(Frozen):
             raise ConfigError(f"schema file {path}: wanted a name that ends in .yaml, .yml or .json")
         try:
             raw = parse_text(path.read_text(encoding="utf-8"), path.suffix.lower())
-        except (OSError, UnicodeDecodeError, ValueError, yaml.YAMLError) as error:
-            raise ConfigError(f"schema file {path}: {error}") from None
+        except OSError as error:
+            raise ConfigError(f"schema file {path}: cannot be read: {error.strerror or error}") from None
+        except (ValueError, yaml.YAMLError) as error:
+            raise ConfigError(f"schema file {path}: {' '.join(str(error).split())}") from None
         if not isinstance(raw, dict):
             raise ConfigError(f"schema file {path}: wanted the fields name and columns, got {shown(raw)}")
         try:

@@ -76,7 +76,7 @@ def write(tmp_path, text, name="s.yaml"):
         ("name: p\ncolumns:\n- {name: a, dtype: text, min_value: 1}", r"need a dtype of numbers or times"),
         ("name: p\nname: q\ncolumns:\n- {name: a}", r"line 2: 'name' stands twice"),
         ("- 1", r"wanted the fields name and columns, got \[1\]"),
-        ("a: [", r"s\.yaml: while parsing"),
+        ("a: [", r"s\.yaml: line 1, column 5: expected the node content"),
         ("!!python/object/apply:os.getcwd []", r"could not determine a constructor"),
     ],
 )
