@@ -66,7 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if options.extra.store_mib
         else "object store: as each engine sets it",
     ]
-    return report("engine", meeting, BARS, FUSED, notes)
+    name = f"engine_{options.extra.store_mib}mib" if options.extra.store_mib else "engine"
+    return report(name, meeting, BARS, FUSED, notes)
 
 
 def _check(name: str, facts: Mapping[str, Any], size: Mapping[str, int], total: float) -> None:

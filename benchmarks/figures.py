@@ -57,7 +57,7 @@ def judge(bar: Bar, meeting: Meeting) -> Judged:
     if bar.max_rss_mib is not None:
         got = max(sample.main_rss_mib for sample in mine)
         return Judged(bar.text, wanted, got, got <= wanted)
-    ratio = median_s(theirs) / median_s(mine)
+    ratio = median_s(theirs) / median_s(_of_rounds(mine, theirs))
     if bar.times_faster is not None:
         return Judged(bar.text, wanted, round(ratio, 3), ratio >= wanted)
     return Judged(bar.text, wanted, round(1 / ratio, 3), 1 / ratio <= wanted)
@@ -68,8 +68,14 @@ def median_s(samples: Sequence[Sample]) -> float:
     return statistics.median(sample.seconds for sample in samples)
 
 
+def _of_rounds(samples: Sequence[Sample], like: Sequence[Sample]) -> list[Sample]:
+    """Those samples of rounds that the others have too: a slow peer that ran once is compared with that round."""
+    rounds = {sample.round for sample in like}
+    return [sample for sample in samples if sample.round in rounds] or list(samples)
+
+
 def summary(meeting: Meeting, base: str) -> list[dict[str, Any]]:
-    """One entry a case and contender. `ratio` is `base` over the contender: below 1, `base` is the faster."""
+    """One entry a case and contender. `ratio` is `base` over it, of the same rounds: below 1, `base` is the faster."""
     entries = []
     for case, by_name in meeting.samples.items():
         ours = by_name.get(base, [])
@@ -87,8 +93,9 @@ def summary(meeting: Meeting, base: str) -> list[dict[str, Any]]:
                 "peak_tree_pss_mib": max(sample.tree_pss_mib for sample in samples),
             }
             if ours and name != base:
-                paired = [one.seconds / two.seconds for one, two in zip(ours, samples, strict=False)]
-                entry["ratio"] = round(median_s(ours) / median_s(samples), 4)
+                same = _of_rounds(ours, samples)
+                paired = [one.seconds / two.seconds for one, two in zip(same, samples, strict=False)]
+                entry["ratio"] = round(median_s(same) / median_s(samples), 4)
                 entry["ratio_min"], entry["ratio_max"] = round(min(paired), 4), round(max(paired), 4)
             entries.append(entry)
     return entries
@@ -109,7 +116,7 @@ def report(name: str, meeting: Meeting, bars: Sequence[Bar], base: str = "raypip
         "format": FORMAT,
         "name": name,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": f"python -m benchmarks.{name} {_flags(meeting)}".strip(),
+        "command": f"python -m benchmarks.{name.split('_')[0]} {_flags(meeting)}".strip(),
         "commit": commit(),
         "quotable": options.rounds >= MIN_ROUNDS and not options.quick,
         "machine": machine(),

@@ -38,6 +38,7 @@ class Contender:
 class Sample:
     """One timed run."""
 
+    round: int
     seconds: float
     facts: dict[str, Any]
     cpu_s: float
@@ -46,10 +47,11 @@ class Sample:
     load: dict[str, float]
 
     @classmethod
-    def of(cls, answer: Answer, load_before: dict[str, float]) -> Sample:
-        """From what a process answered."""
+    def of(cls, number: int, answer: Answer, load_before: dict[str, float]) -> Sample:
+        """From what a process answered in this round."""
         usage, mib = answer.usage, 1 << 20
         return cls(
+            number,
             round(answer.seconds, 4),
             answer.facts,
             round(usage.cpu_s, 2),
@@ -94,7 +96,9 @@ def parse(
     parser.add_argument("--quick", action="store_true", help="tiny sizes: proves that it runs, measures nothing")
     parser.add_argument("--peers", type=Path, default=ROOT / DEFAULT_PEERS, help="Python of the peers' environment")
     parser.add_argument("--data", type=Path, default=ROOT / "benchmarks/data", help="where input files are made")
-    parser.add_argument("--results", type=Path, default=ROOT / "benchmarks/results", help="where the JSON goes")
+    parser.add_argument(
+        "--results", type=Path, help="where the JSON goes; default: benchmarks/results, --quick: its tmp"
+    )
     parser.add_argument("--timeout", type=float, default=1200.0, help="seconds one run may take")
     parser.add_argument("--only", nargs="+", default=(), metavar="NAME", help="these contenders; * stands for any text")
     if add is not None:
@@ -102,9 +106,10 @@ def parse(
     args = parser.parse_args(argv)
     if args.rounds < 1:
         parser.error(f"--rounds: got {args.rounds}; wanted 1 or more")
+    results = args.results or ROOT / "benchmarks/results" / ("tmp" if args.quick else "")
     return Options(
         rounds=args.rounds, slow_rounds=args.slow_rounds, quick=args.quick, peers=args.peers.absolute(),
-        data=args.data.absolute(), results=args.results.absolute(), timeout_s=args.timeout, only=tuple(args.only),
+        data=args.data.absolute(), results=results.absolute(), timeout_s=args.timeout, only=tuple(args.only),
         extra=args,
     )  # fmt: skip
 
@@ -116,6 +121,7 @@ class Meeting:
     options: Options
     contenders: Sequence[Contender]
     samples: Samples = field(default_factory=dict)
+    round: int = 0
     absent: dict[str, str] = field(default_factory=dict)
     """Contender -> why it was not measured."""
     failed: dict[str, str] = field(default_factory=dict)
@@ -133,11 +139,12 @@ class Meeting:
         """`turn` for each contender in each round; one that fails sits out the rounds after."""
         self._meet_environments()
         for number in range(self.options.rounds):
+            self.round = number
             for contender in self.contenders:
                 out = contender.name in self.absent or contender.name in self.failed
-                if out or (contender.slow and number >= self.options.slow_rounds):
+                if out or (contender.slow and self.round >= self.options.slow_rounds):
                     continue
-                _say(f"round {number + 1} of {self.options.rounds}: {contender.name}")
+                _say(f"round {self.round + 1} of {self.options.rounds}: {contender.name}")
                 try:
                     turn(self, contender)
                 except ContenderAbsentError as error:
@@ -170,12 +177,12 @@ class Meeting:
     def time(self, case: str, contender: Contender, server: Server, task: Mapping[str, Any]) -> Sample:
         """Time one `run` of a server, and keep it under `case`."""
         before = load()
-        return self._keep(case, contender, Sample.of(server.ask("run", {**contender.task, **task}), before))
+        return self._keep(case, contender, Sample.of(self.round, server.ask("run", {**contender.task, **task}), before))
 
     def time_cold(self, case: str, contender: Contender, command: Sequence[str]) -> Sample:
         """Time a whole process, and keep it under `case`."""
         before = load()
-        return self._keep(case, contender, Sample.of(run_cold(command, self.options.timeout_s), before))
+        return self._keep(case, contender, Sample.of(self.round, run_cold(command, self.options.timeout_s), before))
 
     def _keep(self, case: str, contender: Contender, sample: Sample) -> Sample:
         self.samples.setdefault(case, {}).setdefault(contender.name, []).append(sample)

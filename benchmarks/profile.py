@@ -75,7 +75,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     meeting.run(turn)
     notes = [
         "each contender is warm from a small file; DuckDB and Polars use the threads they choose",
-        "pysuricata computes without drawing its page; ydata-profiling includes pandas.read_parquet and its page",
+        "pysuricata streams a lazy Polars frame and draws no page",
+        "ydata-profiling includes pandas.read_parquet and its page",
         "RSS MiB is that of the contender's process and Ray's workers, pages that they share counted for each",
     ]
     return report("profile" if scale <= 1 else f"profile_sf{scale:g}", meeting, _bars(scale), RAYPIPE.name, notes)

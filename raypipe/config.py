@@ -229,9 +229,10 @@ class PipelineConfig(Frozen):
             text = path.read_text(encoding="utf-8")
             values = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text)
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path}: cannot be read: {error}") from error
+            raise ConfigError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
         except (tomllib.TOMLDecodeError, yaml.YAMLError) as error:
-            raise ConfigError(f"{path}: not valid {path.suffix.lstrip('.') or 'YAML'}: {error}") from error
+            said = " ".join(str(error).split())  # YAML draws a picture over several lines
+            raise ConfigError(f"{path}: not valid {path.suffix.lstrip('.') or 'YAML'}: {said}") from error
         if not isinstance(values, dict):
             raise ConfigError(f"{path}: holds {type(values).__name__}; wanted settings, one `name: value` a line")
         return cls.of(merge_settings(values, overrides), origin=str(path))

@@ -10,6 +10,9 @@ import difflib
 from collections.abc import Iterable
 
 
+_NAME_CHARS = 60
+
+
 class RaypipeError(Exception):
     """Root of every error that raypipe raises on purpose."""
 
@@ -40,10 +43,17 @@ class MissingColumnsError(SchemaError):
 
     def __str__(self) -> str:
         who, missing, available = self.args
-        close = difflib.get_close_matches(missing[0], available, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
-        shown = ", ".join(available[:30]) + (f", … ({len(available)} in all)" if len(available) > 30 else "")
+        by_lower = {name.lower(): name for name in reversed(available)}
+        close = difflib.get_close_matches(missing[0].lower(), by_lower, n=1)
+        hint = f" Did you mean {by_lower[close[0]]!r}?" if close else ""
+        shown = ", ".join(map(_plain, available[:30])) + (f", … ({len(available)} in all)" if len(available) > 30 else "")
         return f"{who}: input has no column {', '.join(map(repr, missing))}. It has: {shown}.{hint}"
+
+
+def _plain(name: str) -> str:
+    """A name as it stands, if it stands on one line: names of columns are hostile."""
+    short = name if len(name) <= _NAME_CHARS else name[:_NAME_CHARS] + "…"
+    return short if short.isprintable() and short.strip() else repr(short)
 
 
 class ReadError(RaypipeError, ValueError):

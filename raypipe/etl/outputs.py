@@ -91,9 +91,8 @@ def writing(path: Path) -> Iterator[None]:
             free = shutil.disk_usage(_existing(path)).free
             text = f"cannot write {path}: the disk is full ({free:,} bytes free, which is too little)"
             raise OutputError(f"{text}. Free some space, or choose another folder with --output") from error
-        raise OutputError(
-            f"cannot write {path}: {error.strerror or error}. Choose another folder with --output"
-        ) from error
+        why = error.strerror or (os.strerror(error.errno) if error.errno else str(error))
+        raise OutputError(f"cannot write {path}: {why}. Choose another folder with --output") from error
 
 
 def _existing(path: Path) -> Path:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from raypipe.blocks.frames import from_polars, to_polars
+from raypipe.errors import OutputError
 from raypipe.etl.outputs import TEMP_MARK, writing
 from raypipe.stage import Part
 
@@ -35,6 +36,8 @@ class QuarantineWriter:
     """Appends set-aside rows, part after part, and keeps counts by stage and reason."""
 
     def __init__(self, path: Path) -> None:
+        if path.is_dir():
+            raise OutputError(f"cannot write {path}: it is a folder. Name a file in it, such as quarantine.parquet")
         self.path = path
         self._temp = path.with_name(f"{TEMP_MARK}{path.name}")
         with writing(path):

@@ -67,8 +67,10 @@ class DataReader:
         self.options = options or ReadOptions()
         self.files = list_files(path)
         self.format = find_format(self.files, format)
-        columns = self.options.columns or ()
-        if len(set(columns)) < len(columns):
+        columns = self.options.columns
+        if columns is not None and not columns:
+            raise ConfigError("columns: names no column. Name at least one, or leave it out to read all.")
+        if columns is not None and len(set(columns)) < len(columns):
             raise ConfigError(f"columns: a name stands there twice: {', '.join(columns)}.")
         for column, kind in self.options.dtypes.items():
             check_kind(kind, column)

@@ -27,13 +27,15 @@ def _options(folder: Path, rounds: int = 3) -> Options:
     )
 
 
-def _sample(seconds: float, rss: float = 100.0) -> Sample:
-    return Sample(seconds, {}, 0.5, rss, rss, {"load_1min": 0.0, "busy_share": 0.0})
+def _sample(seconds: float, number: int = 0, rss: float = 100.0) -> Sample:
+    return Sample(number, seconds, {}, 0.5, rss, rss, {"load_1min": 0.0, "busy_share": 0.0})
 
 
 def _meeting(folder: Path, **seconds: list[float]) -> Meeting:
     meeting = Meeting(_options(folder), [Contender(name, "none") for name in seconds])
-    meeting.samples["case"] = {name: [_sample(one) for one in taken] for name, taken in seconds.items()}
+    meeting.samples["case"] = {
+        name: [_sample(one, at) for at, one in enumerate(taken)] for name, taken in seconds.items()
+    }
     return meeting
 
 
@@ -42,6 +44,12 @@ def test_ratio_is_of_medians_and_its_spread_of_the_same_rounds(tmp_path: Path) -
     entry = summary(meeting, "raypipe")[1]
     assert (entry["median_s"], entry["ratio"]) == (4.0, 0.5)
     assert (entry["ratio_min"], entry["ratio_max"]) == (0.25, 1.0)
+
+
+def test_a_slow_peer_is_compared_with_the_rounds_that_it_ran_in(tmp_path: Path) -> None:
+    meeting = _meeting(tmp_path, raypipe=[1.0, 8.0, 8.0], peer=[4.0])
+    assert summary(meeting, "raypipe")[1]["ratio"] == 0.25
+    assert judge(Bar("", "case", "raypipe", "peer", times_faster=4.0), meeting).got == 4.0
 
 
 @pytest.mark.parametrize(("wanted", "met"), [(1.5, True), (2.0, True), (2.1, False)])
