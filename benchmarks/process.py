@@ -242,7 +242,12 @@ def run_cold(command: Sequence[str], timeout_s: float) -> Answer:
             command, cwd=ROOT, env=_environment(), stdout=log, stderr=log, text=True, start_new_session=True
         )
         late = threading.Event()
-        timer = threading.Timer(timeout_s, lambda: (late.set(), os.killpg(process.pid, signal.SIGKILL)))
+
+        def give_up() -> None:
+            late.set()
+            os.killpg(process.pid, signal.SIGKILL)
+
+        timer = threading.Timer(timeout_s, give_up)
         timer.start()
         with Watch(process.pid) as watch:
             try:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-
 _NAME_CHARS = 60
 
 
@@ -46,8 +45,9 @@ class MissingColumnsError(SchemaError):
         by_lower = {name.lower(): name for name in reversed(available)}
         close = difflib.get_close_matches(missing[0].lower(), by_lower, n=1)
         hint = f" Did you mean {by_lower[close[0]]!r}?" if close else ""
-        shown = ", ".join(map(_plain, available[:30])) + (f", … ({len(available)} in all)" if len(available) > 30 else "")
-        return f"{who}: input has no column {', '.join(map(repr, missing))}. It has: {shown}.{hint}"
+        more = f", … ({len(available)} in all)" if len(available) > 30 else ""
+        shown = ", ".join(map(_plain, available[:30]))
+        return f"{who}: input has no column {', '.join(map(repr, missing))}. It has: {shown}{more}.{hint}"
 
 
 def _plain(name: str) -> str:

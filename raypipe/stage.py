@@ -33,6 +33,9 @@ ASIDE_SCHEMA = pa.schema(
 ragged line). `line`: number of the text line within the part, from 0 (null where a source has no lines).
 `raw`: the whole row, as JSON or as the text line. The engine adds stage and part."""
 
+NONE_ASIDE = ASIDE_SCHEMA.empty_table()
+"""No rows set aside; tables never change, so that one serves all."""
+
 
 @dataclass(frozen=True)
 class Sifted:
@@ -43,7 +46,7 @@ class Sifted:
     """
 
     block: pa.Table
-    aside: pa.Table = field(default_factory=ASIDE_SCHEMA.empty_table)
+    aside: pa.Table = field(default_factory=lambda: NONE_ASIDE)
     counts: Mapping[str, int] = field(default_factory=dict)
     """What the function did, e.g. {"cells_changed:city": 12}; the engine adds them up over all blocks."""
 
@@ -70,7 +73,7 @@ class PartRead:
 
     block: pa.Table
     """The rows, without `ROW`; the engine numbers them from `row_numbers`, or from 0."""
-    aside: pa.Table = field(default_factory=ASIDE_SCHEMA.empty_table)
+    aside: pa.Table = field(default_factory=lambda: NONE_ASIDE)
     """Rows that could not be placed (ragged, or a cell that does not fit its column)."""
     row_numbers: pa.Array | None = None
     """int64, number of each row of `block` within the part, where `aside` took rows from between them."""

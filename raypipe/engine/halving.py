@@ -14,7 +14,7 @@ import pyarrow as pa
 from raypipe.blocks.frames import ROW, without_row_numbers
 from raypipe.engine.faults import is_fault, say
 from raypipe.errors import RaypipeError, StageFailedError
-from raypipe.stage import ASIDE_SCHEMA, MapStage, Sifted
+from raypipe.stage import ASIDE_SCHEMA, NONE_ASIDE, MapStage, Sifted
 
 ALONE = 64
 """After this many rows on which a stage raised alone, and no piece on which it did not, the block is probed."""
@@ -181,4 +181,4 @@ def _failed_rows(rows: pa.Table, why: str) -> pa.Table:
 
 def joined_asides(tables: Sequence[pa.Table]) -> pa.Table:
     """Rows set aside, one table after the other."""
-    return pa.concat_tables(tables) if tables else ASIDE_SCHEMA.empty_table()
+    return pa.concat_tables(tables) if tables else NONE_ASIDE

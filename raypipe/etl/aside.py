@@ -11,7 +11,7 @@ import polars.selectors as cs
 import pyarrow as pa
 
 from raypipe.blocks.frames import ROW, from_polars, to_polars
-from raypipe.stage import ASIDE_SCHEMA
+from raypipe.stage import ASIDE_SCHEMA, NONE_ASIDE
 
 VALUE_CHARS = 200
 """A value at fault is cut to this many characters; `raw` holds all of it."""
@@ -45,7 +45,7 @@ def set_aside(block: pa.Table, which: pl.Series, faults: Sequence[Fault]) -> pa.
         What may be wrong.
     """
     if block.num_rows == 0:
-        return ASIDE_SCHEMA.empty_table()
+        return NONE_ASIDE
     which = which.cast(pl.UInt32)
     values = pl.Series([None] * block.num_rows, dtype=pl.String)
     for index in which.unique().to_list():

@@ -108,9 +108,13 @@ def _walk(root: Path) -> Iterator[Path]:
 
     seen = {_identity(root)}
     for folder, below, names in os.walk(root, onerror=refuse, followlinks=True):
-        fresh = {name: _identity(Path(folder, name)) for name in sorted(below)}
-        below[:] = [name for name, identity in fresh.items() if identity not in seen]
-        seen.update(fresh.values())
+        # Folders themselves before links to them, so that their files go by their own names.
+        found = sorted((place.is_symlink(), place) for place in (Path(folder, name) for name in below))
+        below.clear()
+        for _, place in found:
+            if (identity := _identity(place)) not in seen:
+                seen.add(identity)
+                below.append(place.name)
         yield from (Path(folder, name) for name in names)
 
 
@@ -140,7 +144,9 @@ def _is_known(file: Path) -> bool:
 def _no_such_file(place: Path) -> str:
     parent = place.parent
     if place.is_symlink():
-        return f"{place}: is a symbolic link to {os.readlink(place)!r}, which leads nowhere. Mend the link or remove it."
+        return (
+            f"{place}: is a symbolic link to {os.readlink(place)!r}, which leads nowhere. Mend the link or remove it."
+        )
     if not parent.is_dir():
         return f"{place}: no such file, and there is no folder {str(parent)!r}."
     siblings = sorted(child.name for child in parent.iterdir())

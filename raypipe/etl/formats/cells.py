@@ -72,8 +72,8 @@ def trimmed(texts: pl.Series, null_values: Iterable[str]) -> pl.Series:
 def parse(texts: pl.Series, kind: str) -> pl.Series:
     """Values of trimmed texts; null where a text does not fit.
 
-    Whole numbers of at least two digits that start with 0 are codes and fit no number; nor do digits beyond int64, which
-    a float would round, and numbers such as 1e400 that it would call infinite.
+    Whole numbers of at least two digits that start with 0 are codes and fit no number; nor do digits beyond int64,
+    which a float would round, and numbers such as 1e400, which it would call infinite.
     """
     if kind == "int64":
         return _where(texts.cast(pl.Int64, strict=False), ~texts.str.contains(_CODE))

@@ -58,4 +58,3 @@ def unique_names(given: Sequence[str]) -> tuple[list[str], list[str]]:
             notes.append(f"column {index}: its name {shown(name)} {reason}; it is called {shown(unique)} here")
         names[unique] = None
     return list(names), notes
-

@@ -128,3 +128,8 @@ def test_null_texts_are_null_with_spaces_around_them_in_text_columns_too() -> No
 def test_an_unknown_type_is_refused_with_those_there_are() -> None:
     with pytest.raises(ConfigError, match="column 'a' wants type 'integer'; types are: int64"):
         check_kind("integer", "a")
+
+
+def test_a_number_too_large_for_a_float_fits_none_and_an_infinite_one_does() -> None:
+    texts = pl.Series(["1e308", "1e309", "-1e400", "inf", "-Infinity", "1e-400"])
+    assert parse(texts, "float64").to_list() == [1e308, None, None, float("inf"), float("-inf"), 0.0]
