@@ -166,7 +166,7 @@ def readable_type(kind: pa.DataType) -> pa.DataType | None:
         return kind if value is not None and _is_text(value) else value
     if pa.types.is_decimal(kind) and (kind.scale < 0 or pa.types.is_decimal256(kind)):
         return pa.float64()
-    if pa.types.is_timestamp(kind) and kind.tz is not None and not _is_time_zone(kind.tz):
+    if pa.types.is_timestamp(kind) and kind.tz is not None and not is_time_zone(kind.tz):
         return pa.timestamp(kind.unit)
     if pa.types.is_interval(kind) or pa.types.is_union(kind):
         return None
@@ -189,7 +189,8 @@ def _is_text(kind: pa.DataType) -> bool:
     return kind in (pa.string(), pa.large_string(), pa.string_view())
 
 
-def _is_time_zone(name: str) -> bool:
+def is_time_zone(name: str) -> bool:
+    """Whether Polars knows the zone: a name of the time zone database, which an offset such as +05:30 is not."""
     try:
         pl.Series([], dtype=pl.Int64).cast(pl.Datetime("us", name))
     except pl.exceptions.PolarsError:

@@ -9,10 +9,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from raypipe.blocks.profile import ColumnProfile
+from raypipe.insights.words import plain as _plain
 from raypipe.pipeline.check import Checked
 from raypipe.results import Insight, PipelineResult
 
 FINDINGS = 5
+LINE_CHARS = 2_000
 PROFILE_HEADINGS = {
     "column": 0, "type": 0, "null": 0, "distinct": 0, "min": 0,
     "median": 100, "mean": 120, "max": 0, "most frequent": 140,
@@ -32,11 +34,14 @@ def show_results(console: Console, results: PipelineResult) -> None:
     console.print(f"rows: {counts['read']:,} read = {went}", highlight=False)
     insights: tuple[Insight, ...] = results["insights"]
     for insight in sorted(insights, key=lambda found: -found.priority_score)[:FINDINGS]:
-        console.print(f"  [bold]{insight.priority_score:>2}[/] {escape(insight.title)}", highlight=False)
+        console.print(f"  [bold]{insight.priority_score:>2}[/] {escape(_line(insight.title))}", highlight=False)
     if len(insights) > FINDINGS:
         console.print(f"  … and {len(insights) - FINDINGS} more in insights_report.md", highlight=False)
+    reading = results["summary"]["reading"]
+    for note in (*reading["notes"], *(promotion["reason"] for promotion in reading["promotions"])):
+        console.print(f"note: {_line(note)}", markup=False, highlight=False, soft_wrap=True)
     for warning in results["warnings"]:
-        console.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False)
+        console.print(f"[yellow]warning:[/] {escape(_line(warning))}", highlight=False)
     folder = Path(results["output_directory"])
     page = folder / "dashboard.html"
     console.print(f"\nresults    {folder}", markup=False, highlight=False, soft_wrap=True)
@@ -53,7 +58,7 @@ def show_profile(console: Console, checked: Checked) -> None:
         table.add_column(heading, justify="right" if right else "left", no_wrap=True, overflow="ellipsis", max_width=28)
     for column in checked.profile.columns:
         row = dict(zip(PROFILE_HEADINGS, _profile_row(column), strict=True))
-        table.add_row(*(escape(row[heading]) for heading in shown))
+        table.add_row(*(escape(_line(row[heading])) for heading in shown))
     console.print(table)
     _notes(console, checked)
 
@@ -65,10 +70,15 @@ def show_validation(console: Console, checked: Checked) -> None:
     verdict = "[green]valid[/]" if validation.is_valid else "[red]not valid[/]"
     console.print(f"{verdict}  {escape(_heading(checked))}", highlight=False)
     for text in validation.errors:
-        console.print(f"  [red]error[/]    {escape(text)}", highlight=False)
+        console.print(f"  [red]error[/]    {escape(_line(text))}", highlight=False)
     for text in validation.warnings:
-        console.print(f"  [yellow]warning[/]  {escape(text)}", highlight=False)
+        console.print(f"  [yellow]warning[/]  {escape(_line(text))}", highlight=False)
     _notes(console, checked)
+
+
+def _line(text: str) -> str:
+    """Text of the data on one line, without characters that a terminal would obey."""
+    return _plain(text, LINE_CHARS)
 
 
 def _heading(checked: Checked) -> str:
@@ -79,7 +89,7 @@ def _heading(checked: Checked) -> str:
 
 def _notes(console: Console, checked: Checked) -> None:
     for note in checked.notes:
-        console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"note: {_line(note)}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _profile_row(column: ColumnProfile) -> tuple[str, ...]:

@@ -174,8 +174,10 @@ def _target(given: DashboardInput, engine: ChartEngine) -> dict[str, Any]:
         return {"report": None, "why_not": given.why_not("target", "no target column was named (--target COLUMN)")}
     levels: list[tuple[TargetRelation, Chart]] = []
     for relation in report.relations:
+        if len(levels) == LEVEL_CHARTS:
+            break
         chart = engine.levels(relation, report.column, f"levels{len(levels)}")
-        if chart is not None and len(levels) < LEVEL_CHARTS:
+        if chart is not None:
             levels.append((relation, chart))
     points = engine.scatter(given.points, report) if given.points is not None and given.points.num_rows else None
     no_points = (

@@ -38,7 +38,7 @@ def first_rows(head: pa.Table, max_rows: int, max_columns: int, max_chars: int) 
     """The first rows and columns of `head`, each cell at most `max_chars` characters."""
     visible = without_row_numbers(head)
     table = visible.select(list(range(min(max_columns, visible.num_columns)))).slice(0, max_rows)
-    texts = [[_cell(value, max_chars) for value in column.to_pylist()] for column in table.columns]
+    texts = [[_cell(value, max_chars) for value in _values(column)] for column in table.columns]
     numeric = tuple(
         pa.types.is_integer(f.type) or pa.types.is_floating(f.type) or pa.types.is_decimal(f.type) for f in table.schema
     )
@@ -49,6 +49,15 @@ def first_rows(head: pa.Table, max_rows: int, max_columns: int, max_chars: int) 
     if any(cell.text.endswith("…") for row in rows for cell in row):
         notes.append(f"texts cut to {max_chars} characters")
     return FirstRows(tuple(table.column_names), numeric, rows, "; ".join(notes))
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    """The values of a column; times that Python's own types cannot hold come as whole numbers of their unit."""
+    try:
+        return list(column.to_pylist())
+    except (OverflowError, ValueError):
+        whole = pa.int32() if pa.types.is_date32(column.type) else pa.int64()
+        return list(column.cast(whole).to_pylist())
 
 
 def _cell(value: Any, limit: int) -> Cell:

@@ -106,7 +106,8 @@ def span_of(values: FloatArray) -> tuple[float, float]:
 def _number_columns(points: pa.Table) -> pl.DataFrame:
     frame = to_polars(without_row_numbers(points))
     numeric = [name for name, kind in frame.schema.items() if kind.is_numeric()]
-    return frame.select(pl.col(numeric).cast(pl.Float64).fill_null(float("nan")))
+    # Column by column: an expression would take a name such as ^a$ for a pattern. Nulls become NaN.
+    return pl.DataFrame({name: frame[name].cast(pl.Float64).to_numpy() for name in numeric})
 
 
 def _fit(x: FloatArray, y: FloatArray, span: tuple[float, float]) -> list[float]:

@@ -72,7 +72,7 @@ def _stages(config: PipelineConfig, run: RunState, found: Analysis) -> tuple[Sta
         found.reasons["timeline"] = "no time column was named (--time)"
     elif not is_calendar(frame.schema.field(config.time_column).type):
         kind = frame.schema.field(config.time_column).type
-        found.reasons["timeline"] = f"the time column {config.time_column!r} holds {kind}, which are no dates"
+        found.reasons["timeline"] = _no_dates(run, config.time_column, str(kind))
         run.attempts.warnings.append(found.reasons["timeline"])
     else:
         time_column = config.time_column
@@ -81,6 +81,14 @@ def _stages(config: PipelineConfig, run: RunState, found: Analysis) -> tuple[Sta
         )
         stages += [course] if course else []
     return tuple(stages)
+
+
+def _no_dates(run: RunState, column: str, kind: str) -> str:
+    """Why a time column cannot be used, with what the step that parses dates says of it, and what to type."""
+    reasons = [step.detail.get("left_as_text", {}) for step in run.steps if step.step == "ParseDates"]
+    why = next((f" ({found[column]})" for found in reasons if column in found), "")
+    advice = f"--set read_options.dtypes.{column}=datetime reads it as dates, and sets other rows aside"
+    return f"the time column {column!r} holds {kind}, which is no date{why}; {advice}"
 
 
 def _report(config: PipelineConfig, run: RunState, found: Analysis) -> str:

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from raypipe.blocks.frames import ROW, canonical_type, from_polars
+from raypipe.blocks.kinds import is_time_zone
 from raypipe.config import Frozen
 from raypipe.errors import ReadError, SchemaError
 from raypipe.etl.formats.names import safe_name, unique_names
@@ -35,6 +36,8 @@ class ParquetFile(Frozen, arbitrary_types_allowed=True):
     """Columns under the names that they have in blocks."""
     original_names: tuple[str, ...] = ()
     """Names in the file, where one of them cannot be that of a block; else empty."""
+    polars_reads: bool = True
+    """False: it has a type at which Polars panics, so that pyarrow reads it."""
     notes: tuple[str, ...] = ()
     group_rows: tuple[int, ...]
     group_bytes: tuple[int, ...]
@@ -84,6 +87,7 @@ def read_footer(path: Path) -> ParquetFile:
         rows=metadata.num_rows,
         table_schema=pa.schema([field.with_name(name) for field, name in zip(schema, names, strict=True)]),
         original_names=tuple(schema.names) if notes else (),
+        polars_reads=not any(_panics(kind) for field in schema for kind in _types_in(field.type)),
         notes=tuple(f"{path}: {note}" for note in notes),
         group_rows=tuple(group.num_rows for group in groups),
         group_bytes=tuple(group.total_byte_size for group in groups),
@@ -97,7 +101,7 @@ def _names_of(path: Path, schema: pa.Schema) -> tuple[list[str], list[str]]:
     repeated = [name for name, times in Counter(schema.names).items() if times > 1]
     if repeated:
         raise SchemaError(f"{path}: has several columns named {shown(repeated[0])}. Write it with unique names.")
-    zero = next((field.name for field in schema if any("\0" in name for name in _inner_names(field.type))), None)
+    zero = next((field.name for field in schema if _has_zero_inside(field.type)), None)
     if zero is not None:
         raise SchemaError(
             f"{path}: column {shown(zero)} has a field whose name holds a zero character, which blocks cannot carry."
@@ -108,11 +112,20 @@ def _names_of(path: Path, schema: pa.Schema) -> tuple[list[str], list[str]]:
     return list(schema.names), []
 
 
-def _inner_names(kind: pa.DataType) -> Iterator[str]:
-    """Names of the fields of a nested type, at any depth."""
+def _types_in(kind: pa.DataType) -> Iterator[pa.DataType]:
+    """The type and those of its fields, at any depth."""
+    yield kind
     for index in range(kind.num_fields):
-        yield kind.field(index).name
-        yield from _inner_names(kind.field(index).type)
+        yield from _types_in(kind.field(index).type)
+
+
+def _has_zero_inside(kind: pa.DataType) -> bool:
+    """Whether a field of a nested type has a zero character in its name."""
+    return any("\0" in one.field(index).name for one in _types_in(kind) for index in range(one.num_fields))
+
+
+def _panics(kind: pa.DataType) -> bool:
+    return _has_odd_zone(kind) or (pa.types.is_fixed_size_list(kind) and not kind.list_size)
 
 
 def _damage(path: Path, size: int, error: Exception) -> str:
@@ -185,9 +198,11 @@ def unify(files: Sequence[tuple[str, pa.Schema]], columns: Sequence[str] | None 
         for field in schema:
             if columns is not None and field.name not in columns:
                 continue
-            kind = travelling_type(field.type)
+            kind = _travelling(field, path)
             if kind == _TEXT and not _travels(field.type):
                 notes.append(f"column {field.name!r} is {field.type}, which blocks cannot carry; it is read as text")
+            elif _has_odd_zone(field.type):
+                notes.append(f"column {field.name!r} is {field.type}; its times are the same moments in UTC here")
             if field.name not in fields:
                 fields[field.name] = (kind, path)
                 continue
@@ -217,7 +232,24 @@ def travelling_type(kind: pa.DataType) -> pa.DataType:
     >>> travelling_type(pa.decimal256(60, 2))
     DataType(large_string)
     """
+    if _has_odd_zone(kind):
+        kind = pa.timestamp(kind.unit, "UTC")
     return canonical_type(kind) if _travels(kind) else _TEXT
+
+
+def _travelling(field: pa.Field, path: str) -> pa.DataType:
+    try:
+        return travelling_type(field.type)
+    except pl.exceptions.PolarsError as error:
+        raise SchemaError(
+            f"{path}: column {shown(field.name)} is {field.type}, which blocks cannot carry. Leave it out with"
+            " read_options.columns, or write it as another type."
+        ) from error
+
+
+def _has_odd_zone(kind: pa.DataType) -> bool:
+    """Whether it is a time in a zone that only its offset tells, such as +05:30, or that nobody knows."""
+    return bool(pa.types.is_timestamp(kind) and kind.tz is not None and not is_time_zone(kind.tz))
 
 
 def _travels(kind: pa.DataType) -> bool:
@@ -291,18 +323,25 @@ def read_range(file: ParquetFile, start: int, rows: int, schema: pa.Schema) -> t
         return conform(None, rows, schema), {}
     stored = dict(zip(file.table_schema.names, file.original_names or file.table_schema.names, strict=True))
     wanted = [stored[name] for name in names]
-    try:
-        # By selector: a plain name such as "^a$" would be a pattern, and bring another column.
-        scan = pl.scan_parquet(path, glob=False, hive_partitioning=False).select(cs.by_name(wanted))
-        frame = scan.slice(start, rows).collect()
-        if frame.height == rows and frame.columns == wanted:
-            frame.columns = names
-            return conform(from_polars(frame), rows, schema), {}
-        why = f"polars read {frame.height} rows of {rows} and {frame.width} columns of {len(wanted)}"
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        why = str(error).strip().splitlines()[0]
+    frame, why = _read_with_polars(path, start, rows, wanted) if file.polars_reads else (None, "a type it cannot read")
+    if frame is not None:
+        frame.columns = names
+        return conform(from_polars(frame), rows, schema), {}
     table = _read_with_pyarrow(file, start, rows, wanted).rename_columns(names)
     return conform(table, rows, schema), {"read_with_pyarrow": why}
+
+
+def _read_with_polars(path: Path, start: int, rows: int, names: list[str]) -> tuple[pl.DataFrame | None, str]:
+    """The rows, or why there are none."""
+    try:
+        # By selector: a plain name such as "^a$" would be a pattern, and bring another column.
+        scan = pl.scan_parquet(path, glob=False, hive_partitioning=False).select(cs.by_name(names))
+        frame = scan.slice(start, rows).collect()
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        return None, str(error).strip().splitlines()[0]
+    if frame.height != rows or frame.columns != names:
+        return None, f"polars read {frame.height} rows of {rows} and {frame.width} columns of {len(names)}"
+    return frame, ""
 
 
 def _read_with_pyarrow(file: ParquetFile, start: int, rows: int, names: list[str]) -> pa.Table:

@@ -168,3 +168,38 @@ def test_an_empty_table_keeps_its_schema(tmp_path: Path) -> None:
 
     assert table.num_rows == 0
     assert table.schema.field("a").type == pa.int64()
+
+
+@pytest.mark.parametrize("zone", ["+05:30", "Mars/Base"])
+def test_times_in_a_zone_that_no_database_has_are_the_same_moments_in_utc(
+    tmp_path: Path, zone: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    times = pa.array([0, 10**15, None]).cast(pa.timestamp("us", zone))
+    path = write(tmp_path / "x.parquet", {"t": times, "n": [1, 2, 3]})
+    result = DataReader(path).read_all()
+
+    assert result.table["t"].type == pa.timestamp("us", "UTC")
+    assert result.table["t"].cast(pa.int64()).to_pylist() == [0, 10**15, None]
+    assert result.source.notes == (
+        f"column 't' is timestamp[us, tz={zone}]; its times are the same moments in UTC here",
+    )
+    assert "panicked" not in capfd.readouterr().err
+
+
+def test_a_type_that_blocks_cannot_carry_is_named_and_can_be_left_out(tmp_path: Path) -> None:
+    times = pa.array([[0], [1]]).cast(pa.list_(pa.timestamp("us", "+05:30")))
+    path = write(tmp_path / "x.parquet", {"t": times, "n": [1, 2]})
+
+    with pytest.raises(
+        SchemaError, match=r"x\.parquet: column 't' is list<.*>, which blocks cannot carry\. Leave it out"
+    ):
+        DataReader(path).source()
+    assert DataReader(path, options=ReadOptions(columns=("n",))).read()["n"].to_pylist() == [1, 2]
+
+
+def test_renamed_columns_bring_their_own_values(tmp_path: Path) -> None:
+    table = pa.table([[1, 2], [3, 4], [5, 6]], names=["a\0b", "", "x" * 3000])
+    read = DataReader(write(tmp_path / "x.parquet", table)).read()
+
+    assert read.column_names == ["a␀b", "column_2", "x" * 2000]
+    assert [column.to_pylist() for column in read.columns] == [[1, 2], [3, 4], [5, 6]]
