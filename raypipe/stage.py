@@ -33,7 +33,7 @@ ASIDE_SCHEMA = pa.schema(
 ragged line). `line`: number of the text line within the part, from 0 (null where a source has no lines).
 `raw`: the whole row, as JSON or as the text line. The engine adds stage and part."""
 
-NONE_ASIDE = ASIDE_SCHEMA.empty_table()
+NONE_ASIDE = pa.Table.from_batches([], ASIDE_SCHEMA)  # empty_table() would import pandas
 """No rows set aside; tables never change, so that one serves all."""
 
 
