@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from raypipe.blocks.frames import ROW, without_row_numbers
 from raypipe.engine.faults import is_fault, say
-from raypipe.engine.halving import Bisection, check_promise, joined_asides
+from raypipe.engine.halving import ROW_FIELD, Bisection, check_promise, joined_asides
 from raypipe.engine.report import PartReport, StageTally
 from raypipe.errors import RaypipeError, StageFailedError
 from raypipe.stage import ASIDE_SCHEMA, MapStage, Part, PartRead, ReduceStage, SinkStage, SourceStage, Stage
@@ -46,6 +46,8 @@ class ChainSpec:
     """Whether the blocks after the last stage are returned."""
     reads_again: bool = False
     """Whether an earlier pass has read the parts: what reading sets aside is counted already."""
+    folder: str | None = None
+    """Where relative paths of the stages count from; None leaves it to the worker."""
 
 
 @dataclass
@@ -56,6 +58,8 @@ class Chain:
     _open: dict[int, Callable[..., Any]] = field(default_factory=dict)
     """Identity of a stage -> its function; a stage of the prefix may have the name of a later one."""
     _source_schema: pa.Schema | None = None
+    _measured: tuple[pa.Table | None, int] = (None, 0)
+    """The block whose bytes were last told, and how many."""
 
     def run(self, part: Part, block: pa.Table | None, hand_on: bool) -> tuple[pa.Table | None, PartReport]:
         """Run one part through the chain, reading it first unless its `block` is given.
@@ -83,6 +87,7 @@ class Chain:
             out = self._step(index, out, part, report)
             report.rows_out = out.num_rows
         self._put_in_order(report)
+        self._measured = (None, 0)
         if out is None or not hand_on:
             return None, report
         out = _compact(out)
@@ -104,7 +109,7 @@ class Chain:
             return block
         aside = read.aside
         tally = StageTally(rows_in=block.num_rows + aside.num_rows, rows_out=block.num_rows, rows_aside=aside.num_rows)
-        tally.bytes_out, tally.seconds = block.nbytes, time.perf_counter() - started
+        tally.bytes_out, tally.seconds = self._bytes_of(block), time.perf_counter() - started
         report.tallies[source.name] = tally
         report.lines, report.notes = read.lines, dict(read.notes)
         if aside.num_rows:
@@ -137,7 +142,7 @@ class Chain:
             raise StageFailedError(source.name, part.id, f"it read {got}; wanted a PartRead with a pyarrow Table")
         if self._source_schema is None:
             self._source_schema = source.schema()
-        if ROW in read.block.column_names:
+        if ROW in read.block.schema.names:
             raise StageFailedError(source.name, part.id, f"{part.file}: {ROW!r} is a name that the engine keeps")
         check_promise(source.name, part.id, read.block, self._source_schema)
         rows, numbers = read.block.num_rows, read.row_numbers
@@ -149,7 +154,7 @@ class Chain:
         if not read.aside.schema.equals(ASIDE_SCHEMA):
             text = f"{part.file}: rows set aside have the columns {read.aside.schema.names}; wanted ASIDE_SCHEMA"
             raise StageFailedError(source.name, part.id, text)
-        return read.block.append_column(pa.field(ROW, pa.int64()), numbers)
+        return read.block.append_column(ROW_FIELD, numbers)
 
     def _opened(self, stage: Stage, opener: Callable[[], Callable[..., Any]]) -> Callable[..., Any]:
         """The stage's function, opened once per worker."""
@@ -177,7 +182,7 @@ class Chain:
         else:
             raise StageFailedError(stage.name, part.id, f"{type(stage).__name__} is no kind of stage that a chain runs")
         tally.rows_out += block.num_rows
-        tally.bytes_out += block.nbytes
+        tally.bytes_out += self._bytes_of(block)
         tally.seconds += time.perf_counter() - started
         return block
 
@@ -201,8 +206,25 @@ class Chain:
             report.asides += [(stage.name, rows) for rows in (sifted.aside, failed) if rows.num_rows]
         return sifted.block
 
+    def _bytes_of(self, block: pa.Table) -> int:
+        """Bytes of the block, without the rest of a larger one that it may be a slice of.
+
+        `nbytes` looks at every column, which costs as much as a stage on a small block; the size of the buffers is
+        known at once, and is believed where a row takes as much as in the block before.
+        """
+        before, known = self._measured
+        if block is before:
+            return known
+        size = int(block.get_total_buffer_size())
+        if before is None or size * before.num_rows > 1.1 * known * block.num_rows:
+            size = int(block.nbytes)
+        self._measured = block, size
+        return size
+
     def _put_in_order(self, report: PartReport) -> None:
         """Join what each stage set aside, in the order of stages and rows, however the block was cut."""
+        if not report.asides:
+            return
         found: dict[str, list[pa.Table]] = {name: [] for name in report.tallies}
         for name, rows in report.asides:
             found[name].append(rows)

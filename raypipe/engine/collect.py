@@ -19,7 +19,7 @@ from raypipe.stage import Part, ReduceStage, Stage
 
 T = TypeVar("T")
 AsideFn = Callable[[str, Part, pa.Table], None]
-"""Called with (stage name, part, rows set aside), in part order."""
+"""Called with (stage name, part, rows set aside), in the order of parts, stages and rows."""
 ReadFn = Callable[[PartReport], None]
 """Called with the report of each part that was read, in part order."""
 
@@ -56,6 +56,7 @@ class Collector:
     _states: dict[str, Any] = field(default_factory=dict)
     _waiting: dict[tuple[int, int], tuple[PartReport, int]] = field(default_factory=dict)
     _next: list[int] = field(default_factory=list)
+    _untold: dict[int, tuple[list[tuple[str, pa.Table]], list[dict[str, Any]]]] = field(default_factory=dict)
     _handed_on: dict[tuple[int, int], int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -101,13 +102,25 @@ class Collector:
         for name, state in report.partials.items():
             known = self._states.get(name)
             self._states[name] = state if known is None else self._merged(self._reduces[name], known, state)
-        if self.on_aside is not None:
-            for stage, rows in report.asides:
-                self.on_aside(stage, self.parts[index], rows)
-        self.receipts += report.receipts
+        if report.asides or report.receipts:
+            asides, receipts = self._untold.setdefault(index, ([], []))
+            asides += report.asides
+            receipts += report.receipts
         if group + 1 == self.groups:
             self.rows_out += report.rows_out
+            self._tell(index)
         self._check_all_failed(index, report)
+
+    def _tell(self, index: int) -> None:
+        """Pass on what was set aside and written for a part, once its last group is through.
+
+        Groups run at a pace of their own; told at once, their rows would mix in another order every time.
+        """
+        asides, receipts = self._untold.pop(index, ([], []))
+        self.receipts += receipts
+        if self.on_aside is not None:
+            for stage, rows in asides:
+                self.on_aside(stage, self.parts[index], rows)
 
     def _merged(self, stage: ReduceStage, a: Any, b: Any) -> Any:
         return _told(stage, "its summaries cannot be merged", lambda: stage.merge(a, b))
@@ -136,6 +149,8 @@ class Collector:
             else:
                 enough = index + 1 >= max(EARLY_PARTS, 2 * self.max_failed_share * len(self.parts))
             if enough:
+                for part in sorted(self._untold):
+                    self._tell(part)
                 text = f"{tally.failure}; it failed on each of the first {tally.rows_failed:,} rows"
                 raise StageFailedError(name, report.part, text)
 

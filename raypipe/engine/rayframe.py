@@ -59,8 +59,8 @@ class RayFrame(Frame):
 
     def _fetch(self, bundle: int) -> list[pa.Table] | None:
         """The kept blocks of a bundle."""
-        ref = self.refs[bundle]
-        if ref is None:
+        ref = self.kept.refs[bundle]
+        if ref is None or not is_live(self.kept.session):
             return None
         ray = self.kept.session.ray
         try:

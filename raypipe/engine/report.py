@@ -40,7 +40,8 @@ class StageTally:
         self.rows_failed += other.rows_failed
         self.bytes_out += other.bytes_out
         self.seconds += other.seconds
-        self.counts.update(other.counts)
+        if other.counts:
+            self.counts.update(other.counts)
         self.failure = self.failure or other.failure
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import threading
 import time
 from typing import Any
 
@@ -35,6 +37,8 @@ REPORT_BYTES = 2 << 10
 POLL_S = 0.1
 END_S = 5.0
 """How long to wait for the end of workers that were told to end."""
+_session_lock = threading.RLock()
+"""Passes in several threads of a process share one session and its idle workers."""
 
 
 class RayEngine(Engine):
@@ -49,12 +53,13 @@ class RayEngine(Engine):
     @property
     def session(self) -> Session:
         """The session, opened when first needed, and again where it or its Ray was closed."""
-        if self._session is None or not is_live(self._session):
-            self._session = open_session(self.config.address)
-            if not is_live(self._session):
-                close_session()
+        with _session_lock:
+            if self._session is None or not is_live(self._session):
                 self._session = open_session(self.config.address)
-        return self._session
+                if not is_live(self._session):
+                    close_session()
+                    self._session = open_session(self.config.address)
+            return self._session
 
     def layout(self, plan: Plan) -> Layout:
         """See `Engine.layout`."""
@@ -173,14 +178,20 @@ class _Stream:
             block_rows=self.engine.config.block_rows,
             hands_on=not last or self.work.keep,
             reads_again=self.work.frame is not None,
+            # A Ray of our own was started in the folder that this process was in then.
+            folder=os.getcwd() if self.session.private else None,
         )
         pool = new_pool(self.session, group, spec)
         self.pools.append(pool)
         count = min(group.workers, len(self.bundles))
-        pool.workers += self.session.take_workers(count, group.resources, self.retries)
+        pool.workers += self._take_workers(count, group)
         pool.load += [0] * count
         for index in range(count):
             self._greet(number, index)
+
+    def _take_workers(self, count: int, group: Group) -> list[Any]:
+        with _session_lock:
+            return self.session.take_workers(count, group.resources, self.retries)
 
     def _greet(self, number: int, index: int) -> None:
         """Ask a worker whether it is up; until it answers it gets no work, which another one could do meanwhile."""
@@ -198,7 +209,8 @@ class _Stream:
                 doomed |= set(range(len(pool.workers))) - set(pool.pids)
             self.session.abandon([pool.workers[index] for index in doomed])
             idle = [worker for index, worker in enumerate(pool.workers) if index not in doomed]
-            self.session.give_back(idle, pool.group.resources)
+            with _session_lock:
+                self.session.give_back(idle, pool.group.resources)
             ended += [pool.pids[index] for index in doomed if index in pool.pids]
             pool.workers.clear()
         self.calls.clear()
@@ -277,8 +289,7 @@ class _Stream:
             if self.stillborn > len(pool.workers) + self.retries:
                 text = f"its workers cannot be started: {last_of(error)}"
                 raise StageFailedError(pool.name, "(none yet)", text) from error
-            resources = pool.group.resources
-            pool.workers[index] = self.session.take_workers(1, resources, self.retries)[0]
+            pool.workers[index] = self._take_workers(1, pool.group)[0]
             self._greet(number, index)
         del self.hellos[ref]
         self.stalls.moved()

@@ -52,6 +52,8 @@ class WorkerCore:
         part = parts[0]
         try:
             chain = self._chain(key, spec)
+            if chain.spec.folder is not None:
+                os.chdir(chain.spec.folder)
             for index, part in enumerate(parts):
                 block, one = chain.run(part, None if blocks is None else blocks[index], hand_on)
                 report.parts.append(one)

@@ -45,8 +45,7 @@ def run(engine: Engine, plan: Plan) -> dict[str, object]:
             asides.append((stage, part.id, row["row"], row["reason"]))  # type: ignore[attr-defined]
 
     outcome = engine.run(Pass(plan, keep=True, on_aside=on_aside))
-    # Rows of one part may be set aside in another order when the part is cut; which and why must be the same.
-    return essence(outcome, sorted(asides))
+    return essence(outcome, asides)
 
 
 REFERENCE = run(InlineEngine(EngineConfig()), PLAN)
@@ -78,7 +77,8 @@ def test_inline_does_not_depend_on_parts_and_cuts(per_part: int, block_rows: int
     cut = run(InlineEngine(EngineConfig(block_rows=block_rows, max_failed_share=0.5)), plan)
     assert cut["rows"] == whole["rows"]
     assert cut["counts"] == whole["counts"]
-    assert [entry[3] for entry in cut["asides"]].sort() == [entry[3] for entry in whole["asides"]].sort()  # type: ignore[attr-defined]
+    # Rows are numbered within their parts, which differ; what was said of them must not.
+    assert [entry[::3] for entry in sorted(cut["asides"])] == [entry[::3] for entry in sorted(whole["asides"])]  # type: ignore[call-overload]
     assert cut["results"]["SumX"]["sum"] == whole["results"]["SumX"]["sum"]  # type: ignore[index]
 
 

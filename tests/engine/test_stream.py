@@ -125,6 +125,22 @@ def test_a_pass_with_fewer_bundles_than_workers_or_none_ends(ray_session: Sessio
     assert list(none.tallies) == ["SumX"]
 
 
+class Where(SumX):
+    """Tells the folder that a worker works in."""
+
+    def partial(self, block: pa.Table, part: str) -> Any:
+        return {"sum": 0, "rows": 0, "parts": [os.getcwd()]}
+
+
+def test_relative_paths_mean_the_same_in_workers_as_here(
+    ray_session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        assert run(ray_engine(), Where()).results["Where"]["parts"] == [str(tmp_path / name)]
+
+
 class Heavy(AddTo):
     """Asks for memory."""
 
@@ -241,3 +257,22 @@ def test_a_ray_that_was_shut_down_behind_our_back_is_started_again() -> None:
         PYTHONPATH=os.getcwd(),
     )
     assert json.loads(done.stdout.splitlines()[-1]) == [100, True], done.stderr
+
+
+def test_two_threads_that_begin_at_once_share_one_session() -> None:
+    done = run_python(
+        "import json\n"
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from raypipe.config import EngineConfig\n"
+        "from raypipe.engine.run import Pass\n"
+        "from raypipe.engine.stream import RayEngine\n"
+        "from raypipe.stage import Plan\n"
+        "from tests.engine.stages import Numbers, SumX\n"
+        "def run(rows):\n"
+        "    plan = Plan(source=Numbers(rows=rows), stages=(SumX(),))\n"
+        "    return RayEngine(EngineConfig(workers=1)).run(Pass(plan)).rows_out\n"
+        "with ThreadPoolExecutor(2) as threads:\n"
+        "    print(json.dumps(list(threads.map(run, [100, 200]))))\n",
+        PYTHONPATH=os.getcwd(),
+    )
+    assert json.loads(done.stdout.splitlines()[-1]) == [100, 200], done.stderr
