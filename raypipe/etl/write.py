@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,9 @@ import pyarrow.parquet as pq
 
 from raypipe.etl.outputs import TEMP_MARK, writing
 from raypipe.stage import SinkStage
+
+NAME_BYTES = 150
+"""Bytes of a part id that a file name takes over; file systems allow 255 for the whole name."""
 
 
 class WriteParquet(SinkStage):
@@ -42,4 +46,9 @@ def _file_name(part: str) -> str:
     >>> _file_name("00003/flights.csv@0000067108864")
     '00003-flights.csv@0000067108864'
     """
-    return "".join(char if char.isalnum() or char in "-_.@" else "-" for char in part)[:150]
+    plain = "".join(char if char.isalnum() or char in "-_.@" else "-" for char in part)
+    if plain == part.replace("/", "-", 1) and len(plain.encode()) <= NAME_BYTES:
+        return plain
+    # What was replaced or cut may be all that told two parts apart; a digest of the whole id does.
+    digest = hashlib.blake2b(part.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+    return f"{plain.encode()[:NAME_BYTES].decode(errors='ignore')}-{digest}"
