@@ -7,20 +7,24 @@ from __future__ import annotations
 
 import difflib
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
 import yaml
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     NonNegativeFloat,
     NonNegativeInt,
+    PlainSerializer,
     PositiveFloat,
     PositiveInt,
     ValidationError,
     field_validator,
+    model_validator,
 )
 
 from raypipe.errors import ConfigError
@@ -38,6 +42,17 @@ class Frozen(BaseModel):
         return type(self).model_validate({**dict(self), **changes})
 
 
+def _pairs(labels: Any) -> Any:
+    """A mapping as sorted pairs, which can be hashed."""
+    return tuple(sorted(labels.items())) if isinstance(labels, Mapping) else labels
+
+
+Labels = Annotated[
+    tuple[tuple[str, str], ...], BeforeValidator(_pairs), PlainSerializer(dict, return_type=dict[str, str])
+]
+"""Given as a mapping, kept as sorted pairs."""
+
+
 class Resources(Frozen):
     """What one worker of a stage reserves."""
 
@@ -46,6 +61,8 @@ class Resources(Frozen):
     """GPUs; below 1 shares a device."""
     memory_gib: PositiveFloat | None = None
     """Heap to reserve in GiB; None leaves it to Ray."""
+    labels: Labels = ()
+    """Labels that the node must have, e.g. {"ray.io/market-type": "spot"} or {"ray.io/accelerator-type": "A100"}."""
 
 
 class ReadOptions(Frozen):
@@ -127,7 +144,14 @@ class EngineConfig(Frozen):
     address: str | None = None
     """Ray cluster to connect to; None starts a private one on this machine."""
     workers: PositiveInt | None = None
-    """Workers a pool; None takes the CPUs there are."""
+    """Exactly so many workers a pool; None lets pools grow and shrink between the two bounds below."""
+    min_workers: PositiveInt = 1
+    """Workers that a pool never has less of while it has work."""
+    max_workers: PositiveInt | None = None
+    """Workers that a pool never has more of; None takes the CPUs of a private Ray, and as many as there is work for on
+    a cluster."""
+    idle_worker_s: PositiveFloat = 10.0
+    """A worker with nothing to do for this long leaves its pool."""
     fuse: bool = True
     """False gives each stage a pool of its own."""
     block_rows: PositiveInt | None = None
@@ -140,8 +164,20 @@ class EngineConfig(Frozen):
     """Rows that make a stage fail go to quarantine up to this share of the rows read; past it the run fails."""
     max_task_retries: NonNegativeInt = 3
     """How often a call is tried again whose worker was lost."""
+    call_timeout_s: PositiveFloat | None = None
+    """A call that runs longer is stopped, and the rows that never end are found and set aside; None waits."""
+    start_timeout_s: PositiveFloat = 1800.0
+    """The run ends if no worker of a pool could be started for this long."""
+    checkpoint_s: PositiveFloat = 5.0
+    """What is done is committed about so often, for `--resume`."""
     stall_warning_s: PositiveFloat = 30.0
     """Say which stage waits for what after this long without progress."""
+
+    @model_validator(mode="after")
+    def _bounds_fit(self) -> Self:
+        if self.max_workers is not None and self.max_workers < self.min_workers:
+            raise ValueError(f"min_workers is {self.min_workers}, more than max_workers ({self.max_workers})")
+        return self
 
 
 class DashboardConfig(Frozen):

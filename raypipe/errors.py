@@ -28,6 +28,12 @@ class ConfigError(RaypipeError, ValueError):
     code = "CONFIG_ERROR"
 
 
+class ResumeError(ConfigError):
+    """A run cannot be gone on with: it is not there, still running, done, or its source or settings have changed."""
+
+    code = "RESUME_ERROR"
+
+
 class SchemaError(RaypipeError, ValueError):
     """Columns or types do not fit what a stage or a user asked for."""
 

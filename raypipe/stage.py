@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import pyarrow as pa
-from pydantic import SerializeAsAny
+from pydantic import PositiveInt, SerializeAsAny
 
 from raypipe._optional import require_extra
 from raypipe.blocks.frames import ROW
@@ -92,6 +92,8 @@ class Stage(Frozen, ABC):
     """The pip extra that it needs."""
     resources: Resources = Resources()
     """What one worker of it reserves."""
+    max_workers: PositiveInt | None = None
+    """Workers that may run it at the same time, as for a service that bears no more; None leaves it to the engine."""
 
     @property
     def name(self) -> str:

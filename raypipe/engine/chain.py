@@ -13,11 +13,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import psutil
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from raypipe.blocks.frames import ROW, without_row_numbers
 from raypipe.engine.faults import is_fault, say
-from raypipe.engine.halving import ROW_FIELD, Bisection, check_promise, joined_asides
+from raypipe.engine.halving import ROW_FIELD, Bisection, check_promise, failed_rows, joined_asides
+from raypipe.engine.inquest import Care, Probe
 from raypipe.engine.report import PartReport, StageTally
 from raypipe.errors import RaypipeError, StageFailedError
 from raypipe.stage import ASIDE_SCHEMA, MapStage, Part, PartRead, ReduceStage, SinkStage, SourceStage, Stage
@@ -60,8 +63,11 @@ class Chain:
     _source_schema: pa.Schema | None = None
     _measured: tuple[pa.Table | None, int] = (None, 0)
     """The block whose bytes were last told, and how many."""
+    _process: psutil.Process = field(default_factory=psutil.Process)
 
-    def run(self, part: Part, block: pa.Table | None, hand_on: bool) -> tuple[pa.Table | None, PartReport]:
+    def run(
+        self, part: Part, block: pa.Table | None, hand_on: bool, care: Care | None = None
+    ) -> tuple[pa.Table | None, PartReport]:
         """Run one part through the chain, reading it first unless its `block` is given.
 
         Raises
@@ -76,15 +82,16 @@ class Chain:
         whole = next((index for index, stage in enumerate(stages) if isinstance(stage, SinkStage)), len(stages))
         gather = hand_on or whole < len(stages)
         pieces: list[pa.Table] = []
-        for piece in _cut(block, self.spec.block_rows):
+        care = care or Care()
+        for piece in _cut(block, _least(self.spec.block_rows, care.block_rows)):
             for index in range(whole):
-                piece = self._step(index, piece, part, report)
+                piece = self._step(index, self._spared(index, piece, care, report), part, report)
             report.rows_out += piece.num_rows
             if gather:
                 pieces.append(piece)
         out = _joined(pieces) if gather else None
         for index in range(whole, len(stages)):  # a sink has one file a part, so that it takes the part whole
-            out = self._step(index, out, part, report)
+            out = self._step(index, self._spared(index, out, care, report), part, report)
             report.rows_out = out.num_rows
         self._put_in_order(report)
         self._measured = (None, 0)
@@ -93,6 +100,43 @@ class Chain:
         out = _compact(out)
         report.bytes_out = out.get_total_buffer_size()
         return out, report
+
+    def probe(self, part: Part, block: pa.Table | None, wanted: Probe) -> tuple[int, int]:
+        """Run a span of rows through the first stages and forget what comes out.
+
+        Returns
+        -------
+        tuple of int and int
+            Number of the first row that ran, and one more than that of the last.
+        """
+        report = PartReport(part=part.id, file=part.file)
+        block = self._read(part, report) if block is None else block
+        if wanted.first is not None:
+            numbers = block[ROW]
+            inside = pc.and_(pc.greater_equal(numbers, wanted.first), pc.less(numbers, wanted.stop))
+            block = block.filter(inside)
+        span = pc.min_max(block[ROW]).as_py()
+        for index in range(wanted.stages):
+            block = self._step(index, block, part, report)
+        return (span["min"], span["max"] + 1) if span["min"] is not None else (0, 0)
+
+    def _spared(self, index: int, block: pa.Table, care: Care, report: PartReport) -> pa.Table:
+        """The block without the rows that this stage is known not to survive, which are set aside in its name."""
+        rows = care.skip.get(index)
+        if not rows:
+            return block
+        at_fault = pc.is_in(block[ROW], value_set=pa.array(sorted(rows), pa.int64()))
+        spared = block.filter(at_fault)
+        if not spared.num_rows:
+            return block
+        name = self.spec.stages[index].name
+        tally = report.tallies.setdefault(name, StageTally())
+        tally.rows_in += spared.num_rows
+        tally.rows_aside += spared.num_rows
+        tally.rows_failed += spared.num_rows
+        tally.failure = tally.failure or care.why
+        report.asides.append((name, failed_rows(spared, care.why)))
+        return block.filter(pc.invert(at_fault))
 
     def _read(self, part: Part, report: PartReport) -> pa.Table:
         source = self.spec.source
@@ -184,6 +228,7 @@ class Chain:
         tally.rows_out += block.num_rows
         tally.bytes_out += self._bytes_of(block)
         tally.seconds += time.perf_counter() - started
+        tally.peak_rss_bytes = max(tally.peak_rss_bytes, self._process.memory_info().rss)
         return block
 
     def _map(
@@ -253,6 +298,11 @@ def _may_pass(error: BaseException) -> bool:
     """Whether reading again may help; a source may have put the system's error into words of its own."""
     cause = error.__cause__ if isinstance(error, RaypipeError) else error
     return isinstance(cause, OSError) and not isinstance(cause, LASTING)
+
+
+def _least(*bounds: int | None) -> int | None:
+    """The smallest bound that there is."""
+    return min((bound for bound in bounds if bound is not None), default=None)
 
 
 def _cut(block: pa.Table, block_rows: int | None) -> Iterator[pa.Table]:

@@ -6,7 +6,7 @@ Merging in part order, whoever finished first, is what makes a run's result inde
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -14,9 +14,11 @@ import pyarrow as pa
 
 from raypipe.engine.faults import is_fault, say
 from raypipe.engine.report import PartReport, StageTally
-from raypipe.errors import ConfigError, ConservationError, RaypipeError, StageFailedError
+from raypipe.errors import ConfigError, ConservationError, RaypipeError, ResumeError, StageFailedError
 from raypipe.stage import Part, ReduceStage, Stage
 
+STATE = ("tallies", "receipts", "rows_out", "bytes_read", "_states", "_next", "_untold", "_handed_on")
+"""What of a collector is kept by a journal."""
 T = TypeVar("T")
 AsideFn = Callable[[str, Part, pa.Table], None]
 """Called with (stage name, part, rows set aside), in the order of parts, stages and rows."""
@@ -53,6 +55,8 @@ class Collector:
     bytes_read: int = 0
     held_bytes: int = 0
     """Size of the reports that wait for an earlier part."""
+    is_sound: bool = True
+    """False while a report is being added up, and ever after if that was broken off."""
     _states: dict[str, Any] = field(default_factory=dict)
     _waiting: dict[tuple[int, int], tuple[PartReport, int]] = field(default_factory=dict)
     _next: list[int] = field(default_factory=list)
@@ -74,6 +78,26 @@ class Collector:
         """Parts that left the last group, in order."""
         return self._next[-1]
 
+    def state(self) -> dict[str, Any]:
+        """All that was added up so far, for a journal; reports that wait for an earlier part are not in it."""
+        return {"parts_done": self.parts_done, **{name: getattr(self, name) for name in STATE}}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state()` returned in another process.
+
+        Raises
+        ------
+        ResumeError
+            If that one ran with other pools, or another number of parts was done than there is.
+        """
+        if len(state["_next"]) != self.groups or state["parts_done"] > len(self.parts):
+            raise ResumeError(
+                f"resume: the run had {len(state['_next'])} pools a pass and has {self.groups} now; go on with the "
+                "settings of engine.engine and engine.fuse that it had"
+            )
+        for name in STATE:
+            setattr(self, name, state[name])
+
     def add(self, group: int, report: PartReport, size: int = 0) -> None:
         """Take a report in; release what is now in order.
 
@@ -85,12 +109,14 @@ class Collector:
         index = self._index[report.part]
         if index < self._next[group] or (group, index) in self._waiting:
             return  # a second report of a part that was run again after a lost worker
+        self.is_sound = False
         self._waiting[group, index] = report, size
         self.held_bytes += size
         while (ready := self._waiting.pop((group, self._next[group]), None)) is not None:
             self.held_bytes -= ready[1]
             self._release(group, self._next[group], ready[0])
             self._next[group] += 1
+        self.is_sound = True
 
     def _release(self, group: int, index: int, report: PartReport) -> None:
         self._check_hand_over(group, index, report)

@@ -85,11 +85,11 @@ class Bisection:
             raise self._broken(f"{say(failure)} (on a block of 0 rows)") from failure
         if rows == 1:
             self._alone += 1
-            self._failed.append(_failed_rows(block, say(failure)))
+            self._failed.append(failed_rows(block, say(failure)))
             return
         if self._is_hopeless():
             why = f"{say(failure)} (not tried alone: it raised on each of {self._alone} rows of this block that were)"
-            self._failed.append(_failed_rows(block, why))
+            self._failed.append(failed_rows(block, why))
             return
         self._go(block.slice(0, rows // 2))
         self._go(block.slice(rows // 2))
@@ -167,7 +167,7 @@ def _told(column: pa.Field) -> str:
     return str(column.type) if column.nullable else f"{column.type} that is never null"
 
 
-def _failed_rows(rows: pa.Table, why: str) -> pa.Table:
+def failed_rows(rows: pa.Table, why: str) -> pa.Table:
     """Rows on which a stage raised, as `ASIDE_SCHEMA`."""
     count = rows.num_rows
     raw = [

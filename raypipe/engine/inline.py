@@ -4,114 +4,33 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
-import numpy as np
-import polars as pl
 import psutil
 import pyarrow as pa
-from pydantic import ConfigDict
 
-from raypipe.blocks.frames import ROW, from_polars, to_polars
-from raypipe.config import EngineConfig
 from raypipe.engine.chain import Chain, ChainSpec
 from raypipe.engine.collect import Collector
 from raypipe.engine.events import Repeated
-from raypipe.engine.frame import Frame, MapFunction
 from raypipe.engine.layout import Layout, lay_out
-from raypipe.engine.run import Engine, Outcome, Pass, ProgressTeller, check_rows, next_prefix, rows_in, stage_events
-from raypipe.errors import SchemaError
-from raypipe.stage import MapStage, Part, PartRead, Plan, SourceStage
+from raypipe.engine.localframe import LocalFrame
+from raypipe.engine.run import (
+    Engine,
+    Outcome,
+    Pass,
+    ProgressTeller,
+    check_rows,
+    commit_if_due,
+    commit_the_rest,
+    end_events,
+    new_collector,
+    next_prefix,
+    rows_in,
+)
+from raypipe.stage import Plan
 
 KEEP_BYTES = 512 << 20
 """Blocks kept in memory between passes, in bytes, unless `memory_gib` says otherwise."""
-
-
-class LocalFrame(Frame):
-    """A frame whose kept blocks lie in this process."""
-
-    def __init__(
-        self,
-        source: SourceStage,
-        parts: Sequence[Part],
-        prefix: tuple[MapStage, ...],
-        schema: pa.Schema,
-        blocks: Sequence[pa.Table | None],
-        num_rows: int,
-    ) -> None:
-        super().__init__(source, parts, prefix, schema, num_rows)
-        self._blocks = list(blocks)
-
-    def kept(self, index: int) -> pa.Table | None:
-        """The block of a part, if it was kept."""
-        return self._blocks[index]
-
-    def _block(self, index: int) -> pa.Table:
-        kept = self._blocks[index]
-        return kept if kept is not None else self._made_again(index)
-
-    def let_go(self, index: int) -> None:
-        """Forget the block of a part."""
-        self._blocks[index] = None
-
-    def map_blocks(self, fn: Callable[[pa.Table], pa.Table]) -> Frame:
-        """See `Frame.map_blocks`; runs at once."""
-        plan = Plan(source=self.source, prefix=self.prefix, stages=(MapFunction(fn=fn),))
-        outcome = InlineEngine(EngineConfig()).run(Pass(plan, frame=self, keep=True))
-        assert outcome.frame is not None
-        return outcome.frame
-
-    def release(self) -> None:
-        """See `Frame.release`."""
-        self._blocks = [None] * len(self.parts)
-
-
-class MemorySource(SourceStage):
-    """A table that is here already, as one part."""
-
-    model_config = ConfigDict(arbitrary_types_allowed=True)
-    table: pa.Table
-
-    def schema(self) -> pa.Schema:  # type: ignore[override]  # pydantic's deprecated BaseModel.schema is none of ours
-        """See `SourceStage.schema`."""
-        return self.table.schema
-
-    def parts(self) -> Sequence[Part]:
-        """See `SourceStage.parts`."""
-        return [Part(id="00000/memory", file="(memory)", rows=self.table.num_rows, bytes=self.table.nbytes)]
-
-    def open(self) -> Callable[[Part], PartRead]:
-        """See `SourceStage.open`."""
-        return lambda part: PartRead(self.table)
-
-
-def as_frame(value: Any) -> Frame:
-    """A frame of what a user's code may hand back: a Frame, or an Arrow, Polars or pandas table.
-
-    Raises
-    ------
-    SchemaError
-        If it is none of these.
-    """
-    if isinstance(value, Frame):
-        return value
-    if isinstance(value, pl.DataFrame):
-        table = from_polars(value)
-    elif isinstance(value, pa.Table):
-        table = from_polars(to_polars(value))
-    elif type(value).__module__.split(".")[0] == "pandas" and hasattr(value, "columns"):
-        table = from_polars(to_polars(pa.Table.from_pandas(value, preserve_index=False)))
-    else:
-        raise SchemaError(
-            f"frame: got {type(value).__name__}; wanted a raypipe Frame, or a pyarrow, Polars or pandas table"
-        )
-    if ROW in table.column_names:
-        raise SchemaError(f"frame: the table has a column {ROW!r}, a name that raypipe keeps for itself; rename it")
-    source = MemorySource(table=table)
-    numbers = pa.array(np.arange(table.num_rows, dtype=np.int64))
-    return LocalFrame(source, source.parts(), (), table.schema, [table.append_column(ROW, numbers)], table.num_rows)
 
 
 class InlineEngine(Engine):
@@ -129,13 +48,16 @@ class InlineEngine(Engine):
         plan = work.plan
         schemas = plan.schemas()
         parts = tuple(work.frame.parts if work.frame is not None else plan.source.parts())
-        work.events.emit("pass_started", engine="inline", parts=len(parts))
+        work.events.emit("pass_started", name=work.name, engine="inline", parts=len(parts), pools=[])
         spec = ChainSpec(plan.source, plan.prefix, plan.stages, schemas[1:], self.config.block_rows, work.keep)
         chain = Chain(replace(spec, reads_again=work.frame is not None))
-        share = self.config.max_failed_share
-        collector = Collector(plan.stages, schemas[1:], parts, 1, work.on_aside, work.on_read, share)
-        teller = ProgressTeller(work, collector, {})
-        blocks = self._run_parts(work, chain, collector, teller)
+        collector = new_collector(work, schemas[1:], parts, 1, self.config)
+        teller = ProgressTeller(work, collector, dict)
+        try:
+            blocks = self._run_parts(work, chain, collector, teller)
+        except BaseException:
+            commit_the_rest(work, collector)
+            raise
         results = collector.finish()
         check_rows(work, collector.tallies)
         frame = None
@@ -152,7 +74,7 @@ class InlineEngine(Engine):
             seconds=time.perf_counter() - started,
             peak_rss_bytes=psutil.Process().memory_info().rss,
         )
-        stage_events(work, outcome)
+        end_events(work, outcome, collector)
         teller.tell(final=True)
         return outcome
 
@@ -161,10 +83,12 @@ class InlineEngine(Engine):
     ) -> list[pa.Table | None]:
         budget = int(self.config.memory_gib * (1 << 30)) if self.config.memory_gib else KEEP_BYTES
         frame = work.frame if isinstance(work.frame, LocalFrame) else None
-        told = Repeated(work.events, "part_done", len(collector.parts), ("rows_out",))
-        blocks: list[pa.Table | None] = []
-        for index, part in enumerate(collector.parts):
+        told = Repeated(work.events, "part_done", len(collector.parts), ("rows_out", "seconds"))
+        done = collector.parts_done
+        blocks: list[pa.Table | None] = [None] * done
+        for index, part in enumerate(collector.parts[done:], start=done):
             work.check_cancel()
+            started = time.perf_counter()
             block = frame.kept(index) if frame is not None else None
             made, report = chain.run(part, block, work.keep and budget > 0)
             collector.add(0, report)
@@ -172,8 +96,9 @@ class InlineEngine(Engine):
             blocks.append(made)
             if frame is not None and work.consume:
                 frame.let_go(index)
-            told.emit(part=part.id, rows_out=report.rows_out)
+            told.emit(part=part.id, rows_out=report.rows_out, seconds=round(time.perf_counter() - started, 4))
             teller.tell()
+            commit_if_due(work, collector)
         told.flush()
         return blocks
 

@@ -27,7 +27,9 @@ class Group:
     schemas: tuple[pa.Schema, ...]
     reads: bool
     """Whether the group begins by reading parts."""
-    workers: int
+    min_workers: int
+    max_workers: int | None
+    """None: as many as there is work for."""
     resources: Resources
     """What one worker reserves."""
 
@@ -48,8 +50,8 @@ class Layout:
     @property
     def memory_bytes(self) -> int:
         """Estimated peak of blocks in workers and in queues, beside the interpreters themselves."""
-        workers = sum(group.workers for group in self.groups)
-        queued = sum(group.workers * IN_FLIGHT for group in self.groups[1:])
+        workers = sum(group.max_workers or group.min_workers for group in self.groups)
+        queued = sum((group.max_workers or group.min_workers) * IN_FLIGHT for group in self.groups[1:])
         return self.block_bytes * (workers * WORKING_COPIES + queued)
 
 
@@ -62,16 +64,26 @@ def lay_out(plan: Plan, config: EngineConfig, cpus: float, *, own_cluster: bool 
     """
     schemas = plan.schemas()
     runs = _fuse(plan, config.fuse)
-    workers = config.workers or max(1, int(cpus))
     groups = []
     seen = 0
     for number, stages in enumerate(runs):
         wanted = stages[0].resources if stages else plan.source.resources
         resources = wanted.replace(cpus=min(wanted.cpus, LOCAL_CPUS)) if own_cluster else wanted
         after = schemas[1 + seen : 1 + seen + len(stages)]
-        groups.append(Group(stages, after, reads=number == 0, workers=workers, resources=resources))
+        own = (plan.source, *stages) if number == 0 else stages
+        least, most = _bounds(own, config, max(1, int(cpus)) if own_cluster else None)
+        groups.append(Group(stages, after, number == 0, least, most, resources))
         seen += len(stages)
     return Layout(plan, tuple(groups), int(config.block_mib * MIB))
+
+
+def _bounds(stages: Sequence[Stage], config: EngineConfig, most: int | None) -> tuple[int, int | None]:
+    """Least and most workers of a pool that runs `stages`."""
+    least = config.workers or config.min_workers
+    most = config.workers or config.max_workers or most
+    caps = [cap for cap in (most, *(stage.max_workers for stage in stages)) if cap is not None]
+    most = min(caps, default=None)
+    return (least if most is None else min(least, most)), most
 
 
 def _fuse(plan: Plan, fuse: bool) -> list[tuple[Stage, ...]]:
@@ -79,7 +91,7 @@ def _fuse(plan: Plan, fuse: bool) -> list[tuple[Stage, ...]]:
     runs: list[list[Stage]] = [[]]
     last: Stage = plan.source
     for stage in plan.stages:
-        if fuse and stage.resources == last.resources:
+        if fuse and (stage.resources, stage.max_workers) == (last.resources, last.max_workers):
             runs[-1].append(stage)
         else:
             runs.append([stage])
@@ -95,13 +107,24 @@ def explain(layout: Layout) -> str:
         names = ([plan.source.name] if group.reads else []) + list(group.names)
         memory = f", {group.resources.memory_gib:g} GiB" if group.resources.memory_gib else ""
         gpus = f", {group.resources.gpus:g} GPU" if group.resources.gpus else ""
+        labels = "".join(f", {name}={value}" for name, value in group.resources.labels)
         lines.append(
-            f"pool {number}  {group.workers} x actor ({group.resources.cpus:g} CPU{gpus}{memory}), "
+            f"pool {number}  {_workers(group)} x actor ({group.resources.cpus:g} CPU{gpus}{memory}{labels}), "
             f"fused: {' > '.join(names)}"
         )
     block, peak = layout.block_bytes / MIB, layout.memory_bytes / MIB
     lines.append(f"memory  blocks of about {block:.0f} MiB, about {peak:,.0f} MiB at the peak beside the interpreters")
     return "\n".join(lines)
+
+
+def _workers(group: Group) -> str:
+    if group.max_workers is None:
+        return f"{group.min_workers} or more"
+    return (
+        f"{group.max_workers}"
+        if group.min_workers == group.max_workers
+        else f"{group.min_workers} to {group.max_workers}"
+    )
 
 
 def parts_in_bundles(sizes: Sequence[int], bundle_bytes: int, max_parts: int) -> list[range]:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
+import time
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import psutil
-
 from raypipe.engine.chain import ChainSpec
 from raypipe.engine.faults import say
 from raypipe.engine.layout import IN_FLIGHT, Group
+from raypipe.engine.scaling import PoolLoad
 from raypipe.engine.session import Session
 from raypipe.errors import ConfigError
 
+GIB = 1 << 30
 INLINE_SPEC_BYTES = 64 << 10
 """A larger spec is put into the object store once, since an argument would be put there by every call."""
 
@@ -34,6 +34,24 @@ class Call:
     """Reference to the blocks that it takes; held so that a lost call can be run again."""
     expected: int = 0
     """Bytes set apart for the blocks that it makes."""
+    actor: Any = None
+    """Ray's id of the worker."""
+
+
+@dataclass
+class Worker:
+    """One actor, as the driver sees it."""
+
+    handle: Any
+    asked_at: float
+    """When it was asked for; all times are of the monotonic clock."""
+    pid: int | None = None
+    """None until it has answered; it gets no work before."""
+    node: str = ""
+    load: int = 0
+    """Calls in flight."""
+    since: float = 0.0
+    """When it began the call that it works on, or was left with nothing to do."""
 
 
 @dataclass
@@ -41,25 +59,83 @@ class Pool:
     """Workers that run one group of fused stages."""
 
     group: Group
+    number: int
     name: str
     """Its stages, as errors and the stall detector call it."""
     key: str
     spec: Any
     """The pickled `ChainSpec`, or a reference to it."""
-    workers: list[Any] = field(default_factory=list)
-    load: list[int] = field(default_factory=list)
-    """Calls in flight, by worker."""
-    pids: dict[int, int] = field(default_factory=dict)
-    """Process of each worker that is up; the others get no work yet."""
+    minimum: int
+    maximum: int
+    workers: dict[int, Worker] = field(default_factory=dict)
+    """By a number that is given once."""
     queue: deque[tuple[int, Any | None]] = field(default_factory=deque)
     """Bundles that wait, with the reference to their blocks."""
+    queued_bytes: int = 0
     bundles_made: int = 0
     bytes_made: int = 0
+    bundles_done: int = 0
+    seconds: float = 0.0
+    """Of work for all of `bundles_done`."""
+    hired: int = 0
+
+    def hire(self, handles: Iterable[Any]) -> list[int]:
+        """Take workers on; they get work once they are welcomed."""
+        numbers = []
+        for handle in handles:
+            self.workers[self.hired] = Worker(handle, time.monotonic())
+            numbers.append(self.hired)
+            self.hired += 1
+        return numbers
+
+    def welcome(self, number: int, pid: int, node: str) -> float:
+        """The worker is up; returns the seconds that this took."""
+        worker = self.workers[number]
+        worker.pid, worker.node, worker.since = pid, node, time.monotonic()
+        return worker.since - worker.asked_at
 
     def free_worker(self) -> int | None:
         """The worker that is up and has the least to do, unless all have enough."""
-        free = (index for index in self.pids if self.load[index] < IN_FLIGHT)
-        return min(free, key=self.load.__getitem__, default=None)
+        free = (number for number, worker in self.workers.items() if worker.pid is not None and worker.load < IN_FLIGHT)
+        return min(free, key=lambda number: self.workers[number].load, default=None)
+
+    def idle_workers(self) -> list[int]:
+        """Workers that are up and have nothing to do, the longest idle first."""
+        idle = [number for number, worker in self.workers.items() if worker.pid is not None and not worker.load]
+        return sorted(idle, key=lambda number: self.workers[number].since)
+
+    def begin(self, number: int) -> None:
+        """A call was sent to a worker."""
+        worker = self.workers[number]
+        if not worker.load:
+            worker.since = time.monotonic()
+        worker.load += 1
+
+    def end(self, number: int) -> None:
+        """A call of a worker has ended."""
+        worker = self.workers.get(number)
+        if worker is not None:
+            worker.load -= 1
+            worker.since = time.monotonic()
+
+    def stuck_worker(self, timeout_s: float) -> int | None:
+        """A worker that has worked on one call for longer than that."""
+        now = time.monotonic()
+        for number, worker in self.workers.items():
+            if worker.load and now - worker.since > timeout_s:
+                return number
+        return None
+
+    def load(self, to_come: int, blocked: bool) -> PoolLoad:
+        """What it has to do, for the decision how many workers it should have."""
+        idle = self.idle_workers()
+        up = sum(worker.pid is not None for worker in self.workers.values())
+        return PoolLoad(
+            self.minimum, self.maximum, up, len(self.workers) - up, up - len(idle),
+            sum(worker.load for worker in self.workers.values()), len(self.queue), to_come, blocked,
+            self.seconds / self.bundles_done if self.bundles_done else None,
+            time.monotonic() - self.workers[idle[0]].since if idle else 0.0,
+        )  # fmt: skip
 
     def note(self, size: int) -> None:
         """A bundle of `size` bytes came out."""
@@ -70,22 +146,57 @@ class Pool:
         """What the next bundle will take: the mean so far, or what was planned before the first one."""
         return self.bytes_made // self.bundles_made if self.bundles_made else planned
 
-    def why_it_waits(self, still_s: float, free: Mapping[str, float]) -> str:
-        """What workers that are not up want, beside what Ray has left."""
-        wants, silent = self.group.resources, len(self.workers) - len(self.pids)
-        wanted = f"{wants.cpus:g} CPU and {wants.gpus:g} GPU"
-        left = f"{free.get('CPU', 0.0):g} CPU and {free.get('GPU', 0.0):g} GPU"
-        if wants.memory_gib:
-            wanted += f" and {wants.memory_gib:g} GiB"
-            left += f" and {free.get('memory', 0.0) / (1 << 30):.1f} GiB"
+    def longest_wait(self) -> float | None:
+        """Seconds that it has waited for its first worker; None where it has one, or asked for none."""
+        if not self.workers or any(worker.pid is not None for worker in self.workers.values()):
+            return None
+        return time.monotonic() - min(worker.asked_at for worker in self.workers.values())
+
+    def _wants(self) -> dict[str, float]:
+        wants = self.group.resources
+        asked = {"CPU": wants.cpus, "GPU": wants.gpus, "memory": (wants.memory_gib or 0.0) * GIB}
+        return {name: amount for name, amount in asked.items() if amount or name == "CPU"}
+
+    def lacks(self, most: Mapping[str, float]) -> str:
+        """What a worker wants and no node has, in words; empty where some node has enough of each."""
+        wants = self._wants()
+        missing = {name: amount for name, amount in wants.items() if amount > most.get(name, 0.0)}
+        labels = [f"the node label {name}={value}" for name, value in self.group.resources.labels]
+        return " and ".join([_amounts(missing, missing), *labels]) if missing else ""
+
+    def why_it_waits(self, still_s: float, free: Mapping[str, float], most: Mapping[str, float]) -> str:
+        """What workers that are not up want, beside what Ray has left, and what to change.
+
+        Parameters
+        ----------
+        free : mapping
+            Resource -> amount that the cluster has left.
+        most : mapping
+            Resource -> the largest amount that any node has.
+        """
+        wants = self._wants()
+        silent = sum(worker.pid is None for worker in self.workers.values())
+        labels = "".join(f" on a node with {name}={value}" for name, value in self.group.resources.labels)
+        lacking = self.lacks(most)
+        advice = (
+            f"no node has {lacking}: add one that has, or lower `resources` of the stage"
+            if lacking
+            else "wait for other work to end, add nodes, or lower engine.max_workers"
+        )
         return (
             f"{self.name}: {silent} of {len(self.workers)} workers have not started for {still_s:.0f} s; each wants "
-            f"{wanted}, and {left} are free"
+            f"{_amounts(wants, wants)}{labels}, and {_amounts(wants, free)} are free; {advice}"
         )
 
 
-def new_pool(session: Session, group: Group, spec: ChainSpec) -> Pool:
-    """A pool without workers.
+def _amounts(names: Iterable[str], amounts: Mapping[str, float]) -> str:
+    units = {"memory": ("GiB", GIB)}
+    told = [(amounts.get(name, 0.0), *units.get(name, (name, 1))) for name in names]
+    return " and ".join(f"{round(amount / size, 2):g} {unit}" for amount, unit, size in told)
+
+
+def new_pool(session: Session, number: int, group: Group, spec: ChainSpec, bundles: int) -> Pool:
+    """A pool without workers, for so many bundles.
 
     Raises
     ------
@@ -102,13 +213,6 @@ def new_pool(session: Session, group: Group, spec: ChainSpec) -> Pool:
             "connections in its open()"
         ) from error
     key = hashlib.blake2b(packed, digest_size=16).hexdigest()
-    return Pool(group, name, key, packed if len(packed) <= INLINE_SPEC_BYTES else session.ray.put(packed))
-
-
-def await_end(pids: Iterable[int], timeout_s: float) -> None:
-    """Wait until processes of this machine are gone, so that nothing is written behind our back."""
-    left = []
-    for pid in pids:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            left.append(psutil.Process(pid))
-    psutil.wait_procs(left, timeout=timeout_s)
+    sent = packed if len(packed) <= INLINE_SPEC_BYTES else session.ray.put(packed)
+    most = min(bundles, group.max_workers or bundles)
+    return Pool(group, number, name, key, sent, min(group.min_workers, most), most)

@@ -26,6 +26,8 @@ class StageTally:
     counts: Counter[str] = field(default_factory=Counter)
     failure: str = ""
     """What the stage said on the first row on which it raised."""
+    peak_rss_bytes: int = 0
+    """Largest resident memory of a worker right after this stage."""
 
     @property
     def rows_dropped(self) -> int:
@@ -43,6 +45,7 @@ class StageTally:
         if other.counts:
             self.counts.update(other.counts)
         self.failure = self.failure or other.failure
+        self.peak_rss_bytes = max(self.peak_rss_bytes, other.peak_rss_bytes)
 
 
 @dataclass
@@ -75,3 +78,5 @@ class BundleReport:
     seconds: float = 0.0
     rss_bytes: int = 0
     pid: int = 0
+    pieces: int = 1
+    """Pieces that its blocks were cut into because memory was short; 1 where it was not."""

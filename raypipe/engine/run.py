@@ -5,18 +5,21 @@ from __future__ import annotations
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+import pyarrow as pa
 
 from raypipe.config import EngineConfig
 from raypipe.engine.collect import AsideFn, Collector, ReadFn
 from raypipe.engine.events import EventLog
 from raypipe.engine.frame import Frame, check_unchanged
+from raypipe.engine.journal import PassJournal, told_to
 from raypipe.engine.layout import Layout
 from raypipe.engine.report import StageTally
 from raypipe.errors import RunCancelledError
-from raypipe.stage import MapStage, Plan
+from raypipe.stage import MapStage, Part, Plan
 
 
 @dataclass
@@ -60,6 +63,8 @@ class Pass:
     """One pass over all parts: the plan, and whom to tell."""
 
     plan: Plan
+    name: str = "pass"
+    """How events and the journal call it."""
     frame: Frame | None = None
     """Blocks to start from; None reads the source."""
     keep: bool = False
@@ -72,6 +77,8 @@ class Pass:
     on_progress: Callable[[PassProgress], None] | None = None
     cancel: threading.Event = field(default_factory=threading.Event)
     events: EventLog = field(default_factory=EventLog)
+    journal: PassJournal | None = None
+    """Where what is done is committed, and gone on from; None keeps no record."""
 
     def check_cancel(self) -> None:
         """Raise RunCancelledError once `cancel` is set."""
@@ -97,6 +104,8 @@ class Outcome:
     peak_rss_bytes: int = 0
     """Largest resident memory that a worker reported."""
     worker_restarts: int = 0
+    store_peak_bytes: int = 0
+    """Most bytes of blocks that lay in the object store at one time, by the driver's count."""
 
 
 class Engine(ABC):
@@ -127,11 +136,16 @@ class Engine(ABC):
         """Where this engine runs, for the summary."""
         return self.name
 
+    def release(self) -> None:  # noqa: B027  # most engines keep nothing that others could use
+        """Let go of what was kept warm on machines that others use, too; called when a run has ended."""
+
 
 class ProgressTeller:
     """Turns a collector's tallies into `PassProgress`, at most every `every_s` seconds."""
 
-    def __init__(self, work: Pass, collector: Collector, workers: dict[str, int], every_s: float = 0.1) -> None:
+    def __init__(
+        self, work: Pass, collector: Collector, workers: Callable[[], dict[str, int]], every_s: float = 0.1
+    ) -> None:
         self._work = work
         self._collector = collector
         self._workers = workers
@@ -145,6 +159,7 @@ class ProgressTeller:
         if self._work.on_progress is None or (now - self._last < self._every_s and not final):
             return
         self._last = now
+        workers = self._workers()
         stages = [
             StageProgress(
                 name,
@@ -153,7 +168,7 @@ class ProgressTeller:
                 tally.rows_aside,
                 tally.bytes_out,
                 tally.seconds,
-                self._workers.get(name, 1),
+                workers.get(name, 1),
             )
             for name, tally in self._collector.tallies.items()
         ]
@@ -185,17 +200,44 @@ def next_prefix(plan: Plan) -> tuple[MapStage, ...]:
     return (*plan.prefix, *(stage for stage in plan.stages if isinstance(stage, MapStage)))
 
 
-def stage_events(work: Pass, outcome: Outcome) -> None:
-    """One event a stage: rows, bytes, seconds."""
+def new_collector(
+    work: Pass, schemas: Sequence[pa.Schema], parts: Sequence[Part], groups: int, config: EngineConfig
+) -> Collector:
+    """The collector of a pass; where the pass has a journal, it goes on from the last commit."""
+    journal = work.journal
+    on_aside = told_to(work.on_aside, journal.on_aside if journal else None)
+    on_read = told_to(work.on_read, journal.on_read if journal else None)
+    made = Collector(work.plan.stages, schemas, parts, groups, on_aside, on_read, config.max_failed_share)
+    state = journal.restore(work.on_read, work.on_aside) if journal else None
+    if state is not None:
+        made.restore(state)
+    return made
+
+
+def commit_if_due(work: Pass, collector: Collector) -> None:
+    """Commit what is done, if it is time."""
+    if work.journal is not None and work.journal.is_due(collector.parts_done):
+        work.journal.commit(collector.state())
+
+
+def commit_the_rest(work: Pass, collector: Collector) -> None:
+    """Commit what is done when a pass is broken off, unless it was in the middle of adding up."""
+    if work.journal is not None and collector.is_sound and collector.parts_done:
+        work.journal.commit_the_rest(collector.state())
+
+
+def end_events(work: Pass, outcome: Outcome, collector: Collector) -> None:
+    """The end of a pass: its journal concluded, an event for each stage and one for the pass."""
+    if work.journal is not None:
+        work.journal.conclude(collector.state(), outcome.seconds)
     for name, tally in outcome.tallies.items():
         work.events.emit(
-            "stage_done",
-            stage=name,
-            rows_in=tally.rows_in,
-            rows_out=tally.rows_out,
-            rows_aside=tally.rows_aside,
-            rows_failed=tally.rows_failed,
-            rows_dropped=tally.rows_dropped,
-            bytes_out=tally.bytes_out,
-            busy_s=round(tally.seconds, 4),
-        )
+            "stage_done", stage=name, rows_in=tally.rows_in, rows_out=tally.rows_out, rows_aside=tally.rows_aside,
+            rows_failed=tally.rows_failed, rows_dropped=tally.rows_dropped, bytes_out=tally.bytes_out,
+            busy_s=round(tally.seconds, 4), peak_rss_bytes=tally.peak_rss_bytes,
+        )  # fmt: skip
+    work.events.emit(
+        "pass_done", name=work.name, seconds=round(outcome.seconds, 4), rows_in=outcome.rows_in,
+        rows_out=outcome.rows_out, bytes_read=outcome.bytes_read, peak_rss_bytes=outcome.peak_rss_bytes,
+        store_peak_bytes=outcome.store_peak_bytes, worker_restarts=outcome.worker_restarts,
+    )  # fmt: skip

@@ -14,6 +14,7 @@ import secrets
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import threading
@@ -27,6 +28,7 @@ from typing import Any
 import psutil
 
 from raypipe.config import Resources
+from raypipe.engine.guard import start_guard
 from raypipe.engine.worker import WorkerCore
 from raypipe.errors import ConfigError, RaypipeError
 
@@ -36,6 +38,7 @@ TEMP_PREFIX = "raypipe-ray-"
 MIN_STORE_BYTES = 80 << 20
 MAX_STORE_BYTES = 4 << 30
 CONNECT_TIMEOUT_S = 5.0
+GUARD_END_S = 2.0
 STORE_SHARE = 0.3
 """Share of the free memory that a private Ray's object store takes, within the two bounds above."""
 WORKER_ENV = {
@@ -52,6 +55,8 @@ WORKER_ENV = {
 freed pages for the next block: to give them back and fault them in again cost a seventh of a profile's time."""
 
 _current: Session | None = None
+session_lock = threading.RLock()
+"""Passes in several threads of a process share one session and its idle workers."""
 
 
 def open_session(address: str | None, cpus: int | None = None) -> Session:
@@ -106,10 +111,10 @@ class Session:
             atexit.register(self.close)
             _log_instead_of_print()
         self.is_open = True
-        self.cpus = float(self.ray.cluster_resources().get("CPU", 1.0))
-        self.store_bytes = int(self.ray.cluster_resources().get("object_store_memory", MIN_STORE_BYTES))
+        self.refresh()
         self.start_s = time.perf_counter() - started
         self._actor = self.ray.remote(WorkerCore)
+        self._guard = start_guard(self.temp_dir) if self.temp_dir is not None else None
         logger.info(
             "%s ready in %.1f s: %g CPUs, %d MiB store",
             self.describe(),
@@ -155,6 +160,8 @@ class Session:
         """`count` workers, warm ones first; each belongs to the caller until given back."""
         idle = self._idle[resources]
         taken = [idle.pop() for _ in range(min(count, len(idle)))]
+        if count > len(taken) and not self.private:
+            self._idle.clear()  # idle workers of another kind hold places that new ones may want
         options: dict[str, Any] = {
             "num_cpus": resources.cpus,
             "num_gpus": resources.gpus,
@@ -163,11 +170,22 @@ class Session:
         }
         if resources.memory_gib:
             options["memory"] = int(resources.memory_gib * (1 << 30))
+        if resources.labels:
+            options["label_selector"] = dict(resources.labels)
         return taken + [self._actor.options(**options).remote() for _ in range(count - len(taken))]
 
     def give_back(self, workers: Sequence[Any], resources: Resources) -> None:
         """Keep idle workers warm for the next pass."""
         self._idle[resources].extend(workers)
+
+    def let_go(self) -> None:
+        """Drop the idle workers, which end and give their places back; what they made can still be rebuilt."""
+        self._idle.clear()
+
+    def refresh(self) -> None:
+        """Look again at what the cluster has: nodes come and go."""
+        self.cpus = float(self.ray.cluster_resources().get("CPU", 1.0))
+        self.store_bytes = int(self.ray.cluster_resources().get("object_store_memory", MIN_STORE_BYTES))
 
     def abandon(self, workers: Sequence[Any]) -> None:
         """End workers whose running calls nobody wants any more (after a cancel or a failure)."""
@@ -194,6 +212,10 @@ class Session:
             self.ray.shutdown()
         if self.temp_dir is not None:
             shutil.rmtree(self.temp_dir, ignore_errors=True)
+        if self._guard is not None and self._guard.stdin is not None:
+            self._guard.stdin.close()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._guard.wait(GUARD_END_S)
 
 
 def _import_ray(address: str | None) -> ModuleType:

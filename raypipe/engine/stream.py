@@ -4,41 +4,45 @@ from __future__ import annotations
 
 import os
 import pickle
-import threading
 import time
 from typing import Any
 
 from raypipe.config import EngineConfig
 from raypipe.engine.chain import ChainSpec
-from raypipe.engine.collect import Collector
-from raypipe.engine.events import Repeated
+from raypipe.engine.crew import Crew
 from raypipe.engine.faults import last_of, say
-from raypipe.engine.layout import Group, Layout, lay_out, parts_in_bundles
-from raypipe.engine.pools import Call, Pool, await_end, new_pool
-from raypipe.engine.rayframe import Kept, RayFrame, held_bytes, is_live
+from raypipe.engine.layout import Layout, lay_out, parts_in_bundles
+from raypipe.engine.news import News
+from raypipe.engine.pools import Call, Pool, new_pool
+from raypipe.engine.rayframe import Kept, RayFrame, is_live
 from raypipe.engine.report import BundleReport
-from raypipe.engine.run import Engine, Outcome, Pass, ProgressTeller, check_rows, rows_in, stage_events
-from raypipe.engine.session import Session, close_session, open_session
+from raypipe.engine.room import Room
+from raypipe.engine.run import (
+    Engine,
+    Outcome,
+    Pass,
+    ProgressTeller,
+    check_rows,
+    commit_if_due,
+    commit_the_rest,
+    end_events,
+    new_collector,
+    rows_in,
+)
+from raypipe.engine.session import Session, close_session, open_session, session_lock
 from raypipe.engine.stalls import StallWatch
+from raypipe.engine.suspects import Suspects
 from raypipe.errors import StageFailedError
-from raypipe.stage import Plan
+from raypipe.stage import Part, Plan
 
 BUNDLE_PARTS = 64
 BUNDLE_SHARE = 0.25
 """Small parts travel together up to this share of a block."""
-QUEUE_SHARE = 0.25
-"""Share of the object store that blocks between pools may take."""
-KEEP_SHARE = 0.5
-"""Share of the object store that blocks kept for a later pass may take."""
 REORDER_BYTES = 64 << 20
 """Reports that wait for an earlier part; beyond it no further part is begun until that one is through."""
 REPORT_BYTES = 2 << 10
 """What a report takes in memory beside what it holds."""
 POLL_S = 0.1
-END_S = 5.0
-"""How long to wait for the end of workers that were told to end."""
-_session_lock = threading.RLock()
-"""Passes in several threads of a process share one session and its idle workers."""
 
 
 class RayEngine(Engine):
@@ -53,7 +57,7 @@ class RayEngine(Engine):
     @property
     def session(self) -> Session:
         """The session, opened when first needed, and again where it or its Ray was closed."""
-        with _session_lock:
+        with session_lock:
             if self._session is None or not is_live(self._session):
                 self._session = open_session(self.config.address)
                 if not is_live(self._session):
@@ -74,12 +78,19 @@ class RayEngine(Engine):
         """See `Engine.describe`."""
         return self.session.describe()
 
+    def release(self) -> None:
+        """See `Engine.release`."""
+        if self._session is not None and not self._session.private:
+            with session_lock:
+                self._session.let_go()
+
 
 class _Stream:
     """One pass: the state of the driver loop. What it holds grows by a few counters a bundle, whatever the data."""
 
     def __init__(self, engine: RayEngine, work: Pass) -> None:
         self.engine = engine
+        self.config = engine.config
         self.work = work
         self.session = engine.session
         self.ray = self.session.ray
@@ -88,65 +99,65 @@ class _Stream:
         frame = work.frame
         self.frame = frame if isinstance(frame, RayFrame) else None
         self.parts = tuple(frame.parts if frame is not None else work.plan.source.parts())
-        self.bundles = list(self.frame.kept.bundles) if self.frame is not None else self._bundled()
         groups = self.layout.groups
         schemas = [schema for group in groups for schema in group.schemas]
-        self.collector = Collector(
-            work.plan.stages, schemas, self.parts, len(groups), work.on_aside, work.on_read,
-            engine.config.max_failed_share,
-        )  # fmt: skip
+        self.collector = new_collector(work, schemas, self.parts, len(groups), engine.config)
+        self.begun_at = self.collector.parts_done
+        self.bundles = list(self.frame.kept.bundles) if self.frame is not None else self._bundled()
         self.kept = Kept(self.session, self.bundles, [None] * len(self.bundles), [0] * len(self.bundles))
-        self.keep_left = self._budget(KEEP_SHARE) - held_bytes(self.session)
-        self.queue_bytes = 0
-        """Blocks between pools: those that wait, and those that calls in flight are going to make."""
-        self.sizes: dict[tuple[int, int], int] = {}
-        self.pools: list[Pool] = []
+        self.todo = [number for number, bundle in enumerate(self.bundles) if bundle.stop > self.begun_at]
+        self.room = Room(self.session, engine.config, len(groups))
+        self.crew = Crew(self.session, engine.config, work.events)
+        self.pools = self.crew.pools
+        self.suspects = Suspects(self.session, self.pools, work.events, engine.config, self._take_one)
+        self.news = News(work, self.crew, self.room, self.collector)
         self.calls: dict[Any, Call] = {}
-        self.hellos: dict[Any, tuple[int, int]] = {}
-        """Reference -> pool and worker that was asked whether it is up."""
         self.lost: dict[int, int] = {}
         """Bundle -> how often its blocks were lost."""
         self.peak_rss = 0
         self.restarts = 0
-        self.stillborn = 0
-        counts = ("parts", "rows_out", "seconds")
-        self.told = Repeated(work.events, "bundle_done", len(self.bundles) * len(groups), counts)
-        workers = {name: group.workers for group in groups for name in group.names}
-        workers[work.plan.source.name] = groups[0].workers
-        self.teller = ProgressTeller(work, self.collector, workers)
+        self.teller = ProgressTeller(work, self.collector, self._workers)
         self.stalls = StallWatch(work.events, engine.config.stall_warning_s)
 
     def _bundled(self) -> list[range]:
         """Small parts travel together, but so that each worker gets several bundles."""
-        workers = max(group.workers for group in self.layout.groups)
+        workers = max(group.max_workers or int(self.session.cpus) or 1 for group in self.layout.groups)
         most = max(1, min(BUNDLE_PARTS, len(self.parts) // (workers * 4) or 1))
         sizes = [part.bytes or self.layout.block_bytes for part in self.parts]
-        return parts_in_bundles(sizes, int(self.layout.block_bytes * BUNDLE_SHARE), most)
+        small = int(self.layout.block_bytes * BUNDLE_SHARE)
+        done = self.begun_at  # bundles that were committed by an earlier process end where it ended
+        first = parts_in_bundles(sizes[:done], small, most)
+        return first + [range(r.start + done, r.stop + done) for r in parts_in_bundles(sizes[done:], small, most)]
 
-    def _budget(self, share: float) -> int:
-        if self.engine.config.memory_gib is not None:
-            return int(self.engine.config.memory_gib * (1 << 30) * share / (KEEP_SHARE + QUEUE_SHARE))
-        return int(self.session.store_bytes * share)
+    def _take_one(self, pool: Pool) -> Any:
+        return self.crew.take(pool, 1)[0]
+
+    def _workers(self) -> dict[str, int]:
+        """Stage -> workers that run it now."""
+        found = {name: len(pool.workers) for pool in self.pools for name in pool.group.names}
+        return {self.work.plan.source.name: len(self.pools[0].workers), **found} if self.pools else {}
 
     # ---- a pass from its start to its end -----------------------------------------------------------------------
 
     def run(self) -> Outcome:
         started = time.perf_counter()
         try:
-            self.work.events.emit("pass_started", engine="ray", parts=len(self.parts), bundles=len(self.bundles))
-            for number, group in enumerate(self.layout.groups):
-                self._open_pool(number, group)
-            self.pools[0].queue.extend(enumerate(self.frame.refs if self.frame is not None else self.kept.refs))
+            for number in range(len(self.layout.groups)):
+                self._open_pool(number)
+            self.news.begin(len(self.parts), len(self.todo))
+            refs = self.frame.refs if self.frame is not None else self.kept.refs
+            self.pools[0].queue.extend((bundle, refs[bundle]) for bundle in self.todo)
             self._loop()
             results = self.collector.finish()
             check_rows(self.work, self.collector.tallies)
         except BaseException:
             self._stop(failed=True)
+            commit_the_rest(self.work, self.collector)
             raise
         self._stop(failed=False)
-        self.told.flush()
+        self.news.end()
         outcome = self._outcome(results, time.perf_counter() - started)
-        stage_events(self.work, outcome)
+        end_events(self.work, outcome, self.collector)
         self.teller.tell(final=True)
         return outcome
 
@@ -166,67 +177,57 @@ class _Stream:
             seconds=seconds,
             peak_rss_bytes=self.peak_rss,
             worker_restarts=self.restarts,
+            store_peak_bytes=self.room.peak,
         )
 
-    def _open_pool(self, number: int, group: Group) -> None:
-        plan, last = self.work.plan, number + 1 == len(self.layout.groups)
+    def _open_pool(self, number: int) -> None:
+        plan, group = self.work.plan, self.layout.groups[number]
+        last = number + 1 == len(self.layout.groups)
         spec = ChainSpec(
             source=plan.source if number == 0 else None,
             prefix=plan.prefix if number == 0 else (),
             stages=group.stages,
             schemas=group.schemas,
-            block_rows=self.engine.config.block_rows,
+            block_rows=self.config.block_rows,
             hands_on=not last or self.work.keep,
             reads_again=self.work.frame is not None,
             # A Ray of our own was started in the folder that this process was in then.
             folder=os.getcwd() if self.session.private else None,
         )
-        pool = new_pool(self.session, group, spec)
+        pool = new_pool(self.session, number, group, spec, len(self.todo))
+        self.crew.check_possible(pool)
         self.pools.append(pool)
-        count = min(group.workers, len(self.bundles))
-        pool.workers += self._take_workers(count, group)
-        pool.load += [0] * count
-        for index in range(count):
-            self._greet(number, index)
-
-    def _take_workers(self, count: int, group: Group) -> list[Any]:
-        with _session_lock:
-            return self.session.take_workers(count, group.resources, self.retries)
-
-    def _greet(self, number: int, index: int) -> None:
-        """Ask a worker whether it is up; until it answers it gets no work, which another one could do meanwhile."""
-        hello = self.pools[number].workers[index].hello.options(max_task_retries=self.retries)
-        self.hellos[hello.remote()] = number, index
 
     def _stop(self, *, failed: bool) -> None:
         """End what runs; idle workers stay warm."""
-        ended: list[int] = []
-        for number, pool in enumerate(self.pools):
-            doomed = {call.worker for call in self.calls.values() if call.group == number}
-            if (
-                failed or not self.session.private
-            ):  # on a cluster, a worker that waits for its place asks for more nodes
-                doomed |= set(range(len(pool.workers))) - set(pool.pids)
-            self.session.abandon([pool.workers[index] for index in doomed])
-            idle = [worker for index, worker in enumerate(pool.workers) if index not in doomed]
-            with _session_lock:
-                self.session.give_back(idle, pool.group.resources)
-            ended += [pool.pids[index] for index in doomed if index in pool.pids]
-            pool.workers.clear()
+        witness = self.suspects.end()
+        if witness is not None:
+            self.session.abandon([witness])
+        self.crew.stop([(call.group, call.worker) for call in self.calls.values()], failed=failed)
         self.calls.clear()
-        self.hellos.clear()
-        if self.session.private:
-            await_end(ended, END_S)
 
     # ---- the loop -----------------------------------------------------------------------------------------------
 
     def _loop(self) -> None:
-        while self.calls or any(pool.queue for pool in self.pools):
+        while self.calls or self.suspects or any(pool.queue for pool in self.pools):
             self.work.check_cancel()
+            self.crew.scale(self._to_come, self._is_blocked)
             self._dispatch()
             self._receive()
+            self._end_stuck()
             self.stalls.watch(self._why_stalled)
+            self.crew.check_start(self.config.start_timeout_s)
             self.teller.tell(waiting_for=self.stalls.text)
+            self.news.sample()
+            commit_if_due(self.work, self.collector)
+
+    def _to_come(self, number: int) -> int:
+        """Bundles that have yet to reach the queue of a pool."""
+        before = self.pools[:number]
+        return sum(len(pool.queue) for pool in before) + sum(call.group < number for call in self.calls.values())
+
+    def _is_blocked(self, number: int) -> bool:
+        return bool(self.pools[number].queue) and not self._has_room(number)
 
     def _dispatch(self) -> None:
         """Send waiting bundles to workers with room; the last pool first, so that work drains before more starts."""
@@ -242,83 +243,124 @@ class _Stream:
             return True
         if number == 0 and self.collector.held_bytes > REORDER_BYTES:
             return False
-        return number + 1 == len(self.pools) or self.queue_bytes < self._budget(QUEUE_SHARE)
+        return self.room.is_free(number)
 
     def _send(self, number: int, worker: int, bundle: int, inputs: Any | None) -> None:
         pool, last = self.pools[number], number + 1 == len(self.pools)
-        parts = [self.parts[index] for index in self.bundles[bundle]]
+        parts = self._parts_of(bundle)
         planned = sum(part.bytes or self.layout.block_bytes for part in parts)
         expected = pool.expected_bytes(planned)
-        hand_on = not last or (self.work.keep and self.keep_left >= expected)
-        if not last:
-            self.queue_bytes += expected
-        elif hand_on:
-            self.keep_left -= expected
-        method = pool.workers[worker].run.options(num_returns=2, max_task_retries=self.retries)
+        hand_on = not last or (self.work.keep and self.room.keep_left >= expected)
+        if hand_on:
+            self.room.set_apart(number, expected)
+        handle = pool.workers[worker].handle
+        method = handle.run.options(num_returns=2, max_task_retries=self.retries)
         blocks, report = method.remote(pool.key, pool.spec, parts, inputs, hand_on)
-        pool.load[worker] += 1
+        pool.begin(worker)
         made = blocks if hand_on else None
-        self.calls[report] = Call(number, worker, bundle, made, inputs, expected if hand_on else 0)
+        apart = expected if hand_on else 0
+        self.calls[report] = Call(number, worker, bundle, made, inputs, apart, handle._actor_id.hex())
+
+    def _parts_of(self, bundle: int) -> list[Part]:
+        return [self.parts[index] for index in self.bundles[bundle]]
+
+    def _first_of(self, bundle: int) -> Part:
+        return self.parts[self.bundles[bundle].start]
 
     def _receive(self) -> None:
-        ready, rest = self.ray.wait([*self.calls, *self.hellos], num_returns=1, timeout=POLL_S)
+        inquest = self.suspects.refs()
+        waited_for = [*self.calls, *self.crew.hellos, *inquest]
+        if not waited_for:
+            time.sleep(POLL_S)
+            return
+        ready, rest = self.ray.wait(waited_for, num_returns=1, timeout=POLL_S)
         if ready and rest:
             ready += self.ray.wait(rest, num_returns=len(rest), timeout=0)[0]
         for ref in ready:
-            if ref in self.hellos:
-                self._welcome(ref)
-                continue
-            call = self.calls[ref]
-            packed = self._packed_report(ref, call)
-            del self.calls[ref]
-            self.pools[call.group].load[call.worker] -= 1
-            self._settle(call)
-            if packed is None:
-                self._send_again(call)
-            else:
-                self._take_in(call, self._read_report(packed, call), len(packed))
+            if ref in self.crew.hellos:
+                self.crew.welcome(ref)
+                self.stalls.moved()
+            elif ref in self.calls:
+                self._end_call(ref)
+            elif ref in inquest:
+                self._end_step(stuck=False)
 
-    def _welcome(self, ref: Any) -> None:
-        """A worker is up, or never will be: then another one takes its place, a finite number of times."""
-        number, index = self.hellos[ref]
-        pool = self.pools[number]
-        try:
-            pool.pids[index] = self.ray.get(ref)
-        except self.ray.exceptions.RayError as error:
-            self.stillborn += 1
-            if self.stillborn > len(pool.workers) + self.retries:
-                text = f"its workers cannot be started: {last_of(error)}"
-                raise StageFailedError(pool.name, "(none yet)", text) from error
-            pool.workers[index] = self._take_workers(1, pool.group)[0]
-            self._greet(number, index)
-        del self.hellos[ref]
+    def _end_call(self, ref: Any) -> None:
+        call = self.calls[ref]
+        packed = self._packed_report(ref, call)
+        del self.calls[ref]
+        self.pools[call.group].end(call.worker)
+        self.room.settle(call)
+        if packed is not None:
+            self._take_in(call, self._read_report(packed, call), len(packed))
+
+    def _end_step(self, *, stuck: bool) -> None:
+        """A step of an inquest has ended; its last one brings the report of the bundle."""
         self.stalls.moved()
+        survived = self.suspects.receive(stuck=stuck)
+        if survived is not None:
+            call, packed = survived
+            self._take_in(call, self._read_report(packed, call), len(packed))
 
-    def _settle(self, call: Call) -> None:
-        """Give back what was set apart for the blocks of a call that has ended, and what its inputs took."""
-        self.queue_bytes -= self.sizes.pop((call.group, call.bundle), 0)
-        if call.group + 1 < len(self.pools):
-            self.queue_bytes -= call.expected
-        else:
-            self.keep_left += call.expected
+    # ---- what may go wrong with a call --------------------------------------------------------------------------
 
     def _packed_report(self, ref: Any, call: Call) -> bytes | None:
-        """The report as it came; None where the call's blocks were lost on their way in."""
+        """The report as it came; None where the call's blocks or its worker were lost, and something is done for it."""
         known = self.ray.exceptions
         try:
             packed: bytes = self.ray.get(ref)
         except known.RayError as error:
-            cause = getattr(error, "cause", None)
-            if call.inputs is not None and isinstance(cause or error, known.ObjectLostError):
-                self.lost[call.bundle] = self.lost.get(call.bundle, 0) + 1
-                if self.lost[call.bundle] <= self.retries:
-                    return None
-                raise self._failure(call, f"its blocks were lost {self.retries + 1} times: {last_of(error)}") from error
+            cause = getattr(error, "cause", None) or error
+            if call.inputs is not None and self._lost_its_blocks(cause, call):
+                self._make_again(call, last_of(error))
+                return None
             if isinstance(error, known.RayTaskError):
                 raise self._failure(call, f"its worker could not answer: {last_of(error)}") from error
             text = f"its worker was lost {self.retries + 1} times, the last time with: {_first_line(error)}"
-            raise self._failure(call, text) from error
+            self.crew.lose(self.pools[call.group], call.worker, "lost")
+            self.suspects.add(call, self._parts_of(call.bundle), text)
+            return None
         return packed
+
+    def _lost_its_blocks(self, error: Any, call: Call) -> bool:
+        """Whether the blocks that a call takes were lost, and not the worker that ran it."""
+        known = self.ray.exceptions
+        if isinstance(error, known.ObjectLostError):
+            return True
+        died = getattr(error, "actor_id", None)  # to make lost blocks again, Ray asks the worker that made them
+        return bool(died) and died != call.actor
+
+    def _make_again(self, call: Call, text: str) -> None:
+        """Make lost blocks again from their parts. Reports that come twice are dropped by the collector."""
+        self.lost[call.bundle] = self.lost.get(call.bundle, 0) + 1
+        if self.lost[call.bundle] > self.retries + 1:
+            raise self._failure(call, f"its blocks were lost {self.lost[call.bundle]} times: {text}")
+        if call.group == 0 and self.frame is not None:
+            self.room.keep_left += self.frame.kept.drop(call.bundle)
+        self.pools[0].queue.appendleft((call.bundle, None))
+        self.work.events.emit("blocks_lost", pool=call.group, part=self._first_of(call.bundle).id)
+
+    def _end_stuck(self) -> None:
+        """Part with workers that work on one call for too long; what they had begun is put under inquest."""
+        limit = self.config.call_timeout_s
+        if limit is None:
+            return
+        if self.suspects.is_stuck():
+            self._end_step(stuck=True)
+        for pool in self.pools:
+            worker = pool.stuck_worker(limit)
+            if worker is None:
+                continue
+            self.crew.lose(pool, worker, "stuck")
+            begun = [ref for ref, call in self.calls.items() if (call.group, call.worker) == (pool.number, worker)]
+            for turn, ref in enumerate(begun):  # in the order in which they were sent
+                call = self.calls.pop(ref)
+                self.room.settle(call)
+                if turn == 0:
+                    text = f"its worker did not return for {limit:g} s (engine.call_timeout_s)"
+                    self.suspects.add(call, self._parts_of(call.bundle), text)
+                else:  # it never ran
+                    pool.queue.appendleft((call.bundle, call.inputs))
 
     def _read_report(self, packed: bytes, call: Call) -> BundleReport:
         try:
@@ -328,18 +370,14 @@ class _Stream:
         return report
 
     def _failure(self, call: Call, text: str) -> StageFailedError:
-        first = self.parts[self.bundles[call.bundle].start]
+        first = self._first_of(call.bundle)
         return StageFailedError(self.pools[call.group].name, first.id, f"{first.file}: {text}")
 
-    def _send_again(self, call: Call) -> None:
-        """Make lost blocks again from their parts. Reports that come twice are dropped by the collector."""
-        if call.group == 0 and self.frame is not None:
-            self.keep_left += self.frame.kept.drop(call.bundle)
-        self.pools[0].queue.appendleft((call.bundle, None))
-        self.work.events.emit("blocks_lost", pool=call.group, part=self.parts[self.bundles[call.bundle].start].id)
+    # ---- what calls bring ---------------------------------------------------------------------------------------
 
     def _take_in(self, call: Call, report: BundleReport, packed_bytes: int) -> None:
         self.stalls.moved()
+        pool = self.pools[call.group]
         self._note_worker(call, report)
         weight = packed_bytes // max(1, len(report.parts)) + REPORT_BYTES
         for part in report.parts:
@@ -347,45 +385,29 @@ class _Stream:
         if report.error is not None:
             raise report.error
         size = sum(part.bytes_out for part in report.parts)
+        pool.bundles_done += 1
+        pool.seconds += report.seconds
         if call.blocks is not None:
-            self.pools[call.group].note(size)
+            pool.note(size)
+            self.room.take(call.group, call.bundle, size)
         if call.group + 1 < len(self.pools):
             self.pools[call.group + 1].queue.append((call.bundle, call.blocks))
-            self.sizes[call.group + 1, call.bundle] = size
-            self.queue_bytes += size
         elif call.blocks is not None:
             self.kept.refs[call.bundle], self.kept.sizes[call.bundle] = call.blocks, size
-            self.keep_left -= size
         if self.work.consume and self.frame is not None and call.group == 0:
-            self.keep_left += self.frame.kept.drop(call.bundle)
-        self.told.emit(
-            pool=call.group, part=self.parts[self.bundles[call.bundle].start].id, parts=len(report.parts),
-            rows_out=sum(part.rows_out for part in report.parts), seconds=round(report.seconds, 4),
-            rss_bytes=report.rss_bytes, pid=report.pid, queued_bytes=self.queue_bytes,
-        )  # fmt: skip
+            self.room.keep_left += self.frame.kept.drop(call.bundle)
+        self.news.bundle_done(call, self._first_of(call.bundle), report)
 
     def _note_worker(self, call: Call, report: BundleReport) -> None:
         self.peak_rss = max(self.peak_rss, report.rss_bytes)
-        pids = self.pools[call.group].pids
-        known = pids[call.worker]
-        if known != report.pid:
-            pids[call.worker] = report.pid
+        worker = self.pools[call.group].workers.get(call.worker)
+        if worker is not None and worker.pid != report.pid:
             self.restarts += 1
-            self.work.events.emit("worker_restarted", pool=call.group, old_pid=known, new_pid=report.pid)
+            self.work.events.emit("worker_restarted", pool=call.group, old_pid=worker.pid, new_pid=report.pid)
+            worker.pid = report.pid
 
     def _why_stalled(self, still_s: float) -> str:
-        busy = {call.group for call in self.calls.values()}
-        for number, pool in enumerate(self.pools):
-            if len(pool.pids) < len(pool.workers) and pool.queue and number not in busy:
-                return pool.why_it_waits(still_s, self.ray.available_resources())
-        if not self.calls:
-            return f"no call is under way for {still_s:.0f} s"
-        call = next(iter(self.calls.values()))
-        part = self.parts[self.bundles[call.bundle].start]
-        return (
-            f"{self.pools[call.group].name}: no block finished for {still_s:.0f} s; the oldest call works on part "
-            f"{part.id} of {part.file}"
-        )
+        return self.news.why_stalled(still_s, [(call, self._first_of(call.bundle)) for call in self.calls.values()])
 
 
 def _first_line(error: BaseException) -> str:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import socket
+import sys
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import psutil
 import pyarrow as pa
 
 from raypipe.engine.chain import Chain, ChainSpec
 from raypipe.engine.faults import is_fault, say
+from raypipe.engine.inquest import Answer, Care, Probe
+from raypipe.engine.memory import pieces_for
+from raypipe.engine.packing import packed
 from raypipe.engine.report import BundleReport
 from raypipe.errors import RaypipeError, StageFailedError
 from raypipe.stage import Part
@@ -31,14 +35,20 @@ class WorkerCore:
         self._chains: dict[str, Chain] = {}
         self._process = psutil.Process()
 
-    def hello(self) -> int:
-        """The process id: the worker is up."""
-        return os.getpid()
+    def hello(self) -> tuple[int, str]:
+        """The process id and the node: the worker is up."""
+        return os.getpid(), _node()
 
     def run(
-        self, key: str, spec: bytes, parts: Sequence[Part], blocks: Sequence[pa.Table] | None, hand_on: bool
+        self,
+        key: str,
+        spec: bytes,
+        parts: Sequence[Part],
+        blocks: Sequence[pa.Table] | None,
+        hand_on: bool,
+        care: Mapping[int, Care] | None = None,
     ) -> tuple[list[pa.Table] | None, bytes]:
-        """Run `parts` through the chain pickled in `spec`, which `key` names.
+        """Run `parts` through the chain pickled in `spec`, which `key` names; with care where that is said of a part.
 
         Returns
         -------
@@ -55,7 +65,10 @@ class WorkerCore:
             if chain.spec.folder is not None:
                 os.chdir(chain.spec.folder)
             for index, part in enumerate(parts):
-                block, one = chain.run(part, None if blocks is None else blocks[index], hand_on)
+                given = None if blocks is None else blocks[index]
+                how, pieces = _careful(care.get(index) if care else None, part, given)
+                report.pieces = max(report.pieces, pieces)
+                block, one = chain.run(part, given, hand_on, how)
                 report.parts.append(one)
                 if block is not None:
                     made.append(block)
@@ -68,6 +81,22 @@ class WorkerCore:
         report.seconds = time.perf_counter() - started
         report.rss_bytes = self._process.memory_info().rss
         return (made if hand_on and report.error is None else None), self._packed(key, part, report)
+
+    def probe(
+        self, key: str, spec: bytes, parts: Sequence[Part], blocks: Sequence[pa.Table] | None, wanted: Probe
+    ) -> Answer:
+        """Run some rows of a part through the first stages, for nothing but to see whether this worker survives."""
+        try:
+            chain = self._chain(key, spec)
+            if chain.spec.folder is not None:
+                os.chdir(chain.spec.folder)
+            first, stop = chain.probe(parts[wanted.part], None if blocks is None else blocks[wanted.part], wanted)
+        except BaseException as error:
+            if not is_fault(error):
+                raise
+            logger.info("a probe of part %s raised", parts[wanted.part].id, exc_info=True)
+            return Answer(died=False)  # what raises is told, and set aside, by the run itself
+        return Answer(False, first, stop)
 
     def _chain(self, key: str, spec: bytes) -> Chain:
         chain = self._chains.pop(key, None)
@@ -99,7 +128,7 @@ class WorkerCore:
         if report.error is not None and not _survives(report.error):
             report.error = StageFailedError(self._names(key), part.id, f"{part.file}: {say(report.error)}")
         try:
-            return _dumps(report)
+            return packed(report)
         except Exception as error:
             text = f"{part.file}: what it reports cannot be sent to the driver: {say(error)}"
             lost = BundleReport([], StageFailedError(self._names(key), part.id, text))
@@ -107,23 +136,29 @@ class WorkerCore:
             return pickle.dumps(lost)
 
 
+def _careful(care: Care | None, part: Part, block: pa.Table | None) -> tuple[Care | None, int]:
+    """Smaller blocks where memory is short, before the system has to end this worker; and how many for one."""
+    rows = block.num_rows if block is not None else part.rows
+    size = block.nbytes if block is not None else part.bytes
+    pieces = pieces_for(size)
+    if pieces == 1 or not rows:
+        return care, 1
+    most = max(1, rows // pieces)
+    care = care or Care()
+    return Care(min(most, care.block_rows or most), care.skip, care.why), pieces
+
+
+def _node() -> str:
+    """Ray's id of this node, or the name of the machine where there is no Ray."""
+    ray = sys.modules.get("ray")
+    if ray is not None and ray.is_initialized():
+        return str(ray.get_runtime_context().get_node_id())
+    return socket.gethostname()
+
+
 def _survives(error: RaypipeError) -> bool:
     """Whether the error is still itself after a trip to another process."""
     try:
-        return str(pickle.loads(_dumps(error))) == str(error)
+        return str(pickle.loads(packed(error))) == str(error)
     except Exception:
         return False
-
-
-def _dumps(value: Any) -> bytes:
-    try:
-        return pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
-    except Exception:  # classes of a user's script or notebook, which only cloudpickle can send
-        return _cloud_dumps()(value)
-
-
-def _cloud_dumps() -> Callable[[Any], bytes]:
-    from ray import cloudpickle
-
-    dumps: Callable[[Any], bytes] = cloudpickle.dumps
-    return dumps

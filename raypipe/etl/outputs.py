@@ -18,7 +18,7 @@ TEMP_MARK = ".tmp-"
 
 
 class RunFolder:
-    """`output/<run id>/`.
+    """`output/<run id>/`; with `resume`, the folder of a run to go on with.
 
     Raises
     ------
@@ -28,18 +28,22 @@ class RunFolder:
         If the folder cannot be made or written.
     """
 
-    def __init__(self, output_dir: Path, run_id: str) -> None:
+    def __init__(self, output_dir: Path, run_id: str, *, resume: bool = False) -> None:
         if not run_id or Path(run_id).name != run_id or run_id.startswith("."):
             raise ConfigError(f"run_id: got {run_id!r}; it takes a plain name, with no slash and no leading dot")
         self.path = output_dir / run_id
-        with writing(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
-        if any(self.path.iterdir()):
-            raise ConfigError(f"run {run_id}: {self.path} is not empty; choose another run id, or remove the folder")
+        if not resume:
+            self._make(run_id)
         with writing(self.path):
             probe = self.path / f"{TEMP_MARK}probe"
             probe.write_bytes(b"raypipe")
             probe.unlink()
+
+    def _make(self, run_id: str) -> None:
+        with writing(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+        if any(self.path.iterdir()):
+            raise ConfigError(f"run {run_id}: {self.path} is not empty; choose another run id, or remove the folder")
 
     def file(self, name: str) -> Path:
         """Where the file of this name goes."""

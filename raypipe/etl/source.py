@@ -54,6 +54,10 @@ class TableSource(SourceStage):
         """Bytes of all files."""
         return sum(file.size for file in self.csv_files or self.parquet_files)
 
+    def stamps(self) -> list[tuple[str, int, int]]:
+        """Path, bytes and time of the last change (ns since 1970) of each file, in source order."""
+        return [(file.path, file.size, file.mtime_ns) for file in self.csv_files or self.parquet_files]
+
     @property
     def is_sample(self) -> bool:
         """Whether only drawn rows are read."""

@@ -10,16 +10,18 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pyarrow as pa
 
-from raypipe.config import PipelineConfig
+from raypipe.config import PipelineConfig, merge_settings
 from raypipe.engine.choose import choose_engine
 from raypipe.engine.events import EventLog
 from raypipe.engine.frame import Frame
-from raypipe.engine.inline import InlineEngine, LocalFrame, as_frame
+from raypipe.engine.inline import InlineEngine
+from raypipe.engine.journal import locked
 from raypipe.engine.layout import explain
+from raypipe.engine.localframe import LocalFrame, as_frame
 from raypipe.engine.run import Outcome, Pass, PassProgress
 from raypipe.errors import ConfigError, DataInvalidError, MissingColumnsError, RunCancelledError
 from raypipe.etl.outputs import RunFolder
@@ -33,6 +35,15 @@ from raypipe.monitor.logs import log_to_file
 from raypipe.pipeline.analysis import analyse
 from raypipe.pipeline.ingest import SUMMARY, Ingest, end_quarantine, open_source, summary_of
 from raypipe.pipeline.record import profile_json, summary_json, validation_json
+from raypipe.pipeline.resume import (
+    LOCK,
+    RESUME_FOLDER,
+    RunRecord,
+    begin_journal,
+    drop_if_unused,
+    read_record,
+    reopen_journal,
+)
 from raypipe.pipeline.state import RunState
 from raypipe.pipeline.tracker import ProgressCallback, Tracker
 from raypipe.results import PipelineResult, PipelineStage, PipelineStatus, StepReport
@@ -84,11 +95,41 @@ class AnalyticsPipeline:
             raise ConfigError("pipeline: there is no result yet; call execute() first")
         return self._results
 
-    def execute(self) -> PipelineResult:
-        """Run the seven stages.
+    @classmethod
+    def resumed(cls, run_id: str, output_dir: Path | None = None, **settings: Any) -> Self:
+        """The pipeline of a run that was cut off, with the settings that it had; then call `execute(resume=run_id)`.
+
+        Parameters
+        ----------
+        run_id : str
+            Name of the run's folder.
+        output_dir : Path, optional
+            Where that folder is; None looks in the default, `output`.
+        settings
+            Settings given again, or those that may differ: `engine`.
 
         Raises
         ------
+        ResumeError
+            If no unfinished run of this name is there.
+        """
+        folder = output_dir or PipelineConfig.model_fields["output_dir"].default
+        record = read_record(Path(folder).expanduser().resolve() / run_id)
+        given = merge_settings(record.config, {**settings, "output_dir": folder})
+        return cls(PipelineConfig.of(given, origin=f"run {run_id}"))
+
+    def execute(self, *, resume: str | None = None) -> PipelineResult:
+        """Run the seven stages.
+
+        Parameters
+        ----------
+        resume : str, optional
+            A run that was cut off: what it had committed is not done again, and it ends with the same files.
+
+        Raises
+        ------
+        ResumeError
+            If that run is not there, still running or completed, or its source, settings or code have changed.
         RaypipeError
             What went wrong, in words; `execution_summary.json` has it too.
         RunCancelledError
@@ -97,19 +138,21 @@ class AnalyticsPipeline:
         if not self._executing.acquire(blocking=False):
             raise ConfigError(f"run {self.run_id}: it is executing already; make a pipeline for each run of its own")
         try:
-            return self._execute()
+            return self._execute(resume)
         finally:
             self._cancel.clear()
             self._executing.release()
 
-    def _execute(self) -> PipelineResult:
-        if self.tracker.status is not PipelineStatus.PENDING and self.config.run_id is None:
+    def _execute(self, resume: str | None) -> PipelineResult:
+        if resume is not None:
+            self.run_id = resume
+        elif self.tracker.status is not PipelineStatus.PENDING and self.config.run_id is None:
             self.run_id = new_run_id()  # another run of the same pipeline has a folder of its own
         self._run = None
         self.tracker.start()
         with ExitStack() as stack:
             try:
-                run = self._run = self._initialize(stack)
+                run = self._run = self._initialize(stack, resume is not None)
                 self._load_and_validate(run)
                 self._process(run)
                 self._analyze(run)
@@ -132,7 +175,7 @@ class AnalyticsPipeline:
 
     # ---- the seven stages ---------------------------------------------------------------------------------------
 
-    def _initialize(self, stack: ExitStack) -> RunState:
+    def _initialize(self, stack: ExitStack, resume: bool) -> RunState:
         """Everything that can be known before the data is read."""
         self.tracker.begin(PipelineStage.INITIALIZATION, "checking the source and the settings")
         self._check_cancel()
@@ -142,14 +185,31 @@ class AnalyticsPipeline:
         processor.check(source.schema())
         if validator is not None and self.config.strict_validation:
             refuse_columns(validator, source.schema())
-        folder = RunFolder(self.config.output_dir.expanduser().resolve(), self.run_id)
-        stack.callback(folder.sweep)
+        folder = self._open_folder(stack, resume)
         events = self.tracker.events = stack.enter_context(EventLog(folder.file("events.jsonl")))
         stack.enter_context(log_to_file(folder.file("pipeline.log")))
         engine, why = choose_engine(self.config.engine, source.size_bytes)
-        events.emit("run_started", run_id=self.run_id, source=str(self.config.data_source), engine=engine.name, why=why)
+        stack.callback(engine.release)
+        record = RunRecord.of(self.run_id, self.config, source, type(self))
+        events.emit(
+            "run_started", run_id=self.run_id, source=str(self.config.data_source), engine=engine.name, why=why,
+            resumed=resume,
+        )  # fmt: skip
+        journal = (reopen_journal if resume else begin_journal)(folder, record, self.config.engine.checkpoint_s, events)
         self.tracker.end(PipelineStage.INITIALIZATION, f"engine {engine.name}: {why}")
-        return RunState(self.run_id, folder, engine, why, source, validator, processor)
+        return RunState(self.run_id, folder, engine, why, source, validator, processor, journal=journal, resumed=resume)
+
+    def _open_folder(self, stack: ExitStack, resume: bool) -> RunFolder:
+        """The run's folder, which no other process works on meanwhile."""
+        output = self.config.output_dir.expanduser().resolve()
+        if resume:
+            read_record(output / self.run_id)  # says what is wrong with a run that is not there
+        folder = RunFolder(output, self.run_id, resume=resume)
+        stack.callback(drop_if_unused, folder.file(RESUME_FOLDER))
+        stack.enter_context(locked(folder.file(RESUME_FOLDER) / LOCK))
+        folder.sweep()
+        stack.callback(folder.sweep)
+        return folder
 
     def _load_and_validate(self, run: RunState) -> None:
         """Data loading and data validation: one streaming pass, then the verdict."""
@@ -283,6 +343,8 @@ class AnalyticsPipeline:
         run.folder.write_text("insights_report.md", run.analysis.report)
         self.tracker.end(PipelineStage.FINALIZATION, str(run.folder.path))
         self.tracker.conclude(PipelineStatus.COMPLETED)
+        if run.journal is not None:
+            run.journal.remove()
         summary = summary_json(self.config, self.run_id, run, self.tracker, None)
         run.folder.write_json("execution_summary.json", summary)
         self.tracker.events.emit("run_done", status="completed", **counts.to_dict())
@@ -312,10 +374,14 @@ class AnalyticsPipeline:
             # A stage is at 100 when it ends, not when its last block does.
             self.tracker.advance(stages, min(99.0, 100.0 * progress.share), progress)
 
-        return Pass(plan, on_progress=tell, cancel=self._cancel, events=self.tracker.events, **options)
+        journal = self._run.journal if self._run is not None else None
+        recorded = journal.next_pass(options["name"]) if journal is not None else None
+        cancel, events = self._cancel, self.tracker.events
+        return Pass(plan, on_progress=tell, cancel=cancel, events=events, journal=recorded, **options)
 
     def _pass_over(self, frame: Frame, stages: tuple[Stage, ...], stage: PipelineStage) -> Pass:
-        return self._pass(Plan(source=frame.source, prefix=frame.prefix, stages=stages), (stage,), frame=frame)
+        plan = Plan(source=frame.source, prefix=frame.prefix, stages=stages)
+        return self._pass(plan, (stage,), name=stage.value.removeprefix("data_"), frame=frame)
 
     def _account(self, run: RunState, name: str, outcome: Outcome) -> None:
         run.peak_rss_bytes = max(run.peak_rss_bytes, outcome.peak_rss_bytes)
@@ -328,6 +394,8 @@ class AnalyticsPipeline:
                 "rows_in": outcome.rows_in,
                 "rows_out": outcome.rows_out,
                 "bytes_read": outcome.bytes_read,
+                "store_peak_bytes": outcome.store_peak_bytes,
+                "stage_peak_rss_bytes": {stage: tally.peak_rss_bytes for stage, tally in outcome.tallies.items()},
             }
         )
 
@@ -340,7 +408,18 @@ class AnalyticsPipeline:
         self.tracker.conclude(status, str(error) or type(error).__name__)
         if self._run is not None:
             self._write_down(self._run, status, error)
+            self._keep_journal(self._run, error)
         self.tracker.announce()
+
+    def _keep_journal(self, run: RunState, error: BaseException) -> None:
+        """Keep what is committed, and say how to go on from it; where nothing is, nothing stays."""
+        if run.journal is None:
+            return
+        if run.journal.is_empty or isinstance(error, DataInvalidError):
+            run.journal.remove()
+            return
+        command = f"raypipe run --resume {self.run_id} --output {run.folder.path.parent}"
+        error.add_note(f"what was done until then is kept; to go on from there: {command}")
 
     def _write_down(self, run: RunState, status: PipelineStatus, error: BaseException) -> None:
         logger.error("run %s %s: %s", self.run_id, status.value, error)

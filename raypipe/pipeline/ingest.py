@@ -124,7 +124,9 @@ class Ingest:
             notes = _Notes(quarantine)
             try:
                 outcome = self.engine.run(
-                    self.new_pass(self.plan(source), keep=True, on_read=notes.on_read, on_aside=quarantine.add)
+                    self.new_pass(
+                        self.plan(source), name="load", keep=True, on_read=notes.on_read, on_aside=quarantine.add
+                    )
                 )
                 misfits = notes.misfits()
                 settled, found = settle_types(source, misfits, self.config.validation.max_bad_cell_share)

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from raypipe.blocks.profile import Profile
 from raypipe.engine.frame import Frame
+from raypipe.engine.journal import Journal
 from raypipe.engine.report import StageTally
 from raypipe.engine.run import Engine
 from raypipe.engine.tasks import Attempts
@@ -66,8 +67,13 @@ class RunState:
     attempts: Attempts = field(default_factory=Attempts)
     peak_rss_bytes: int = 0
     worker_restarts: int = 0
+    journal: Journal | None = None
+    """What is committed, for `--resume`."""
+    resumed: bool = False
     passes: list[dict[str, Any]] = field(default_factory=list)
     """Seconds, rows and engine of each pass."""
+    analysis_tasks: list[dict[str, Any]] = field(default_factory=list)
+    """State, seconds and waiting of each task of the analysis, in the order of the graph."""
 
     @property
     def loaded(self) -> Ingested:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from raypipe.config import Resources
-from raypipe.errors import RaypipeError
+from raypipe.errors import RaypipeError, SchemaError
 from raypipe.stage import ASIDE_SCHEMA, BlockStage, Part, PartRead, ReduceStage, Sifted, SinkStage, SourceStage
 
 
@@ -198,6 +198,59 @@ class KillAlways(BlockStage):
     def apply(self, block: pa.Table) -> pa.Table:
         if self.value in block["x"].to_pylist():
             os.kill(os.getpid(), signal.SIGKILL)
+        return block
+
+
+class DeadlyNumbers(Numbers):
+    """Reading `deadly_part` kills the process that reads it."""
+
+    deadly_part: str
+
+    def open(self) -> Callable[[Part], PartRead]:
+        read = super().open()
+
+        def read_or_die(part: Part) -> PartRead:
+            if part.id == self.deadly_part:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return read(part)
+
+        return read_or_die
+
+
+class CountReads(Numbers):
+    """`Numbers` that leaves a file in `folder` for each part that is read, and cannot read from `stop_at` on."""
+
+    folder: Path | None = None
+    stop_at: int | None = None
+
+    @property
+    def name(self) -> str:
+        return "Numbers"
+
+    def open(self) -> Callable[[Part], PartRead]:
+        read = super().open()
+
+        def read_and_tell(part: Part) -> PartRead:
+            if self.stop_at is not None and int(part.id) >= self.stop_at:
+                raise SchemaError("stopped on purpose")
+            if self.folder is not None:
+                (self.folder / part.id).touch()
+            return read(part)
+
+        return read_and_tell
+
+
+class NeverReturn(BlockStage):
+    """Sleeps for an hour whenever it meets `value`."""
+
+    value: int
+
+    def output_schema(self, schema: pa.Schema) -> pa.Schema:
+        return schema
+
+    def apply(self, block: pa.Table) -> pa.Table:
+        if self.value in block["x"].to_pylist():
+            time.sleep(3600)
         return block
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from pathlib import Path
@@ -22,10 +23,12 @@ from tests.engine.stages import (
     BreakPromise,
     CountFiles,
     Dawdle,
+    DeadlyNumbers,
     FailOn,
     KillAlways,
     KillOnce,
     LoseRows,
+    NeverReturn,
     Numbers,
     SumX,
     WantsGpus,
@@ -93,12 +96,52 @@ def test_a_killed_worker_does_not_change_the_result(ray_session: Session, tmp_pa
     assert outcome.frame.to_arrow()["x"].to_pylist() == list(range(1, 1001))
 
 
-def test_a_block_that_always_kills_its_worker_ends_the_run_after_finite_tries(ray_session: Session) -> None:
+def test_a_row_that_always_kills_its_worker_is_found_and_set_aside(ray_session: Session, tmp_path: Path) -> None:
+    found: list[dict[str, object]] = []
+    plan = Plan(source=NUMBERS, stages=(AddTo(amount=0), KillAlways(value=250), SumX()))
+    with EventLog(tmp_path / "events.jsonl") as events:
+        work = Pass(
+            plan,
+            keep=True,
+            events=events,
+            on_aside=lambda stage, part, rows: found.extend(
+                {"stage": stage, "part": part.id, **row} for row in rows.to_pylist()
+            ),
+        )
+        outcome = RayEngine(EngineConfig(workers=2, max_task_retries=1)).run(work)
+    assert [(row["stage"], row["part"], row["row"]) for row in found] == [("KillAlways", "00002", 50)]
+    assert "its worker was lost 2 times" in str(found[0]["reason"])
+    assert outcome.rows_out == 999
+    assert outcome.results["SumX"]["sum"] == sum(range(1000)) - 250
+    assert outcome.frame is not None
+    assert outcome.frame.to_arrow()["x"].to_pylist() == [x for x in range(1000) if x != 250]
+    told = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    blamed = [event for event in told if event["event"] == "rows_blamed"]
+    assert [(event["part"], event["stage"], event["rows"]) for event in blamed] == [("00002", "KillAlways", 1)]
+
+
+def test_more_killing_rows_than_allowed_end_the_run_and_the_session_lives_on(ray_session: Session) -> None:
     plan = Plan(source=NUMBERS, stages=(KillAlways(value=250),))
-    with pytest.raises(StageFailedError, match="KillAlways failed on part .*its worker was lost 2 times"):
-        RayEngine(EngineConfig(workers=1, max_task_retries=1)).run(Pass(plan))
-    # The session lives on: the next pass works.
+    with pytest.raises(
+        StageFailedError, match=r"KillAlways .* raised on 1 of 1,000 rows .*its worker was lost 1 times"
+    ):
+        RayEngine(EngineConfig(workers=1, max_task_retries=0, max_failed_share=0.0)).run(Pass(plan))
     assert RayEngine(EngineConfig()).run(Pass(Plan(source=NUMBERS, stages=(SumX(),)))).rows_out == 1000
+
+
+def test_a_source_that_kills_its_worker_ends_the_run_after_finite_tries(ray_session: Session) -> None:
+    plan = Plan(source=DeadlyNumbers(rows=300, per_part=100, deadly_part="00001"), stages=(SumX(),))
+    with pytest.raises(StageFailedError, match="part 00001: .*by reading alone, so that no row can be told"):
+        RayEngine(EngineConfig(workers=1, max_task_retries=0)).run(Pass(plan))
+
+
+def test_a_row_on_which_a_stage_never_returns_is_found_and_set_aside(ray_session: Session) -> None:
+    found: list[tuple[str, int]] = []
+    plan = Plan(source=NUMBERS, stages=(NeverReturn(value=437), SumX()))
+    work = Pass(plan, on_aside=lambda stage, part, rows: found.append((part.id, rows["row"][0].as_py())))
+    outcome = RayEngine(EngineConfig(workers=2, call_timeout_s=1.0)).run(work)
+    assert found == [("00004", 37)]
+    assert outcome.rows_out == 999
 
 
 def test_cancel_takes_effect_within_seconds(engine: Engine) -> None:
@@ -110,31 +153,20 @@ def test_cancel_takes_effect_within_seconds(engine: Engine) -> None:
     assert time.monotonic() - started < 20  # alone it takes 50 s; the bound is wide because machines are shared
 
 
-def test_the_stall_detector_names_the_stage_and_what_it_waits_for(ray_session: Session, tmp_path: Path) -> None:
-    said: list[str] = []
-    with EventLog(tmp_path / "events.jsonl") as events:
-        work = Pass(Plan(source=NUMBERS, stages=(WantsGpus(),)), events=events)
-
-        def tell(progress: PassProgress) -> None:
-            if progress.waiting_for:
-                said.append(progress.waiting_for)
-                work.cancel.set()
-
-        work.on_progress = tell
-        with pytest.raises(RunCancelledError, match="cancelled"):
-            RayEngine(EngineConfig(workers=1, stall_warning_s=0.5)).run(work)
-    assert said[0].startswith("WantsGpus: 1 of 1 workers have not started for")
-    assert "wants 0.01 CPU and 1 GPU, and" in said[0]
-    assert '"event": "stall"' in (tmp_path / "events.jsonl").read_text()
+def test_what_this_machine_can_never_give_is_refused_at_once(ray_session: Session) -> None:
+    with pytest.raises(ConfigError, match="WantsGpus: a worker wants 1 GPU, which this machine's Ray does not have"):
+        RayEngine(EngineConfig(workers=1)).run(Pass(Plan(source=NUMBERS, stages=(WantsGpus(),))))
 
 
-def test_a_slow_part_is_named_by_the_stall_detector(ray_session: Session) -> None:
+def test_a_slow_part_is_named_by_the_stall_detector(ray_session: Session, tmp_path: Path) -> None:
     said: list[str] = []
     work = Pass(Plan(source=Numbers(rows=10, per_part=10), stages=(Dawdle(seconds=2.0),)))
     work.on_progress = lambda progress: said.append(progress.waiting_for) if progress.waiting_for else None
-    RayEngine(EngineConfig(workers=1, stall_warning_s=0.5)).run(work)
-    assert "Dawdle: no block finished for" in said[0]
-    assert "part 00000 of numbers" in said[0]
+    with EventLog(tmp_path / "events.jsonl") as work.events:
+        RayEngine(EngineConfig(workers=1, stall_warning_s=0.5)).run(work)
+    slow = next(text for text in said if text.startswith("Dawdle: no block finished for"))
+    assert "part 00000 of numbers" in slow
+    assert '"event": "stall"' in (tmp_path / "events.jsonl").read_text()
 
 
 def test_a_sink_writes_one_file_a_part_and_its_receipts_come_in_order(engine: Engine, tmp_path: Path) -> None:

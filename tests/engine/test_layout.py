@@ -29,7 +29,29 @@ def test_without_fusing_each_stage_has_a_pool() -> None:
 def test_a_ray_of_our_own_reserves_shares_and_a_cluster_whole_cpus() -> None:
     assert lay_out(PLAN, EngineConfig(), cpus=2).groups[0].resources.cpus < 0.1
     assert lay_out(PLAN, EngineConfig(), cpus=64, own_cluster=False).groups[0].resources.cpus == 1.0
-    assert lay_out(PLAN, EngineConfig(), cpus=64, own_cluster=False).groups[0].workers == 64
+
+
+@pytest.mark.parametrize(
+    ("config", "own", "bounds"),
+    [
+        ({}, True, (1, 2)),
+        ({}, False, (1, None)),
+        ({"workers": 3}, True, (3, 3)),
+        ({"min_workers": 4}, True, (2, 2)),
+        ({"min_workers": 2, "max_workers": 16}, False, (2, 16)),
+    ],
+)
+def test_pools_grow_within_bounds(config: dict[str, int], own: bool, bounds: tuple[int, int | None]) -> None:
+    group = lay_out(PLAN, EngineConfig(**config), cpus=2, own_cluster=own).groups[0]
+    assert (group.min_workers, group.max_workers) == bounds
+
+
+def test_a_stage_that_bears_few_workers_has_a_pool_of_its_own() -> None:
+    plan = Plan(source=Numbers(), stages=(AddTo(amount=1), AddTo(amount=2, max_workers=1), SumX()))
+    groups = lay_out(plan, EngineConfig(), cpus=8).groups
+    assert [(group.names, group.max_workers) for group in groups] == [
+        (("AddTo1",), 8), (("AddTo2",), 1), (("SumX",), 8)
+    ]  # fmt: skip
 
 
 def test_the_plan_in_words_names_pools_resources_and_memory() -> None:
