@@ -100,14 +100,8 @@ def begin_journal(folder: RunFolder, record: RunRecord, checkpoint_s: float, eve
     return Journal(folder.file(RESUME_FOLDER), key, checkpoint_s, events)
 
 
-def reopen_journal(folder: RunFolder, record: RunRecord, checkpoint_s: float, events: EventLog) -> Journal:
-    """The journal of a run to go on with.
-
-    Raises
-    ------
-    ResumeError
-        If the run is not there, is done, or something that decides about its result has changed.
-    """
+def refuse_changes(folder: RunFolder, record: RunRecord) -> None:
+    """Raise ResumeError if something that decides about the result of a run has changed since it began."""
     reasons = read_record(folder.path).changes(record)
     if reasons:
         more = f", and {len(reasons) - MAX_REASONS} more" if len(reasons) > MAX_REASONS else ""
@@ -115,6 +109,10 @@ def reopen_journal(folder: RunFolder, record: RunRecord, checkpoint_s: float, ev
             f"run {record.run_id} cannot be gone on with: {'; '.join(reasons[:MAX_REASONS])}{more}. Put it back as it "
             "was, or start a new run"
         )
+
+
+def reopen_journal(folder: RunFolder, record: RunRecord, checkpoint_s: float, events: EventLog) -> Journal:
+    """The journal of a run to go on with; ResumeError where there is no key to check it with."""
     return Journal(folder.file(RESUME_FOLDER), resume_key(), checkpoint_s, events)
 
 

@@ -1,0 +1,166 @@
+"""The analysis as a graph of tasks: what fails is a warning, the others go on, and each tells its time."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from raypipe import AnalyticsPipeline, PipelineConfig
+from raypipe.engine.events import EventLog
+from raypipe.errors import RunCancelledError
+from raypipe.pipeline import analysis
+from raypipe.pipeline.analysis import TASKS, analyse
+from raypipe.pipeline.state import RunState
+
+NAMES = ["target", "course over time", "relations and course over time", "quality score", "insights", "report"]
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    rows = [f"2024-01-{1 + row % 28:02d},{row},{row * 2 + row % 3},city {row % 4}" for row in range(400)]
+    path = tmp_path / "sales.csv"
+    path.write_text("day,units,revenue,city\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    return path
+
+
+def pipeline(source: Path, kind: type[AnalyticsPipeline] = AnalyticsPipeline, **changes: Any) -> AnalyticsPipeline:
+    given = {
+        "data_source": source,
+        "output_dir": source.parent / "output",
+        "target_column": "revenue",
+        "time_column": "day",
+        "generate_dashboard": False,
+        **changes,
+    }
+    return kind(PipelineConfig.of(given))
+
+
+def state_of(one: AnalyticsPipeline) -> RunState:
+    assert one._run is not None
+    return one._run
+
+
+def test_every_task_of_the_analysis_tells_its_state_and_time(source: Path) -> None:
+    one = pipeline(source)
+    results = one.execute()
+    told = state_of(one).analysis_tasks
+    assert [task["name"] for task in told] == NAMES
+    assert {(task["status"], task["attempts"]) for task in told} == {("done", 1)}
+    by_name = {task["name"]: task for task in told}
+    assert by_name["relations and course over time"]["where"] == "caller"
+    assert by_name["relations and course over time"]["seconds"] > 0
+    for before, after in (("target", NAMES[2]), ("course over time", NAMES[2]), (NAMES[2], "insights")):
+        assert by_name[before]["ended_s"] <= by_name[after]["started_s"]
+    assert by_name["report"]["started_s"] >= max(task["ended_s"] for task in told if task["name"] != "report")
+    assert json.dumps(told)
+    assert results["warnings"] == ()
+
+
+def test_without_target_and_time_their_tasks_are_not_there_and_the_report_says_why(source: Path) -> None:
+    one = pipeline(source, target_column=None, time_column=None)
+    results = one.execute()
+    assert [task["name"] for task in state_of(one).analysis_tasks] == NAMES[2:]
+    assert state_of(one).analysis.reasons == {
+        "target": "no target column was named (--target)",
+        "timeline": "no time column was named (--time)",
+    }
+    assert "no target column was named" in results["insights_report"]
+
+
+@pytest.mark.parametrize(
+    ("broken", "warning", "still_there"),
+    [
+        (
+            "plan_relations",
+            "target is not available: RuntimeError: no ink",
+            {"timeline", "quality", "insights"},
+        ),
+        ("plan_timeline", "course over time is not available: RuntimeError: no ink", {"target", "quality", "insights"}),
+        ("quality_score", "quality score is not available: RuntimeError: no ink", {"target", "timeline", "insights"}),
+        ("InsightGenerator", "insights is not available: RuntimeError: no ink", {"target", "timeline", "quality"}),
+        ("FirstRows", "relations and course over time is not available: RuntimeError: no ink", {"quality", "insights"}),
+    ],
+)
+def test_a_task_that_fails_is_a_warning_that_the_report_tells_and_the_others_go_on(
+    broken: str, warning: str, still_there: set[str], source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def raises(*_: Any, **__: Any) -> None:
+        raise RuntimeError("no ink")
+
+    monkeypatch.setattr(analysis, broken, raises)
+    if broken == "FirstRows":  # its name is what the result is found by
+        raises.__name__ = broken
+    one = pipeline(source)
+    results = one.execute()
+    assert results["status"] == "completed"
+    assert results["warnings"] == (warning,)
+    assert warning.split(":")[0] in results["insights_report"]
+    found = state_of(one).analysis
+    assert [name for name in sorted(still_there) if not getattr(found, name)] == []
+    assert [task["status"] for task in state_of(one).analysis_tasks].count("failed") == 1
+
+
+def test_a_report_that_fails_is_a_warning_too(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def raises(*_: Any) -> str:
+        raise RuntimeError("no ink")
+
+    monkeypatch.setattr(analysis, "write_report", raises)
+    results = pipeline(source).execute()
+    assert results["warnings"] == ("report is not available: RuntimeError: no ink",)
+    assert results["insights_report"] == ""
+    assert results["insights"]
+
+
+def test_a_task_that_never_ends_is_a_warning_after_its_limit(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on = threading.Event()
+    monkeypatch.setattr(analysis, "quality_score", lambda *_: go_on.wait(30))
+    monkeypatch.setattr(analysis, "TASKS", TASKS.replace(task_limit_s=0.5))
+    results = pipeline(source).execute()
+    go_on.set()
+    assert results["status"] == "completed"
+    assert results["warnings"] == (
+        "quality score is not available: it ran longer than its 0.5 s, and still runs: a thread cannot be ended",
+    )
+
+
+def test_callbacks_come_from_the_thread_that_executes_also_during_the_analysis(source: Path) -> None:
+    threads: set[int] = set()
+    one = pipeline(source)
+    one.add_progress_callback(lambda payload: threads.add(threading.get_ident()))
+    one.execute()
+    assert threads == {threading.get_ident()}
+
+
+@pytest.mark.parametrize("error", [None, KeyboardInterrupt("the run was cancelled")])
+def test_a_cancel_or_ctrl_c_during_the_analysis_ends_the_run(error: BaseException | None, source: Path) -> None:
+    one = pipeline(source)
+
+    def stop(payload: dict[str, Any]) -> None:
+        if payload["progress"]["current_stage"] == "analysis" and payload["detail"]:
+            if error is not None:
+                raise error
+            one.cancel()
+
+    one.add_progress_callback(stop)
+    with pytest.raises(RunCancelledError if error is None else KeyboardInterrupt, match="cancelled"):
+        one.execute()
+    assert one.get_status()["status"] == "cancelled"
+
+
+def test_events_and_cancel_of_the_run_are_those_of_its_tasks(source: Path, tmp_path: Path) -> None:
+    one = pipeline(source)
+    one.execute()
+    run, cancel = state_of(one), threading.Event()
+    with EventLog(tmp_path / "events.jsonl") as log:
+        analyse(one.config, run, lambda stages: {}, events=log, cancel=cancel)
+        cancel.set()
+        with pytest.raises(RunCancelledError, match="analysis: the tasks were cancelled"):
+            analyse(one.config, run, lambda stages: {}, events=log, cancel=cancel)
+    lines = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    started = [line["task"] for line in lines if line["event"] == "task_started"]
+    assert sorted(started[:6]) == sorted(NAMES)
+    assert {line["graph"] for line in lines} == {"analysis"}
