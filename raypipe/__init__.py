@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from raypipe.config import PipelineConfig as PipelineConfig
     from raypipe.dashboard.generator import DashboardGenerator as DashboardGenerator
     from raypipe.engine.frame import Frame as Frame
+    from raypipe.engine.retry import RetryPolicy as RetryPolicy
+    from raypipe.engine.scheduler import SchedulerConfig as SchedulerConfig
+    from raypipe.engine.scheduler import TaskScheduler as TaskScheduler
     from raypipe.errors import DataSciencePlatformError as DataSciencePlatformError
     from raypipe.errors import RaypipeError as RaypipeError
     from raypipe.etl.process import DataProcessor as DataProcessor
@@ -42,6 +45,9 @@ _HOME = {
     "PipelineStage": "raypipe.results",
     "PipelineStatus": "raypipe.results",
     "RaypipeError": "raypipe.errors",
+    "RetryPolicy": "raypipe.engine.retry",
+    "SchedulerConfig": "raypipe.engine.scheduler",
+    "TaskScheduler": "raypipe.engine.scheduler",
     "setup_logging": "raypipe.monitor.logs",
 }
 

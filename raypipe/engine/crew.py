@@ -50,7 +50,7 @@ class Crew:
         for pool, load, change in zip(self.pools, loads, changes, strict=True):
             if change > 0:
                 self._hire(pool, change)
-                why = f"{load.queued + load.calls:,} bundles for {load.workers} workers"
+                why = f"{load.queued:,} bundles wait for {load.workers} workers"
                 self.events.emit("pool_grew", pool=pool.number, workers=len(pool.workers), by=change, why=why)
             elif change < 0:
                 for number in pool.idle_workers()[:-change]:

@@ -94,9 +94,14 @@ class Pool:
         worker.pid, worker.node, worker.since = pid, node, time.monotonic()
         return worker.since - worker.asked_at
 
-    def free_worker(self) -> int | None:
-        """The worker that is up and has the least to do, unless all have enough."""
-        free = (number for number, worker in self.workers.items() if worker.pid is not None and worker.load < IN_FLIGHT)
+    def free_worker(self, to_come: int) -> int | None:
+        """The worker that is up and has the least to do, unless all have enough.
+
+        A worker gets a second call only while there is more work than workers, those on their way included: towards
+        the end it would wait there while another worker has nothing to do.
+        """
+        most = IN_FLIGHT if len(self.queue) + to_come > len(self.workers) else 1
+        free = (number for number, worker in self.workers.items() if worker.pid is not None and worker.load < most)
         return min(free, key=lambda number: self.workers[number].load, default=None)
 
     def idle_workers(self) -> list[int]:

@@ -94,7 +94,8 @@ def _growth(load: PoolLoad, slowest: float | None, eager: bool) -> int:
     wanted = min(load.minimum, load.work)
     ahead = load.rate is not None and slowest is not None and load.rate > AHEAD * slowest
     if not load.blocked and not ahead:
-        wanted = max(wanted, min(load.maximum, load.calls + load.queued))
+        # A call that waits behind another one in a worker cannot be taken from it.
+        wanted = max(wanted, min(load.maximum, load.busy + load.queued))
     if load.work and not load.workers:
         wanted = max(wanted, 1)
     missing = max(0, min(wanted, load.maximum) - load.workers)

@@ -36,6 +36,8 @@ from raypipe.errors import StageFailedError
 from raypipe.stage import Part, Plan
 
 BUNDLE_PARTS = 64
+OPEN_WIDTH = 64
+"""Workers that bundles are cut for where a pool has no upper bound: a cluster may begin with none and grow."""
 BUNDLE_SHARE = 0.25
 """Small parts travel together up to this share of a block."""
 REORDER_BYTES = 64 << 20
@@ -121,7 +123,8 @@ class _Stream:
 
     def _bundled(self) -> list[range]:
         """Small parts travel together, but so that each worker gets several bundles."""
-        workers = max(group.max_workers or int(self.session.cpus) or 1 for group in self.layout.groups)
+        open_end = max(OPEN_WIDTH, int(self.session.cpus))
+        workers = max(group.max_workers or open_end for group in self.layout.groups)
         most = max(1, min(BUNDLE_PARTS, len(self.parts) // (workers * 4) or 1))
         sizes = [part.bytes or self.layout.block_bytes for part in self.parts]
         small = int(self.layout.block_bytes * BUNDLE_SHARE)
@@ -233,7 +236,8 @@ class _Stream:
         """Send waiting bundles to workers with room; the last pool first, so that work drains before more starts."""
         for number in range(len(self.pools) - 1, -1, -1):
             pool = self.pools[number]
-            while pool.queue and (worker := pool.free_worker()) is not None and self._has_room(number):
+            to_come = self._to_come(number) if pool.queue else 0
+            while pool.queue and (worker := pool.free_worker(to_come)) is not None and self._has_room(number):
                 self._send(number, worker, *pool.queue.popleft())
 
     def _has_room(self, number: int) -> bool:

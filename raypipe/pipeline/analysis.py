@@ -2,85 +2,153 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import raypipe
 from raypipe.config import PipelineConfig
+from raypipe.engine.events import EventLog
+from raypipe.engine.retry import RetryPolicy
+from raypipe.engine.scheduler import SchedulerConfig, TaskScheduler
+from raypipe.engine.tasks import TaskResults, not_available
 from raypipe.insights.calendar import is_calendar
 from raypipe.insights.facts import InsightContext
 from raypipe.insights.generator import InsightGenerator
-from raypipe.insights.quality import quality_score
+from raypipe.insights.quality import QualityScore, quality_score
 from raypipe.insights.relations import RelateTarget, plan_relations
 from raypipe.insights.report import Overview, write_report
 from raypipe.insights.sample import FirstRows, SampleRows
 from raypipe.insights.timeline import CourseOverTime, plan_timeline
 from raypipe.pipeline.state import Analysis, RunState
+from raypipe.results import Insight
 from raypipe.stage import Stage
 
 RunPass = Callable[[tuple[Stage, ...]], Mapping[str, Any]]
+TARGET, COURSE, PASS = "target", "course over time", "relations and course over time"
+QUALITY, INSIGHTS, REPORT = "quality score", "insights", "report"
+TASK_LIMIT_S = 600.0
+"""For tasks that work on summaries. The pass over the rows has none: it takes as long as there are rows."""
+TASKS = SchedulerConfig(where="driver", retry=RetryPolicy(attempts=1), task_limit_s=TASK_LIMIT_S)
+"""In this process, where the engine is, which tries again itself."""
 POINT_COLUMNS = 30
 """Number columns in the sample for scatter charts."""
 
 
-def analyse(config: PipelineConfig, run: RunState, run_pass: RunPass) -> Analysis:
-    """Measure and word what the processed rows say; what fails stands in `run.attempts` and `reasons`."""
-    _, profile = run.data
-    attempt = run.attempts.attempt
-    found = Analysis()
-    stages = _stages(config, run, found)
-    results = attempt("relations and course over time", lambda: run_pass(stages)) or {}
-    found.target = results.get(RelateTarget.__name__)
-    found.timeline = results.get(CourseOverTime.__name__)
-    found.head = results.get(FirstRows.__name__)
-    found.points = results.get(SampleRows.__name__)
-    quarantined = run.loaded.quarantine.rows
-    found.quality = attempt("quality score", lambda: quality_score(profile, run.validation, quarantined))
-    generator = InsightGenerator()
-    context = InsightContext(
-        business=config.business_context,
-        target=config.target_column,
-        rows_read=run.loaded.outcome.rows_in,
-        rows_quarantined=quarantined,
-        type_changes={promotion.column: promotion.reason for promotion in run.loaded.promotions},
-    )
-    insights = attempt(
-        "insights",
-        lambda: generator.generate(profile, run.validation, found.target, found.timeline, run.steps, context),
-    )
-    found.insights = insights or ()
-    found.report = attempt("report", lambda: _report(config, run, found)) or ""
-    return found
+def analyse(
+    config: PipelineConfig,
+    run: RunState,
+    run_pass: RunPass,
+    *,
+    events: EventLog | None = None,
+    cancel: threading.Event | None = None,
+) -> Analysis:
+    """Measure and word what the processed rows say, as a graph of tasks.
+
+    A task that fails becomes a warning in `run.attempts`, and the others go on without it. `run.analysis_tasks` tells
+    the time of each.
+    """
+    work = _Work(config, run, run_pass, TaskScheduler("analysis", TASKS, events=events, cancel=cancel))
+    work.plan()
+    try:
+        results = work.tasks.execute_dag()
+    finally:
+        run.analysis_tasks = [result.to_dict() for result in work.tasks.results.values()]
+    run.attempts.warnings += _warnings(results)
+    return work.gathered(results)
 
 
-def _stages(config: PipelineConfig, run: RunState, found: Analysis) -> tuple[Stage, ...]:
-    frame, profile = run.data
-    stages: list[Stage] = [FirstRows(rows=config.dashboard.max_table_rows)]
-    numbers = [column.name for column in profile.columns if column.kind == "number"][:POINT_COLUMNS]
-    wanted = [config.target_column] if config.target_column in frame.schema.names else []
-    columns = tuple(dict.fromkeys([*(name for name in wanted if name), *numbers]))
-    if columns:
-        stages.append(SampleRows(rows=config.dashboard.max_points, columns=columns, seed=config.seed))
-    if config.target_column is None:
-        found.reasons["target"] = "no target column was named (--target)"
-    else:
-        target = config.target_column
-        planned = run.attempts.attempt("target", lambda: plan_relations(profile, frame.schema, target))
-        stages += [planned] if planned else []
-    if config.time_column is None:
-        found.reasons["timeline"] = "no time column was named (--time)"
-    elif not is_calendar(frame.schema.field(config.time_column).type):
-        kind = frame.schema.field(config.time_column).type
-        found.reasons["timeline"] = _no_dates(run, config.time_column, str(kind))
-        run.attempts.warnings.append(found.reasons["timeline"])
-    else:
-        time_column = config.time_column
-        course = run.attempts.attempt(
-            "course over time", lambda: plan_timeline(profile, frame.schema, time_column, config.target_column)
+@dataclass
+class _Work:
+    """The tasks of the analysis. Each but the pass over the rows is short, and works on small summaries."""
+
+    config: PipelineConfig
+    run: RunState
+    run_pass: RunPass
+    tasks: TaskScheduler
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    def plan(self) -> None:
+        """Add the tasks; what the settings or the columns rule out is a reason instead."""
+        planned = [*self._plan_target(), *self._plan_course()]
+        # In the thread that executes: the engine looks at the cancel itself, and callbacks come from this thread.
+        self.tasks.add_task(PASS, self._measure, planned, where="caller", always=True)
+        self.tasks.add_task(QUALITY, self._quality)
+        self.tasks.add_task(INSIGHTS, self._insights, [PASS], always=True)
+        self.tasks.add_task(REPORT, self._report, after=[QUALITY, INSIGHTS], always=True)
+
+    def _plan_target(self) -> list[str]:
+        frame, profile = self.run.data
+        target = self.config.target_column
+        if target is None:
+            self.reasons["target"] = "no target column was named (--target)"
+            return []
+        self.tasks.add_task(TARGET, plan_relations, args=[profile, frame.schema, target])
+        return [TARGET]
+
+    def _plan_course(self) -> list[str]:
+        frame, profile = self.run.data
+        time = self.config.time_column
+        if time is None:
+            self.reasons["timeline"] = "no time column was named (--time)"
+            return []
+        kind = frame.schema.field(time).type
+        if not is_calendar(kind):
+            self.reasons["timeline"] = _no_dates(self.run, time, str(kind))
+            self.run.attempts.warnings.append(self.reasons["timeline"])
+            return []
+        self.tasks.add_task(COURSE, plan_timeline, args=[profile, frame.schema, time, self.config.target_column])
+        return [COURSE]
+
+    def _measure(self, *planned: Stage | None) -> Mapping[str, Any]:
+        """One pass over the rows, for all that needs to see them."""
+        frame, profile = self.run.data
+        stages: list[Stage] = [FirstRows(rows=self.config.dashboard.max_table_rows)]
+        numbers = [column.name for column in profile.columns if column.kind == "number"][:POINT_COLUMNS]
+        wanted = [self.config.target_column] if self.config.target_column in frame.schema.names else []
+        columns = tuple(dict.fromkeys([*(name for name in wanted if name), *numbers]))
+        if columns:
+            stages.append(SampleRows(rows=self.config.dashboard.max_points, columns=columns, seed=self.config.seed))
+        return self.run_pass((*stages, *(stage for stage in planned if stage is not None)))
+
+    def _quality(self) -> QualityScore:
+        return quality_score(self.run.data[1], self.run.validation, self.run.loaded.quarantine.rows)
+
+    def _insights(self, measured: Mapping[str, Any] | None) -> tuple[Insight, ...]:
+        found, run = measured or {}, self.run
+        context = InsightContext(
+            business=self.config.business_context,
+            target=self.config.target_column,
+            rows_read=run.loaded.outcome.rows_in,
+            rows_quarantined=run.loaded.quarantine.rows,
+            type_changes={promotion.column: promotion.reason for promotion in run.loaded.promotions},
         )
-        stages += [course] if course else []
-    return tuple(stages)
+        target, course = found.get(RelateTarget.__name__), found.get(CourseOverTime.__name__)
+        return InsightGenerator().generate(run.data[1], run.validation, target, course, run.steps, context)
+
+    def _report(self) -> str:
+        results = self.tasks.results
+        return _report(self.config, self.run, self.gathered(results), _warnings(results))
+
+    def gathered(self, results: TaskResults) -> Analysis:
+        """What the tasks found so far."""
+        measured = results[PASS].value or {}
+        return Analysis(
+            insights=results[INSIGHTS].value or (),
+            quality=results[QUALITY].value,
+            target=measured.get(RelateTarget.__name__),
+            timeline=measured.get(CourseOverTime.__name__),
+            head=measured.get(FirstRows.__name__),
+            points=measured.get(SampleRows.__name__),
+            report=results[REPORT].value or "",
+            reasons=self.reasons,
+        )
+
+
+def _warnings(results: TaskResults) -> list[str]:
+    return [not_available(result.name, result.error) for result in results.failed]
 
 
 def _no_dates(run: RunState, column: str, kind: str) -> str:
@@ -91,8 +159,9 @@ def _no_dates(run: RunState, column: str, kind: str) -> str:
     return f"the time column {column!r} holds {kind}, which is no date{why}; {advice}"
 
 
-def _report(config: PipelineConfig, run: RunState, found: Analysis) -> str:
+def _report(config: PipelineConfig, run: RunState, found: Analysis, warnings: list[str]) -> str:
     counts = run.row_counts()
+    known = enumerate([*run.attempts.warnings, *warnings], start=1)
     return write_report(
         Overview(
             profile=run.data[1],
@@ -103,10 +172,7 @@ def _report(config: PipelineConfig, run: RunState, found: Analysis) -> str:
             target=found.target,
             timeline=found.timeline,
             steps=run.steps,
-            not_computed={
-                **found.reasons,
-                **{f"warning {number}": text for number, text in enumerate(run.attempts.warnings, start=1)},
-            },
+            not_computed={**found.reasons, **{f"warning {number}": text for number, text in known}},
             provenance={
                 "run": run.run_id,
                 "raypipe": raypipe.__version__,

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import secrets
 import threading
 from collections.abc import Mapping
 from contextlib import ExitStack
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,14 +14,14 @@ import pyarrow as pa
 from raypipe.config import PipelineConfig, merge_settings
 from raypipe.engine.choose import choose_engine
 from raypipe.engine.events import EventLog
+from raypipe.engine.explain import explain_plan
+from raypipe.engine.explain_words import PlanWords
 from raypipe.engine.frame import Frame
 from raypipe.engine.inline import InlineEngine
-from raypipe.engine.journal import locked
 from raypipe.engine.layout import explain
 from raypipe.engine.localframe import LocalFrame, as_frame
-from raypipe.engine.run import Outcome, Pass, PassProgress
+from raypipe.engine.run import Engine, Outcome, Pass, PassProgress
 from raypipe.errors import ConfigError, DataInvalidError, MissingColumnsError, RunCancelledError
-from raypipe.etl.outputs import RunFolder
 from raypipe.etl.process import DataProcessor
 from raypipe.etl.rules.schema import DataSchema
 from raypipe.etl.steps.step import Step
@@ -33,17 +30,11 @@ from raypipe.etl.wording import counted
 from raypipe.etl.write import WriteParquet
 from raypipe.monitor.logs import log_to_file
 from raypipe.pipeline.analysis import analyse
-from raypipe.pipeline.ingest import SUMMARY, Ingest, end_quarantine, open_source, summary_of
+from raypipe.pipeline.ending import result_of, write_down
+from raypipe.pipeline.folder import new_run_id, open_folder
+from raypipe.pipeline.ingest import SUMMARY, Ingest, open_source, summary_of
 from raypipe.pipeline.record import profile_json, summary_json, validation_json
-from raypipe.pipeline.resume import (
-    LOCK,
-    RESUME_FOLDER,
-    RunRecord,
-    begin_journal,
-    drop_if_unused,
-    read_record,
-    reopen_journal,
-)
+from raypipe.pipeline.resume import RunRecord, begin_journal, read_record, refuse_changes, reopen_journal
 from raypipe.pipeline.state import RunState
 from raypipe.pipeline.tracker import ProgressCallback, Tracker
 from raypipe.results import PipelineResult, PipelineStage, PipelineStatus, StepReport
@@ -167,11 +158,19 @@ class AnalyticsPipeline:
 
     def plan(self) -> str:
         """What would run, in words, without running it; starts Ray only where the engine is Ray."""
+        engine, why, plan = self._planned()
+        return f"engine  {engine.name}: {why}\n{explain(engine.layout(plan))}"
+
+    def explained(self) -> PlanWords:
+        """What would run, stage by stage: columns, pools, memory, limits, and what could be resumed."""
+        return explain_plan(*self._planned())
+
+    def _planned(self) -> tuple[Engine, str, Plan]:
         source = open_source(self.config)
         self._check_columns(source.schema())
         engine, why = choose_engine(self.config.engine, source.size_bytes)
         ingest = Ingest(self.config, engine, self._validator(), self._processor(), Path(), Pass)
-        return f"engine  {engine.name}: {why}\n{explain(engine.layout(ingest.plan(source)))}"
+        return engine, why, ingest.plan(source)
 
     # ---- the seven stages ---------------------------------------------------------------------------------------
 
@@ -185,12 +184,14 @@ class AnalyticsPipeline:
         processor.check(source.schema())
         if validator is not None and self.config.strict_validation:
             refuse_columns(validator, source.schema())
-        folder = self._open_folder(stack, resume)
+        folder = open_folder(stack, self.config.output_dir, self.run_id, resume=resume)
+        record = RunRecord.of(self.run_id, self.config, source, type(self))
+        if resume:
+            refuse_changes(folder, record)
         events = self.tracker.events = stack.enter_context(EventLog(folder.file("events.jsonl")))
         stack.enter_context(log_to_file(folder.file("pipeline.log")))
         engine, why = choose_engine(self.config.engine, source.size_bytes)
         stack.callback(engine.release)
-        record = RunRecord.of(self.run_id, self.config, source, type(self))
         events.emit(
             "run_started", run_id=self.run_id, source=str(self.config.data_source), engine=engine.name, why=why,
             resumed=resume,
@@ -198,18 +199,6 @@ class AnalyticsPipeline:
         journal = (reopen_journal if resume else begin_journal)(folder, record, self.config.engine.checkpoint_s, events)
         self.tracker.end(PipelineStage.INITIALIZATION, f"engine {engine.name}: {why}")
         return RunState(self.run_id, folder, engine, why, source, validator, processor, journal=journal, resumed=resume)
-
-    def _open_folder(self, stack: ExitStack, resume: bool) -> RunFolder:
-        """The run's folder, which no other process works on meanwhile."""
-        output = self.config.output_dir.expanduser().resolve()
-        if resume:
-            read_record(output / self.run_id)  # says what is wrong with a run that is not there
-        folder = RunFolder(output, self.run_id, resume=resume)
-        stack.callback(drop_if_unused, folder.file(RESUME_FOLDER))
-        stack.enter_context(locked(folder.file(RESUME_FOLDER) / LOCK))
-        folder.sweep()
-        stack.callback(folder.sweep)
-        return folder
 
     def _load_and_validate(self, run: RunState) -> None:
         """Data loading and data validation: one streaming pass, then the verdict."""
@@ -316,7 +305,7 @@ class AnalyticsPipeline:
             self._account(run, "analyse", outcome)
             return outcome.results
 
-        run.analysis = analyse(self.config, run, run_pass)
+        run.analysis = analyse(self.config, run, run_pass, events=self.tracker.events, cancel=self._cancel)
         self.tracker.end(PipelineStage.ANALYSIS, counted(len(run.analysis.insights), "finding"))
 
     def _generate_dashboard(self, run: RunState) -> None:
@@ -348,7 +337,7 @@ class AnalyticsPipeline:
         summary = summary_json(self.config, self.run_id, run, self.tracker, None)
         run.folder.write_json("execution_summary.json", summary)
         self.tracker.events.emit("run_done", status="completed", **counts.to_dict())
-        self._results = self._result(run, summary)
+        self._results = result_of(self.config, run, self.tracker, summary)
         self.tracker.announce()
         return self._results
 
@@ -407,53 +396,8 @@ class AnalyticsPipeline:
         """Write down what is known, and leave nothing half-written behind."""
         self.tracker.conclude(status, str(error) or type(error).__name__)
         if self._run is not None:
-            self._write_down(self._run, status, error)
-            self._keep_journal(self._run, error)
+            write_down(self.config, self._run, self.tracker, status, error)
         self.tracker.announce()
-
-    def _keep_journal(self, run: RunState, error: BaseException) -> None:
-        """Keep what is committed, and say how to go on from it; where nothing is, nothing stays."""
-        if run.journal is None:
-            return
-        if run.journal.is_empty or isinstance(error, DataInvalidError):
-            run.journal.remove()
-            return
-        command = f"raypipe run --resume {self.run_id} --output {run.folder.path.parent}"
-        error.add_note(f"what was done until then is kept; to go on from there: {command}")
-
-    def _write_down(self, run: RunState, status: PipelineStatus, error: BaseException) -> None:
-        logger.error("run %s %s: %s", self.run_id, status.value, error)
-        self.tracker.events.emit("run_done", status=status.value, error=str(error))
-        if run.ingested is not None and not run.folder.file("quarantine.parquet").exists():
-            end_quarantine(run.ingested.quarantine, error)
-        with contextlib.suppress(Exception):  # the error that ended the run is the one to tell
-            summary = summary_json(self.config, self.run_id, run, self.tracker, error)
-            run.folder.write_json("execution_summary.json", summary)
-
-    def _result(self, run: RunState, summary: Mapping[str, Any]) -> PipelineResult:
-        frame, profile = run.data
-        return PipelineResult(
-            status=self.tracker.status.value,
-            progress=self.tracker.progress.to_dict(),
-            config=self.config,
-            run_id=self.run_id,
-            data_shape=(len(frame), len(frame.schema)),
-            processed_data=frame,
-            profile=profile,
-            validation_results=run.validation.model_dump() if run.validation else None,
-            validation=run.validation,
-            analysis_results={"target": run.analysis.target, "timeline": run.analysis.timeline},
-            insights=run.analysis.insights,
-            insights_report=run.analysis.report,
-            quality=run.analysis.quality,
-            models={"available": False, "reason": "this version of raypipe trains no models"},
-            rows=summary["rows"],
-            steps=run.steps,
-            warnings=tuple(run.attempts.warnings),
-            dashboard_generated=run.folder.file("dashboard.html").exists(),
-            output_directory=str(run.folder.path),
-            summary=summary,
-        )
 
 
 def refuse_columns(validator: DataValidator, schema: pa.Schema) -> None:
@@ -470,8 +414,3 @@ def refuse_columns(validator: DataValidator, schema: pa.Schema) -> None:
     ]
     if wrong:
         raise DataInvalidError(f"validation failed before the data was read: {'; '.join(wrong[:5])}")
-
-
-def new_run_id() -> str:
-    """A name that sorts by time, e.g. `20261121-214500-3f9a`."""
-    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"

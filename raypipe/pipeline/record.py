@@ -59,6 +59,8 @@ def _run_json(run: RunState) -> dict[str, Any]:
             "worker_restarts": run.worker_restarts,
             "passes": run.passes,
         },
+        "resumed": run.resumed,
+        "analysis_tasks": run.analysis_tasks,
         "warnings": run.attempts.warnings,
         "output_files": run.folder.files(),
     }

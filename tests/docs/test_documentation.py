@@ -57,7 +57,7 @@ def test_examples_run_and_print_what_the_page_says(
         elif not example.runs:
             continue
         elif example.language == "python":
-            if 'engine="ray"' in example.text:
+            if 'engine="ray"' in example.text or 'where="cluster"' in example.text:
                 request.getfixturevalue("ray_session")
             check_python(example)
         else:

@@ -14,7 +14,8 @@ import pytest
 
 from raypipe.config import EngineConfig
 from raypipe.engine.frame import Frame
-from raypipe.engine.inline import InlineEngine, LocalFrame, as_frame
+from raypipe.engine.inline import InlineEngine
+from raypipe.engine.localframe import LocalFrame, as_frame
 from raypipe.engine.rayframe import RayFrame, held_bytes
 from raypipe.engine.run import Engine, Pass
 from raypipe.engine.session import Session

@@ -73,6 +73,11 @@ def test_a_pool_grows_to_what_waits_and_on_a_cluster_step_by_step() -> None:
     assert pool_changes([larger], eager=False, idle_worker_s=10) == [16]
 
 
+def test_calls_that_a_worker_holds_already_are_no_reason_for_another_worker() -> None:
+    held = PoolLoad(1, 8, up=2, busy=2, calls=4)
+    assert pool_changes([held], eager=False, idle_worker_s=10) == [0]
+
+
 def test_a_pool_far_ahead_of_the_slowest_does_not_grow() -> None:
     read = PoolLoad(1, 8, up=2, busy=2, calls=4, queued=50, seconds=0.1)
     score = PoolLoad(1, 8, up=1, busy=1, calls=2, queued=9, to_come=50, seconds=5.0)
