@@ -154,6 +154,7 @@ class Chain:
         aside = read.aside
         tally = StageTally(rows_in=block.num_rows + aside.num_rows, rows_out=block.num_rows, rows_aside=aside.num_rows)
         tally.bytes_out, tally.seconds = self._bytes_of(block), time.perf_counter() - started
+        tally.peak_rss_bytes = self._process.memory_info().rss
         report.tallies[source.name] = tally
         report.lines, report.notes = read.lines, dict(read.notes)
         if aside.num_rows:
