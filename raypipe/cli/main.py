@@ -1,7 +1,8 @@
-"""`raypipe run | plan | profile | validate | doctor | init`."""
+"""`raypipe run | plan | profile | validate | timeline | doctor | init`."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import sys
@@ -14,6 +15,7 @@ from rich.console import Console
 import raypipe
 from raypipe.cli.exits import INVALID, tidy_exit
 from raypipe.config import PipelineConfig, merge_settings
+from raypipe.errors import ConfigError
 
 app = typer.Typer(
     name="raypipe",
@@ -88,6 +90,9 @@ def run(
     title: Annotated[str | None, typer.Option("--title", help="Title of the dashboard.")] = None,
     dashboard: Annotated[bool | None, typer.Option("--dashboard/--no-dashboard", help="Draw the page.")] = None,
     save: Annotated[bool | None, typer.Option("--save-intermediate", help="Write the processed rows, too.")] = None,
+    resume: Annotated[
+        str | None, typer.Option("--resume", help="Go on with this run, which was cut off; it knows its settings.")
+    ] = None,
     set_: Set = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -96,21 +101,20 @@ def run(
     from raypipe.cli.bars import ProgressView
     from raypipe.pipeline import AnalyticsPipeline
 
-    settings = _settings(
-        config,
-        set_,
-        data_source=source, target_column=target, time_column=time, output_dir=output, run_id=run_id,
-        strict_validation=strict, sample_size=sample, business_context=context, dashboard_theme=theme,
-        dashboard_title=title, generate_dashboard=dashboard, save_intermediate=save,
-        engine=_given(engine=engine, address=address, workers=workers), validation=_given(schema_path=schema),
-    )  # fmt: skip
-    pipeline = AnalyticsPipeline(settings)
-    if quiet:
-        results = pipeline.execute()
+    flags = {
+        "data_source": source, "target_column": target, "time_column": time, "output_dir": output, "run_id": run_id,
+        "strict_validation": strict, "sample_size": sample, "business_context": context, "dashboard_theme": theme,
+        "dashboard_title": title, "generate_dashboard": dashboard, "save_intermediate": save,
+        "engine": _given(engine=engine, address=address, workers=workers), "validation": _given(schema_path=schema),
+    }  # fmt: skip
+    if resume is None:
+        pipeline = AnalyticsPipeline(_settings(config, set_, **flags))
     else:
-        with ProgressView(errors) as view:
-            pipeline.add_progress_callback(view)
-            results = pipeline.execute()
+        pipeline = _resumed(resume, config, set_, flags)
+    with contextlib.ExitStack() as stack:
+        if not quiet:
+            pipeline.add_progress_callback(stack.enter_context(ProgressView(errors)))
+        results = pipeline.execute() if resume is None else pipeline.execute(resume=resume)
     if as_json:
         out.print_json(json.dumps(results["summary"], default=str))
     else:
@@ -129,7 +133,11 @@ def plan(
     address: Address = None,
     workers: Workers = None,
     schema: SchemaFile = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Stage by stage: columns, pools, memory, limits, what can be resumed.")
+    ] = False,
     set_: Set = None,
+    as_json: AsJson = False,
 ) -> None:
     """Print what `run` would do, without doing it: stages, pools, resources, memory."""
     from raypipe.pipeline import AnalyticsPipeline
@@ -138,7 +146,13 @@ def plan(
         config, set_, data_source=source, target_column=target, time_column=time,
         engine=_given(engine=engine, address=address, workers=workers), validation=_given(schema_path=schema),
     )  # fmt: skip
-    out.print(AnalyticsPipeline(settings).plan(), markup=False, highlight=False, soft_wrap=True)
+    pipeline = AnalyticsPipeline(settings)
+    if as_json:
+        out.print_json(json.dumps(pipeline.explained().to_dict()))
+    else:
+        from raypipe.cli.show import show_plan
+
+        show_plan(out, pipeline.explained().text() if explain else pipeline.plan())
 
 
 @app.command()
@@ -205,6 +219,28 @@ def validate(
 
 
 @app.command()
+def timeline(
+    run: Annotated[str, typer.Argument(help="Folder of a run, or its name under --output.", metavar="RUN")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of runs.")] = Path("output"),
+    page: Annotated[Path | None, typer.Option("--page", help="Where to write; default: into the run's folder.")] = None,
+    theme: Annotated[str, typer.Option("--theme", help="auto, light, dark, corporate or enterprise.")] = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Show the course of a run: what took the time, what waited for what, what was lost."""
+    from raypipe.cli.timeline import find_log, show_timeline, timeline_json
+    from raypipe.dashboard.timeline import TimelineGenerator
+    from raypipe.monitor.eventlog import read_events
+
+    generator = TimelineGenerator(theme)
+    log = read_events(find_log(run, output))
+    written = generator.write(log, page)
+    if as_json:
+        out.print_json(timeline_json(log, written))
+    else:
+        show_timeline(out, log, written)
+
+
+@app.command()
 def doctor(
     start_ray: Annotated[bool, typer.Option("--start-ray/--no-start-ray", help="Start and stop a private Ray.")] = True,
     as_json: AsJson = False,
@@ -237,6 +273,20 @@ def init(
 def _given(**values: Any) -> dict[str, Any]:
     """The flags that were given."""
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _resumed(run_id: str, config: Path | None, assignments: list[str] | None, flags: dict[str, Any]) -> Any:
+    """The pipeline of a run that was cut off; settings given again must be those that it had."""
+    from raypipe.cli.template import assigned
+    from raypipe.pipeline import AnalyticsPipeline
+
+    if flags.pop("run_id") is not None:
+        raise ConfigError(f"--run-id: a run that is resumed keeps its name; leave it out beside --resume {run_id}")
+    given = merge_settings(assigned(assignments or []), _given(**flags))
+    if config is not None:
+        given = PipelineConfig.load(config, **{"data_source": "", **given}).model_dump(exclude_unset=True)
+    given = {name: value for name, value in given.items() if value != {}}
+    return AnalyticsPipeline.resumed(run_id, given.pop("output_dir", None), **given)
 
 
 def _settings(config: Path | None, assignments: list[str] | None, **flags: Any) -> PipelineConfig:

@@ -76,6 +76,12 @@ def show_validation(console: Console, checked: Checked) -> None:
     _notes(console, checked)
 
 
+def show_plan(console: Console, text: str) -> None:
+    """A plan as it stands, line by line: names of columns in it are hostile."""
+    for line in text.splitlines():
+        console.print(_line(line), markup=False, highlight=False, soft_wrap=True)
+
+
 def _line(text: str) -> str:
     """Text of the data on one line, without characters that a terminal would obey."""
     return _plain(text, LINE_CHARS)

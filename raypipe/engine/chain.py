@@ -22,6 +22,7 @@ from raypipe.engine.faults import is_fault, say
 from raypipe.engine.halving import ROW_FIELD, Bisection, check_promise, failed_rows, joined_asides
 from raypipe.engine.inquest import Care, Probe
 from raypipe.engine.report import PartReport, StageTally
+from raypipe.engine.spare import rows_in, without_rows
 from raypipe.errors import RaypipeError, StageFailedError
 from raypipe.stage import ASIDE_SCHEMA, MapStage, Part, PartRead, ReduceStage, SinkStage, SourceStage, Stage
 
@@ -125,8 +126,7 @@ class Chain:
         rows = care.skip.get(index)
         if not rows:
             return block
-        at_fault = pc.is_in(block[ROW], value_set=pa.array(sorted(rows), pa.int64()))
-        spared = block.filter(at_fault)
+        spared = block.filter(rows_in(block, rows))
         if not spared.num_rows:
             return block
         name = self.spec.stages[index].name
@@ -136,7 +136,7 @@ class Chain:
         tally.rows_failed += spared.num_rows
         tally.failure = tally.failure or care.why
         report.asides.append((name, failed_rows(spared, care.why)))
-        return block.filter(pc.invert(at_fault))
+        return without_rows(block, rows)
 
     def _read(self, part: Part, report: PartReport) -> pa.Table:
         source = self.spec.source

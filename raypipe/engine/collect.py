@@ -14,10 +14,11 @@ import pyarrow as pa
 
 from raypipe.engine.faults import is_fault, say
 from raypipe.engine.report import PartReport, StageTally
+from raypipe.engine.spare import Spared
 from raypipe.errors import ConfigError, ConservationError, RaypipeError, ResumeError, StageFailedError
 from raypipe.stage import Part, ReduceStage, Stage
 
-STATE = ("tallies", "receipts", "rows_out", "bytes_read", "_states", "_next", "_untold", "_handed_on")
+STATE = ("tallies", "receipts", "rows_out", "bytes_read", "spared", "_states", "_next", "_untold", "_handed_on")
 """What of a collector is kept by a journal."""
 T = TypeVar("T")
 AsideFn = Callable[[str, Part, pa.Table], None]
@@ -53,6 +54,8 @@ class Collector:
     receipts: list[dict[str, Any]] = field(default_factory=list)
     rows_out: int = 0
     bytes_read: int = 0
+    spared: Spared = field(default_factory=dict)
+    """Rows that were found to kill a worker."""
     held_bytes: int = 0
     """Size of the reports that wait for an earlier part."""
     is_sound: bool = True

@@ -62,7 +62,9 @@ class InlineEngine(Engine):
         check_rows(work, collector.tallies)
         frame = None
         if work.keep:
-            frame = LocalFrame(plan.source, parts, next_prefix(plan), schemas[-1], blocks, collector.rows_out)
+            frame = LocalFrame(
+                plan.source, parts, next_prefix(plan, collector.spared), schemas[-1], blocks, collector.rows_out
+            )
         outcome = Outcome(
             results=results,
             tallies=collector.tallies,

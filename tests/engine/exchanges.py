@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
@@ -15,6 +16,7 @@ from raypipe.engine.exchange import _packed, _unpacked
 from raypipe.engine.localframe import local_frame
 from raypipe.engine.operations import BUNDLE_ROWS, Operation
 from raypipe.engine.rayframe import RayFrame, put_on_ray
+from raypipe.engine.session import Session
 from raypipe.stage import Part, PartRead, SourceStage
 
 Row = dict[str, Any]
@@ -124,3 +126,24 @@ class Noise(SourceStage):
 
     def open(self) -> Callable[[Part], PartRead]:
         return lambda part: PartRead(pa.table({"x": np.random.default_rng(int(part.id)).integers(0, 2**60, 10**6)}))
+
+
+def lost_ref(session: Session) -> Any:
+    """A reference to blocks that died with the process that made them."""
+    ray = session.ray
+
+    @ray.remote(num_cpus=0)  # type: ignore[untyped-decorator]
+    class Owner:
+        def make(self) -> list[Any]:
+            return [ray.put([pa.table({"x": [1]})])]
+
+    owner = Owner.remote()
+    ref = ray.get(owner.make.remote())[0]
+    ray.kill(owner)
+    for _ in range(200):
+        try:
+            ray.get(ref)
+        except ray.exceptions.OwnerDiedError:
+            return ref
+        time.sleep(0.1)
+    raise AssertionError("the blocks outlive their owner")

@@ -28,7 +28,7 @@ from raypipe.engine.stored import StoredBlocks
 from raypipe.engine.stream import RayEngine
 from raypipe.errors import ReadError, SchemaError, StageFailedError
 from raypipe.stage import Plan
-from tests.engine.exchanges import on_ray, plain
+from tests.engine.exchanges import lost_ref, on_ray, plain
 from tests.engine.stages import AddTo, Numbers, SumX
 from tests.hostile import KINDS
 
@@ -183,9 +183,8 @@ def test_a_range_that_no_worker_survives_ends_after_a_few_tries(way: str) -> Non
 def test_blocks_that_are_lost_for_good_are_told_and_what_to_do(ray_session: Session) -> None:
     made = on_ray(LARGE, 100).sort("*")
     assert isinstance(made.source, StoredBlocks)
-    from ray._private.internal_api import free
-
-    free([part.ref for part in made.source.stored])
+    parts = tuple(part.replace(ref=lost_ref(ray_session)) for part in made.source.stored)
+    made = RayFrame(made._engine, Plan(source=made.source.replace(stored=parts)), parts, made.kept, len(made))
     lost = r"\(sort\): block 0000000/sort is lost, and Ray cannot rebuild it: .*; do the sort again"
     with pytest.raises(ReadError, match=lost):
         made.to_arrow()
@@ -307,6 +306,46 @@ def test_a_table_larger_than_the_object_store_is_sorted(tmp_path: Any) -> None:
     environment = {**os.environ, "RAY_TMPDIR": "/tmp", "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     command = [sys.executable, "-c", _LITTLE_STORE]
     done = subprocess.run(command, capture_output=True, timeout=400, check=False, env=environment)
+    assert done.stdout.decode().split()[-3:] == ["True"] * 3, done.stderr.decode()[-2000:]
+
+
+_NODE_LOST = """
+import os
+os.environ["RAY_AUTH_MODE"] = "disabled"
+from ray.cluster_utils import Cluster
+
+store = {"object_store_memory": 200 << 20}
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False, **store})
+nodes = [cluster.add_node(num_cpus=2, **store) for _ in range(2)]
+cluster.wait_for_nodes()
+from raypipe.config import EngineConfig
+from raypipe.engine.run import Pass
+from raypipe.engine.stream import RayEngine
+from raypipe.stage import Plan
+from tests.engine.exchanges import Noise
+import ray
+
+config = EngineConfig(address=cluster.address, workers=2)
+frame = RayEngine(config).run(Pass(Plan(source=Noise(parts_made=12)), keep=True)).frame
+made = frame.sort("x")
+places = ray.experimental.get_object_locations([part.ref for part in made.source.stored]).values()
+held = {node: sum(node.node_id in place["node_ids"] for place in places) for node in nodes}
+cluster.remove_node(max(nodes, key=held.get), allow_graceful=False)
+again = made.to_arrow()["x"].to_numpy()
+print(max(held.values()) > 0, len(again) == len(frame), (again[1:] >= again[:-1]).all())
+ray.shutdown()
+cluster.shutdown()
+"""
+
+
+@pytest.mark.slow
+def test_blocks_of_a_node_that_is_lost_are_made_again() -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN"):
+        environment.pop(name, None)
+    done = subprocess.run(
+        [sys.executable, "-c", _NODE_LOST], capture_output=True, timeout=400, check=False, env=environment
+    )
     assert done.stdout.decode().split()[-3:] == ["True"] * 3, done.stderr.decode()[-2000:]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import time
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -22,6 +21,7 @@ from raypipe.engine.session import Session
 from raypipe.engine.stream import RayEngine
 from raypipe.errors import ReadError, SchemaError, StageFailedError
 from raypipe.stage import Part, PartRead, Plan
+from tests.engine.exchanges import lost_ref
 from tests.engine.stages import AddTo, FailOn, Numbers, SumX
 
 NUMBERS = Plan(source=Numbers(rows=100, per_part=30), stages=(AddTo(amount=1),))
@@ -147,27 +147,6 @@ def test_what_a_user_hands_back_becomes_a_frame_of_canonical_types() -> None:
 def test_what_is_no_table_is_refused(value: object) -> None:
     with pytest.raises(SchemaError, match=r"frame: (got|the table has a column '__row__')"):
         as_frame(value)
-
-
-def lost_ref(session: Session) -> Any:
-    """A reference to blocks that died with the process that made them."""
-    ray = session.ray
-
-    @ray.remote(num_cpus=0)  # type: ignore[untyped-decorator]
-    class Owner:
-        def make(self) -> list[Any]:
-            return [ray.put([pa.table({"x": [1]})])]
-
-    owner = Owner.remote()
-    ref = ray.get(owner.make.remote())[0]
-    ray.kill(owner)
-    for _ in range(200):
-        try:
-            ray.get(ref)
-        except ray.exceptions.OwnerDiedError:
-            return ref
-        time.sleep(0.1)
-    raise AssertionError("the blocks outlive their owner")
 
 
 def test_a_frame_whose_blocks_were_lost_reads_them_again(ray_session: Session) -> None:

@@ -56,8 +56,8 @@ def test_a_stage_that_bears_few_workers_has_a_pool_of_its_own() -> None:
 
 def test_the_plan_in_words_names_pools_resources_and_memory() -> None:
     text = explain(lay_out(PLAN, EngineConfig(workers=3), cpus=2))
-    assert "pool 1  3 x actor (0.01 CPU), fused: Numbers > AddTo1 > KeepEven" in text
-    assert "pool 2  3 x actor (0.01 CPU, 1 GPU), fused: WantsGpus" in text
+    assert "pool 1  3 x actor (0 CPU), fused: Numbers > AddTo1 > KeepEven" in text
+    assert "pool 2  3 x actor (0 CPU, 1 GPU), fused: WantsGpus" in text
     assert "MiB at the peak" in text
 
 
