@@ -194,7 +194,8 @@ def _trouble_card(log: RunLog) -> Card:
     lines = [(word.capitalize(), numbers.count(count)) for word, count in top]
     lines += [("Rows set aside", numbers.count(aside))] if aside else []
     text = "nothing was lost, nothing stalled" if not marks else "stalls, losses and repairs"
-    return Card("trouble", "Trouble", numbers.count(len(marks)), "events", text, tuple(lines))
+    unit = "event" if len(marks) == 1 else "events"
+    return Card("trouble", "Trouble", numbers.count(len(marks)), unit, text, tuple(lines))
 
 
 def _pool_line(use: PassUse, pool: PoolUse) -> dict[str, Any]:

@@ -72,7 +72,12 @@ class RayEngine(Engine):
 
     def run(self, work: Pass) -> Outcome:
         """See `Engine.run`."""
-        return _Stream(self, work).run()
+        stream = _Stream(self, work)
+        try:
+            return stream.run()
+        finally:
+            # It is part of reference cycles; blocks that it refers to would lie in the store until Python finds them.
+            vars(stream).clear()
 
     def describe(self) -> str:
         """See `Engine.describe`."""
@@ -142,8 +147,7 @@ class _Stream:
             for number in range(len(self.layout.groups)):
                 self._open_pool(number)
             self.news.begin(len(self.parts), len(self.todo))
-            refs = self.frame.refs if self.frame is not None else self.kept.refs
-            self.pools[0].queue.extend((bundle, refs[bundle]) for bundle in self.todo)
+            self._fill_queue()
             self._loop()
             results = self.collector.finish()
             check_rows(self.work, self.collector.tallies)
@@ -157,6 +161,11 @@ class _Stream:
         end_events(self.work, outcome, self.collector)
         self.teller.tell(final=True)
         return outcome
+
+    def _fill_queue(self) -> None:
+        """All bundles wait for the first pool; nothing else here holds the blocks that they begin with."""
+        refs = self.frame.refs if self.frame is not None else self.kept.refs
+        self.pools[0].queue.extend((bundle, refs[bundle]) for bundle in self.todo)
 
     def _outcome(self, results: dict[str, Any], seconds: float) -> Outcome:
         found = self.collector
