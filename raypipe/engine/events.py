@@ -106,4 +106,7 @@ class Repeated:
 
 def _open(path: Path) -> TextIO:
     # A lone surrogate, from a file name that is no UTF-8, becomes an escape that JSON reads back.
-    return path.open("a", encoding="utf-8", errors="backslashreplace")
+    file = path.open("a", encoding="utf-8", errors="backslashreplace")
+    if file.tell() and not path.read_bytes().endswith(b"\n"):
+        file.write("\n")  # a process that was killed may have left half a line
+    return file

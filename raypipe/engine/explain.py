@@ -74,11 +74,7 @@ def explain_layout(layout: Layout, config: EngineConfig, supply: Supply, engine:
 
 def _bundles(layout: Layout, supply: Supply, parts: Sequence[Part]) -> list[range]:
     """As the driver loop joins small parts."""
-    from raypipe.engine.stream import OPEN_WIDTH
-
-    open_end = max(OPEN_WIDTH, int(supply.cpus))
-    workers = max(group.max_workers or open_end for group in layout.groups)
-    return bundled(parts, layout.block_bytes, workers, 0)
+    return bundled(parts, layout.block_bytes, layout.width(supply.cpus), 0)
 
 
 def _budgets(config: EngineConfig, supply: Supply, inline: bool) -> tuple[int, int]:

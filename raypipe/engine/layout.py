@@ -16,6 +16,8 @@ LOCAL_CPUS = 0.0
 """CPUs that a worker reserves in a Ray of our own: tasks of Ray Data and Modin beside it want whole ones."""
 WORKING_COPIES = 4
 """Blocks' worth of memory that a call holds at its peak: the bytes read, the block, a step's input and its output."""
+OPEN_WIDTH = 64
+"""Workers that bundles are cut for where a pool has no upper bound: a cluster may begin with none and grow."""
 BUNDLE_PARTS = 64
 BUNDLE_SHARE = 0.25
 """Small parts travel together up to this share of a block."""
@@ -49,6 +51,11 @@ class Layout:
     plan: Plan
     groups: tuple[Group, ...]
     block_bytes: int
+
+    def width(self, cpus: float) -> int:
+        """Workers that the widest pool may have."""
+        open_end = max(OPEN_WIDTH, int(cpus))
+        return max(group.max_workers or open_end for group in self.groups)
 
     @property
     def memory_bytes(self) -> int:

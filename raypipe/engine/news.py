@@ -47,6 +47,7 @@ class News:
         self._told = Repeated(self._work.events, "bundle_done", bundles * len(pools), counts)
         self._work.events.emit(
             "pass_started", name=self._work.name, engine="ray", parts=parts, bundles=bundles, pools=pools,
+            cpus=self._crew.session.cpus,
             queue_budget_bytes=self._room.queue_budget, keep_budget_bytes=self._room.keep_budget,
         )  # fmt: skip
 
@@ -63,6 +64,9 @@ class News:
 
     def end(self) -> None:
         """The pass has ended; what was held back is written."""
+        if self._crew.pools:
+            self._next_sample = 0.0
+            self.sample()
         if self._told is not None:
             self._told.flush()
 

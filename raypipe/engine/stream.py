@@ -36,8 +36,6 @@ from raypipe.engine.suspects import Suspects
 from raypipe.errors import StageFailedError
 from raypipe.stage import Part, Plan
 
-OPEN_WIDTH = 64
-"""Workers that bundles are cut for where a pool has no upper bound: a cluster may begin with none and grow."""
 REORDER_BYTES = 64 << 20
 """Reports that wait for an earlier part; beyond it no further part is begun until that one is through."""
 REPORT_BYTES = 2 << 10
@@ -127,9 +125,8 @@ class _Stream:
         self.stalls = StallWatch(work.events, engine.config.stall_warning_s)
 
     def _bundled(self) -> list[range]:
-        open_end = max(OPEN_WIDTH, int(self.session.cpus))
-        workers = max(group.max_workers or open_end for group in self.layout.groups)
-        return bundled(self.parts, self.layout.block_bytes, workers, self.begun_at)
+        width = self.layout.width(self.session.cpus)
+        return bundled(self.parts, self.layout.block_bytes, width, self.begun_at)
 
     def _take_one(self, pool: Pool) -> Any:
         return self.crew.take(pool, 1)[0]
@@ -155,8 +152,8 @@ class _Stream:
             self._stop(failed=True)
             commit_the_rest(self.work, self.collector)
             raise
-        self._stop(failed=False)
         self.news.end()
+        self._stop(failed=False)
         outcome = self._outcome(results, time.perf_counter() - started)
         end_events(self.work, outcome, self.collector)
         self.teller.tell(final=True)
@@ -419,7 +416,9 @@ class _Stream:
         worker = self.pools[call.group].workers.get(call.worker)
         if worker is not None and worker.pid != report.pid:
             self.restarts += 1
-            self.work.events.emit("worker_restarted", pool=call.group, old_pid=worker.pid, new_pid=report.pid)
+            self.work.events.emit(
+                "worker_restarted", pool=call.group, worker=call.worker, old_pid=worker.pid, new_pid=report.pid
+            )
             worker.pid = report.pid
 
     def _why_stalled(self, still_s: float) -> str:
