@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP_INSTALL := pip install --quiet --disable-pip-version-check
 DEMO := demo
 
-.PHONY: demo test test-slow lint format types layers bench docs screenshot clean
+.PHONY: demo test test-slow chaos growth lint format types layers bench docs screenshot clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -24,6 +24,14 @@ test: $(VENV)/.installed
 
 test-slow: $(VENV)/.installed
 	$(BIN)/python -m pytest -m slow
+
+# Fifty kills of workers, nodes and drivers at moments drawn from a seed; every run must end with equal outputs.
+chaos: $(VENV)/.installed
+	$(BIN)/python -m tests.faults.chaos --kills 50 --seed 1 --out benchmarks/results
+
+# A run on a cluster whose autoscaler begins with no node, and ends with none.
+growth: $(VENV)/.installed
+	$(BIN)/python -m benchmarks.growth
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff format --check .

@@ -15,6 +15,7 @@ from raypipe.engine.faults import last_of
 from raypipe.engine.pools import Pool
 from raypipe.engine.scaling import pool_changes
 from raypipe.engine.session import Session, session_lock
+from raypipe.engine.supply import Supply
 from raypipe.errors import ConfigError, StageFailedError
 
 SCALE_S = 0.25
@@ -116,18 +117,18 @@ class Crew:
         for pool in self.pools:
             waited = pool.longest_wait()
             if waited is not None and waited > limit_s:
-                text = pool.why_it_waits(waited, self.free(), self.total())
+                text = self.why_it_waits(pool, waited)
                 raise StageFailedError(pool.name, "(none yet)", f"{text} (engine.start_timeout_s: {limit_s:g})")
 
     def check_possible(self, pool: Pool) -> None:
         """Raise ConfigError where a Ray of our own, which never grows, lacks what a worker of the pool wants."""
         if not self.session.private:
             return
-        lacking = pool.lacks(self.total())
-        if lacking:
+        lack = self._lack(pool)
+        if lack:
             raise ConfigError(
-                f"{pool.name}: a worker wants {lacking}, which this machine's Ray does not have. Lower `resources` of "
-                "the stage, or run on a cluster that has it (engine.address)"
+                f"{pool.name}: no worker of it can start on this machine: {lack}. Change `resources` of the stage, or "
+                "run on a cluster that has such a node (engine.address)"
             )
 
     def free(self) -> dict[str, float]:
@@ -135,14 +136,12 @@ class Crew:
         left: dict[str, float] = self.session.ray.available_resources()
         return left
 
-    def total(self) -> dict[str, float]:
-        """The largest amount of each resource that a node has."""
-        most: dict[str, float] = {}
-        for node in self.session.ray.nodes():
-            if node["Alive"]:
-                for name, amount in node["Resources"].items():
-                    most[name] = max(most.get(name, 0.0), amount)
-        return most
+    def why_it_waits(self, pool: Pool, still_s: float) -> str:
+        """What the workers of a pool wait for."""
+        return pool.why_it_waits(still_s, self.free(), self._lack(pool))
+
+    def _lack(self, pool: Pool) -> str | None:
+        return Supply.of_session(self.session).lack(pool.group.resources)
 
     def stop(self, busy: Iterable[tuple[int, int]], *, failed: bool) -> None:
         """End workers whose calls nobody wants any more; the others stay warm for the next pass."""

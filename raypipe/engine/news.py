@@ -102,7 +102,7 @@ class News:
         for pool in self._crew.pools:
             starting = any(worker.pid is None for worker in pool.workers.values())
             if starting and pool.queue and pool.number not in busy:
-                return pool.why_it_waits(still_s, self._crew.free(), self._crew.total())
+                return self._crew.why_it_waits(pool, still_s)
         if not calls:
             return f"no call is under way for {still_s:.0f} s"
         call, part = calls[0]

@@ -162,30 +162,22 @@ class Pool:
         asked = {"CPU": wants.cpus, "GPU": wants.gpus, "memory": (wants.memory_gib or 0.0) * GIB}
         return {name: amount for name, amount in asked.items() if amount or name == "CPU"}
 
-    def lacks(self, most: Mapping[str, float]) -> str:
-        """What a worker wants and no node has, in words; empty where some node has enough of each."""
-        wants = self._wants()
-        missing = {name: amount for name, amount in wants.items() if amount > most.get(name, 0.0)}
-        labels = [f"the node label {name}={value}" for name, value in self.group.resources.labels]
-        return " and ".join([_amounts(missing, missing), *labels]) if missing else ""
-
-    def why_it_waits(self, still_s: float, free: Mapping[str, float], most: Mapping[str, float]) -> str:
+    def why_it_waits(self, still_s: float, free: Mapping[str, float], lack: str | None) -> str:
         """What workers that are not up want, beside what Ray has left, and what to change.
 
         Parameters
         ----------
         free : mapping
             Resource -> amount that the cluster has left.
-        most : mapping
-            Resource -> the largest amount that any node has.
+        lack : str or None
+            Why no node could ever hold such a worker, as the nodes are now.
         """
         wants = self._wants()
         silent = sum(worker.pid is None for worker in self.workers.values())
         labels = "".join(f" on a node with {name}={value}" for name, value in self.group.resources.labels)
-        lacking = self.lacks(most)
         advice = (
-            f"no node has {lacking}: add one that has, or lower `resources` of the stage"
-            if lacking
+            f"{lack}: add such a node, or change `resources` of the stage"
+            if lack
             else "wait for other work to end, add nodes, or lower engine.max_workers"
         )
         return (

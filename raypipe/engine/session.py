@@ -14,7 +14,6 @@ import secrets
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import threading
@@ -28,7 +27,7 @@ from typing import Any
 import psutil
 
 from raypipe.config import Resources
-from raypipe.engine.guard import start_guard
+from raypipe.engine.guard import Guard
 from raypipe.engine.worker import WorkerCore
 from raypipe.errors import ConfigError, RaypipeError
 
@@ -38,7 +37,6 @@ TEMP_PREFIX = "raypipe-ray-"
 MIN_STORE_BYTES = 80 << 20
 MAX_STORE_BYTES = 4 << 30
 CONNECT_TIMEOUT_S = 5.0
-GUARD_END_S = 2.0
 STORE_SHARE = 0.3
 """Share of the free memory that a private Ray's object store takes, within the two bounds above."""
 WORKER_ENV = {
@@ -101,6 +99,7 @@ class Session:
         started = time.perf_counter()
         self.address = address
         self.temp_dir: Path | None = None
+        self._guard: Guard | None = None
         self._idle: dict[Resources, list[Any]] = defaultdict(list)
         self.ray = _import_ray(address)
         self.owned = not self.ray.is_initialized()
@@ -114,7 +113,8 @@ class Session:
         self.refresh()
         self.start_s = time.perf_counter() - started
         self._actor = self.ray.remote(WorkerCore)
-        self._guard = start_guard(self.temp_dir) if self.temp_dir is not None else None
+        if self._guard is not None:
+            self._guard.all_started()
         logger.info(
             "%s ready in %.1f s: %g CPUs, %d MiB store",
             self.describe(),
@@ -137,6 +137,7 @@ class Session:
             return
         _sweep_stale_dirs()
         self.temp_dir = Path(tempfile.mkdtemp(prefix=f"{TEMP_PREFIX}{os.getpid()}-"))
+        self._guard = Guard(self.temp_dir)
         # Workers import what the driver can import, wherever the driver found it.
         paths = os.pathsep.join(path for path in sys.path if path)
         with _environment(WORKER_ENV | {"RAY_USAGE_STATS_ENABLED": "0"}, PYTHONPATH=paths):
@@ -151,7 +152,7 @@ class Session:
                     **quiet,
                 )
             except Exception as error:
-                shutil.rmtree(self.temp_dir, ignore_errors=True)
+                self._guard.let_go()
                 raise RaypipeError(
                     f"session: a private Ray could not be started: {error}. Try --engine inline"
                 ) from error
@@ -212,10 +213,8 @@ class Session:
             self.ray.shutdown()
         if self.temp_dir is not None:
             shutil.rmtree(self.temp_dir, ignore_errors=True)
-        if self._guard is not None and self._guard.stdin is not None:
-            self._guard.stdin.close()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._guard.wait(GUARD_END_S)
+        if self._guard is not None:
+            self._guard.let_go()
 
 
 def _import_ray(address: str | None) -> ModuleType:

@@ -10,6 +10,7 @@ from typing import Any
 from raypipe.config import Resources
 from raypipe.engine.memory import free_memory
 from raypipe.engine.run import Engine
+from raypipe.engine.session import Session
 
 GIB = 1 << 30
 
@@ -56,9 +57,14 @@ class Supply:
         if session is None:
             own = Node(float(len(os.sched_getaffinity(0))), 0.0, free_memory())
             return cls(engine.describe(), (own,), None, free_memory(), True)
+        return cls.of_session(session)
+
+    @classmethod
+    def of_session(cls, session: Session) -> Supply:
+        """The supply of the nodes that a session has now."""
         nodes = tuple(_node(node) for node in session.ray.nodes() if node.get("Alive"))
         free = free_memory() if session.private else None
-        return cls(engine.describe(), nodes, session.store_bytes, free, session.private)
+        return cls(session.describe(), nodes, session.store_bytes, free, session.private)
 
     def places(self, wanted: Resources) -> int:
         """How many workers that reserve this could be up at the same time, on the nodes that are there now."""

@@ -165,7 +165,9 @@ def test_cancel_takes_effect_within_seconds(engine: Engine) -> None:
 
 
 def test_what_this_machine_can_never_give_is_refused_at_once(ray_session: Session) -> None:
-    with pytest.raises(ConfigError, match="WantsGpus: a worker wants 1 GPU, which this machine's Ray does not have"):
+    with pytest.raises(
+        ConfigError, match="WantsGpus: no worker of it can start on this machine: it wants 1 GPU, and there is none"
+    ):
         RayEngine(EngineConfig(workers=1)).run(Pass(Plan(source=NUMBERS, stages=(WantsGpus(),))))
 
 

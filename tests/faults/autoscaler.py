@@ -12,8 +12,18 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from pathlib import Path
 from typing import Any
+
+from raypipe.config import EngineConfig
+from raypipe.engine.events import EventLog
+from raypipe.engine.run import Pass
+from raypipe.engine.session import close_session
+from raypipe.engine.stream import RayEngine
+from raypipe.stage import Plan
+from tests.faults.stages import Digest, Rows
 
 HEAD_ID = "f" * 51 + "00000"
 PROVIDER = "ray.autoscaler._private.fake_multi_node.node_provider.FakeMultiNodeProvider"
@@ -87,3 +97,50 @@ def _free_port() -> int:
             probe.bind(("", port))
             return port
     raise RuntimeError("no port is free")
+
+
+def grow_and_shrink(folder: str, most: int, parts: int, pause_s: float, end_s: float) -> dict[str, Any]:
+    """A run that asks an autoscaler for whole CPUs, from no node to `most` and back to none."""
+    place = Path(folder)
+    address = start_head(place, most)
+    begun = time.monotonic()
+    course: list[dict[str, Any]] = []
+    over = threading.Event()
+    ray = RayEngine(EngineConfig(address=address, idle_worker_s=2.0))
+    api = ray.session.ray
+
+    def look() -> dict[str, Any]:
+        alive = [node for node in api.nodes() if node["Alive"]]
+        cpus = sum(node["Resources"].get("CPU", 0) for node in alive)
+        return {"t_s": round(time.monotonic() - begun, 1), "nodes": len(alive) - 1, "cpus": cpus}
+
+    def watch() -> None:
+        while not over.wait(0.25):
+            course.append(look())
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    with EventLog(place / "events.jsonl") as events:
+        source = Rows(rows=parts * 50, pause_s=pause_s)
+        run_from = round(time.monotonic() - begun, 1)
+        made = ray.run(Pass(Plan(source=source, stages=(Digest(column="x"),)), events=events))
+        run_to = round(time.monotonic() - begun, 1)
+    ray.release()
+    until = time.monotonic() + end_s
+    while look()["nodes"] and time.monotonic() < until:
+        time.sleep(0.25)
+    over.set()
+    watcher.join()
+    course.append(look())
+    close_session()
+    return {
+        "course": changes(course), "run_from_s": run_from, "run_to_s": run_to, "most": most,
+        "results": made.results["Digest"], "nodes_left": course[-1]["nodes"],
+    }  # fmt: skip
+
+
+def changes(course: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The moments at which the number of nodes became another one."""
+    return [
+        now for before, now in zip([{"nodes": None}, *course], course, strict=False) if now["nodes"] != before["nodes"]
+    ]

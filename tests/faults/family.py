@@ -94,10 +94,22 @@ class Family:
         try:
             return self._guard.wait(timeout_s)
         except subprocess.TimeoutExpired as error:
-            left = [Path(f"/proc/{pid}/cmdline").read_bytes()[:100] for pid in self.members()]
+            left = self.left_after(0.0)
             tail = self.stderr()[-3000:]
             self.close()
             raise FamilyError(f"still there after {timeout_s:g} s: {left}; it said: {tail}") from error
+
+    def left_after(self, timeout_s: float) -> list[str]:
+        """The command lines of those that still live when so much time has passed; empty as soon as none does."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._guard.wait(timeout_s)
+            return []
+        left = []
+        for pid in self.members():
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+                left.append(f"{pid}: {b' '.join(words)[:160].decode(errors='replace')}")
+        return left
 
     def await_that(self, happened: Any, timeout_s: float) -> None:
         """Wait until `happened()` is true; FamilyError if that takes too long."""
@@ -127,7 +139,7 @@ class Family:
 
 
 class Child(Family):
-    """A process that runs functions of `tests.faults.scenarios` one after the other, as it is asked to."""
+    """A process that runs what `tests.faults.child` knows, one after the other, as it is asked to."""
 
     def __init__(self, env: Mapping[str, str] | None = None, prefix: Sequence[str] = ()) -> None:
         self._link = tempfile.mkdtemp(prefix="rl-", dir="/tmp")

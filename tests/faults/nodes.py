@@ -92,7 +92,7 @@ def once_sprung(folder: Path, act: Callable[[int, str], None]) -> Iterator[None]
             if len(said) == 2:
                 try:
                     act(int(said[0]), said[1])
-                except BaseException as error:
+                except BaseException as error:  # noqa: BLE001 - raised again below
                     traceback.print_exc()  # the run may wait for what was to be done, until its time is up
                     failed.append(error)
                 (folder / "go").touch()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -17,18 +18,14 @@ from typing import Any
 import psutil
 
 from raypipe.config import EngineConfig, Resources
-from raypipe.engine import session
-from raypipe.engine.choose import choose_engine
 from raypipe.engine.events import EventLog
-from raypipe.engine.journal import Journal
 from raypipe.engine.run import Pass, PassProgress
 from raypipe.engine.session import close_session
 from raypipe.engine.stream import RayEngine
 from raypipe.errors import RaypipeError
 from raypipe.stage import Plan
-from tests.faults.autoscaler import start_head
 from tests.faults.nodes import STORE_BYTES, Nodes, once_sprung
-from tests.faults.stages import CountBytes, Digest, Inflate, Rows, Score, Sift, Trap
+from tests.faults.stages import Digest, Rows, Score, Sift, Trap
 from tests.faults.work import Made, Work, do
 
 _nodes: list[Nodes] = []
@@ -175,59 +172,6 @@ def change_shape_between_passes(folder: str) -> dict[str, Any]:
         return answer(do(ray, Work(place, cpus=1.0, later_cpus=2.0), events=events))
 
 
-def journaled_pass(engine: str, log: str, folder: str, parts: int, pause_s: float) -> dict[str, Any]:
-    """A pass that commits what it has done many times a second, and goes on from the last commit."""
-    source = Rows(rows=parts * 50, log=Path(log), pause_s=pause_s)
-    asides: list[Any] = []
-    resumed: list[int] = []
-    events = EventLog()
-    events.emit = lambda event, **fields: resumed.append(fields["parts_done"]) if event == "resumed" else None  # type: ignore[method-assign]
-    journal = Journal(Path(folder), b"k" * 32, 0.02, events).next_pass("pass")
-    work = Pass(Plan(source=source, stages=(Sift(), Digest(column="y"))), journal=journal, events=events)
-    work.on_aside = lambda stage, part, rows: asides.append([stage, part.id, rows.to_pylist()])
-    config = EngineConfig(engine=engine, workers=2 if engine == "ray" else None)
-    made = choose_engine(config, 0)[0].run(work)
-    return {"results": made.results, "asides": asides, "resumed": resumed[0] if resumed else 0}
-
-
-def limit_the_store(store_bytes: int) -> None:
-    """Let a private Ray that is started later have an object store of so many bytes."""
-    session.MAX_STORE_BYTES = store_bytes
-
-
-def flow(total_bytes: int, part_bytes: int, fuse: bool) -> dict[str, Any]:
-    """Two passes over so many bytes, whose blocks are wanted again after the first."""
-    row_bytes = 1 << 10
-    source = Rows(rows=total_bytes // row_bytes, per_part=part_bytes // row_bytes, payload_bytes=row_bytes)
-    ray = RayEngine(EngineConfig(workers=2, fuse=fuse))
-    first = ray.run(Pass(Plan(source=source, stages=(CountBytes(),)), keep=True))
-    assert first.frame is not None
-    spilled = [spilled_bytes(ray)]
-    again = Plan(source=source, prefix=first.frame.prefix, stages=(CountBytes(),))
-    second = ray.run(Pass(again, frame=first.frame, keep=True, consume=True))
-    return {
-        "first": first.results["CountBytes"],
-        "second": second.results["CountBytes"],
-        "store_bytes": ray.session.store_bytes,
-        "store_peak_bytes": max(first.store_peak_bytes, second.store_peak_bytes),
-        "spilled_bytes": [*spilled, spilled_bytes(ray)],
-    }
-
-
-def spilled_bytes(ray: RayEngine) -> int:
-    """Bytes of objects that Ray has put on the disk of its own accord, in files of its session's folder."""
-    assert ray.session.temp_dir is not None
-    return sum(path.stat().st_size for path in ray.session.temp_dir.rglob("ray_spilled_objects*/*"))
-
-
-def inflate(rows: int, per_part: int, times: int) -> dict[str, Any]:
-    """A pass through a stage that makes every row `times` as large, in a pool of its own."""
-    stages = (Inflate(times=times), CountBytes(column="large"))
-    plan = Plan(source=Rows(rows=rows, per_part=per_part, payload_bytes=64), stages=stages)
-    made = RayEngine(EngineConfig(workers=2, fuse=False)).run(Pass(plan, keep=True))
-    return {"result": made.results["CountBytes"], "bytes_in": made.tallies["Rows"].bytes_out}
-
-
 def wait_in_vain(folder: str, wants: dict[str, Any], **config: Any) -> dict[str, Any]:
     """A run whose model wants what the cluster does not have, cancelled once it has said so."""
     nodes().become(2, 2)
@@ -248,6 +192,18 @@ def wait_in_vain(folder: str, wants: dict[str, Any], **config: Any) -> dict[str,
         except RaypipeError as error:
             return {"said": said[-1] if said else "", "error": type(error).__name__, "text": str(error)}
     return {"said": said, "error": "none", "text": ""}
+
+
+def place_by_label(folder: str) -> dict[str, Any]:
+    """A run whose model wants nodes of one label; tells that node, and where the workers of each pool came up."""
+    nodes().become(1)
+    wanted = nodes().add(1, labels={"market": "spot"})
+    log = Path(folder) / "events.jsonl"
+    with engine(Path(folder), workers=1) as (ray, events):
+        stage = Score(resources=Resources(cpus=0.5, labels={"market": "spot"}))
+        ray.run(Pass(Plan(source=Rows(resources=Resources(cpus=0.5)), stages=(stage,)), events=events))
+    told = [json.loads(line) for line in log.read_text().splitlines()]
+    return {"wanted": wanted, "up": [[one["pool"], one["node"]] for one in told if one["event"] == "worker_up"]}
 
 
 def wait_for_room(folder: str) -> dict[str, Any]:
@@ -316,51 +272,6 @@ def take_away(what: str, share: float) -> bool:
         return False
     os.kill(workers[int(share * len(workers))], signal.SIGKILL)
     return True
-
-
-def grow_and_shrink(folder: str, most: int, parts: int, pause_s: float, end_s: float) -> dict[str, Any]:
-    """A run that asks an autoscaler for whole CPUs, from no node to `most` and back to none."""
-    place = Path(folder)
-    address = start_head(place, most)
-    begun = time.monotonic()
-    course: list[dict[str, Any]] = []
-    over = threading.Event()
-    ray = RayEngine(EngineConfig(address=address, idle_worker_s=2.0))
-    api = ray.session.ray
-
-    def look() -> dict[str, Any]:
-        alive = [node for node in api.nodes() if node["Alive"]]
-        cpus = sum(node["Resources"].get("CPU", 0) for node in alive)
-        return {"t_s": round(time.monotonic() - begun, 1), "nodes": len(alive) - 1, "cpus": cpus}
-
-    def watch() -> None:
-        while not over.wait(0.25):
-            course.append(look())
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    with EventLog(place / "events.jsonl") as events:
-        source = Rows(rows=parts * 50, pause_s=pause_s)
-        run_from = round(time.monotonic() - begun, 1)
-        made = ray.run(Pass(Plan(source=source, stages=(Digest(column="x"),)), events=events))
-        run_to = round(time.monotonic() - begun, 1)
-    ray.release()
-    until = time.monotonic() + end_s
-    while look()["nodes"] and time.monotonic() < until:
-        time.sleep(0.25)
-    over.set()
-    watcher.join()
-    course.append(look())
-    close_session()
-    return {
-        "course": changes(course), "run_from_s": run_from, "run_to_s": run_to, "most": most,
-        "results": made.results["Digest"], "nodes_left": course[-1]["nodes"],
-    }  # fmt: skip
-
-
-def changes(course: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The moments at which the number of nodes became another one."""
-    return [now for before, now in zip([{"nodes": None}, *course], course, strict=False) if now["nodes"] != before["nodes"]]
 
 
 def cut_the_cable(kind: str, folder: str, far: str, end: str, ip: str) -> dict[str, Any]:

@@ -29,8 +29,15 @@ def clock(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-@pytest.mark.parametrize("jump_s", [YEAR_S, -YEAR_S, -DAY_S], ids=["a year on", "a year back", "a day back"])
-@pytest.mark.parametrize("engine", [INLINE, RAY], ids=["inline", "ray"])
+@pytest.mark.parametrize(
+    ("engine", "jump_s"),
+    [
+        pytest.param(engine, jump_s, id=f"{engine[1]}, {name}", marks=[] if quick else pytest.mark.slow)
+        for engine in (INLINE, RAY)
+        for name, jump_s in (("a year on", YEAR_S), ("a year back", -YEAR_S), ("a day back", -DAY_S))
+        for quick in [engine is INLINE and jump_s == -YEAR_S]
+    ],
+)
 def test_a_clock_that_jumps_changes_no_output_and_no_duration(
     clock: Path, tmp_path: Path, engine: tuple[str, ...], jump_s: int
 ) -> None:

@@ -48,7 +48,22 @@ def test_nothing_of_a_run_is_left_once_its_driver_was_killed(source: Path, tmp_p
         family.await_that(done, END_S)
         assert len(family.members()) > 3
         family.kill_driver()
-        family.wait(GONE_S)  # it ends when the last of its processes has
+        assert family.left_after(GONE_S) == []
+        assert list(family.temp.glob("raypipe-ray-*")) == []
+
+
+def test_nothing_is_left_of_a_driver_that_was_killed_while_its_ray_started(source: Path, tmp_path: Path) -> None:
+    with run_command(source, tmp_path, "--run-id", "one", *RAY) as family:
+        family.await_that(lambda: has_process(family, "raylet"), END_S)
+        time.sleep(0.5)  # its agents are starting
+        family.kill_driver()
+        assert family.left_after(GONE_S) == []
+        assert list(family.temp.glob("raypipe-ray-*")) == []
+
+
+def has_process(family: Family, word: str) -> bool:
+    """Whether a process with this word in its first argument is there."""
+    return any(word in line.split()[1] for line in family.left_after(0.0) if len(line.split()) > 1)
 
 
 def cut_off_and_resume(source: Path, tmp_path: Path, engine: tuple[str, ...], counts: list[int]) -> list[Path]:
@@ -108,7 +123,7 @@ def test_a_run_is_not_gone_on_with_after_its_source_or_a_setting_changed(source:
         os.utime(source, ns=(stat.st_atime_ns, stat.st_mtime_ns))
 
 
-@pytest.mark.parametrize("engine", ["inline", "ray"])
+@pytest.mark.parametrize("engine", ["inline", pytest.param("ray", marks=pytest.mark.slow)])
 def test_only_what_was_not_committed_is_read_again(tmp_path: Path, engine: str) -> None:
     """Every reading of a part leaves a line; committed parts have exactly one."""
     log, folder = tmp_path / "reads.txt", tmp_path / "journal"

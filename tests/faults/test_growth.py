@@ -15,9 +15,7 @@ MOST, PARTS = 3, 60
 @pytest.mark.slow
 def test_a_run_makes_a_cluster_grow_from_no_node_and_lets_it_shrink_to_none(folder: Path) -> None:
     with Child() as child:
-        made = child.ask(
-            "grow_and_shrink", timeout_s=280, folder=folder, most=MOST, parts=PARTS, pause_s=0.8, end_s=90
-        )
+        made = child.ask("grow_and_shrink", timeout_s=280, folder=folder, most=MOST, parts=PARTS, pause_s=0.8, end_s=90)
     assert made["results"]["rows"] == PARTS * 50
     assert made["course"][0]["nodes"] == 0
     assert max(change["nodes"] for change in made["course"]) == MOST

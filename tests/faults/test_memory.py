@@ -16,7 +16,7 @@ from raypipe.engine.stream import RayEngine
 from raypipe.stage import Plan
 from tests.faults.command import events
 from tests.faults.family import Child
-from tests.faults.stages import CountBytes, Deadly, Digest, Rows, Sift
+from tests.faults.stages import Deadly, Digest, Rows, Sift
 
 STORE = 256 << 20
 GIB = 1 << 30
@@ -73,7 +73,7 @@ def blamed(folder: Path, stage: Deadly, rows: int, **config: Any) -> tuple[list[
     return aside, outcome.results
 
 
-@pytest.mark.parametrize("does", ["kill", "segfault"])
+@pytest.mark.parametrize("does", ["kill", pytest.param("segfault", marks=pytest.mark.slow)])
 def test_rows_that_kill_their_worker_are_found_and_set_aside(ray_session: Session, folder: Path, does: Any) -> None:
     aside, results = blamed(folder, Deadly(rows=(437,), does=does), 600)
     assert aside == [("Deadly", "00002", 37)]

@@ -12,14 +12,14 @@ from tests.faults.family import Child
 from tests.faults.work import KINDS, PLACES, Made
 
 
-def test_a_cluster_makes_what_one_process_makes(
-    cluster: Callable[[], Child], folder: Path, expected: Made
-) -> None:
+def test_a_cluster_makes_what_one_process_makes(cluster: Callable[[], Child], folder: Path, expected: Made) -> None:
     made = cluster().ask("run_in_peace", folder=folder)
     assert (made["prints"], made["rows"], made["conserved"]) == (expected.prints, expected.rows, True)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", [kind if kind == "model" else pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS]
+)
 def test_a_node_lost_in_any_stage_changes_nothing(
     cluster: Callable[[], Child], folder: Path, expected: Made, kind: str
 ) -> None:
@@ -42,6 +42,7 @@ def test_blocks_lost_between_two_pools_are_made_again(
     assert (made["prints"], made["rows"], made["conserved"]) == (expected.prints, expected.rows, True)
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_where_the_cluster_has_no_place_for_all_its_workers_any_more(
     cluster: Callable[[], Child], folder: Path, expected: Made
 ) -> None:
@@ -49,6 +50,7 @@ def test_a_run_goes_on_where_the_cluster_has_no_place_for_all_its_workers_any_mo
     assert (made["prints"], made["rows"], made["conserved"]) == (expected.prints, expected.rows, True)
 
 
+@pytest.mark.slow
 def test_calls_of_workers_that_find_no_place_any_more_are_done_by_the_others(
     cluster: Callable[[], Child], folder: Path, expected: Made
 ) -> None:

@@ -54,9 +54,7 @@ def replace(path: Path) -> None:
 
 
 @pytest.mark.parametrize("touch", [cut_short, append, replace, Path.unlink])
-def test_a_file_that_changes_between_two_readings_ends_the_run(
-    tmp_path: Path, touch: Callable[[Path], None]
-) -> None:
+def test_a_file_that_changes_between_two_readings_ends_the_run(tmp_path: Path, touch: Callable[[Path], None]) -> None:
     with pytest.raises(ReadError, match=r"table\.csv"):
         changed_while_it_runs(tmp_path, touch)
     summary = json.loads((tmp_path / "output" / "one" / "execution_summary.json").read_text())

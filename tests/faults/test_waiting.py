@@ -13,9 +13,16 @@ from tests.faults.family import Child
 @pytest.mark.parametrize(
     ("wants", "words"),
     [
-        ({"gpus": 1}, ["Score: 1 of 1 workers have not started for", "1 GPU", "no node has"]),
-        ({"cpus": 64}, ["Score: 1 of 1 workers have not started for", "64 CPU", "no node has"]),
-        ({"memory_gib": 4000}, ["Score: 1 of 1 workers have not started for", "4000 GiB", "no node has"]),
+        (
+            {"gpus": 1},
+            [
+                "Score: 1 of 1 workers have not started for",
+                "1 GPU",
+                "it wants 1 GPU, and there is none: add such a node",
+            ],
+        ),
+        ({"cpus": 64}, ["Score: 1 of 1 workers have not started for", "64 CPU", "add such a node"]),
+        ({"memory_gib": 4000}, ["Score: 1 of 1 workers have not started for", "4000 GiB", "and the largest node has"]),
         ({"labels": {"side": "nowhere"}}, ["Score: 1 of 1 workers have not started for", "side=nowhere"]),
     ],
     ids=["gpu", "cpus", "memory", "label"],

@@ -28,9 +28,7 @@ def test_a_worker_killed_in_any_block_of_any_stage_changes_nothing(
 
 
 @pytest.mark.parametrize("kind", ["source", "model", "sink"])
-def test_a_segmentation_fault_changes_nothing(
-    ray_session: Session, folder: Path, expected: Made, kind: str
-) -> None:
+def test_a_segmentation_fault_changes_nothing(ray_session: Session, folder: Path, expected: Made, kind: str) -> None:
     made = do(RayEngine(EngineConfig(workers=2)), Work(folder, kind, Trap(folder=folder, at=312, does="segfault")))
     assert (folder / "sprung-0").exists()
     assert (made.prints, made.conserved) == (expected.prints, True)

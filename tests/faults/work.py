@@ -94,9 +94,7 @@ class Made:
     seconds: float
 
 
-def do(
-    engine: Engine, work: Work, between: Callable[[], None] = lambda: None, events: EventLog | None = None
-) -> Made:
+def do(engine: Engine, work: Work, between: Callable[[], None] = lambda: None, events: EventLog | None = None) -> Made:
     """Both passes; `between` is called after the first."""
     started = time.monotonic()
     asides: list[tuple[str, str, list[dict[str, Any]]]] = []
