@@ -339,7 +339,15 @@ def test_ctrl_c_ends_everything_promptly(where: str, tmp_path: Path) -> None:
     (tmp_path / "job.py").write_text(INTERRUPTED)
     command = [sys.executable, str(tmp_path / "job.py"), where]
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-    with subprocess.Popen(command, cwd=tmp_path, env=kept, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env=kept,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        # A test run in the background of a shell ignores SIGINT, and its children would inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:
         wanted = 1 if where == "driver" else 2
         wait_for(lambda: len(list(tmp_path.glob("pid-*"))) == wanted, 60)
         time.sleep(0.2)

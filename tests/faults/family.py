@@ -44,10 +44,12 @@ class Family:
         self.temp = Path(tempfile.mkdtemp(prefix="rf-", dir="/tmp"))  # short: sockets have paths of 107 bytes
         self.output, self.errors = self.temp / "out.txt", self.temp / "err.txt"
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "RAYPIPE_"))}
+        self.token = secrets.token_hex(32)
+        """Of every Ray that it starts."""
         own = {
             "TMPDIR": str(self.temp), "RAY_TMPDIR": str(self.temp), "HOME": str(self.temp),
             "XDG_CONFIG_HOME": str(self.temp), "PYTHONPATH": str(ROOT), "RAY_AUTH_MODE": "token",
-            "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_AUTH_TOKEN": self.token, "RAY_USAGE_STATS_ENABLED": "0",
         }  # fmt: skip
         guarded = [sys.executable, str(GUARD), str(self.temp / "pid"), *command]
         with self.output.open("wb") as out, self.errors.open("wb") as err:

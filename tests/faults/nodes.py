@@ -64,6 +64,10 @@ class Nodes:
         for node in list(self._up):
             self._remove(node)
 
+    def kill_head(self) -> None:
+        """SIGKILL for the head, on which the cluster depends."""
+        self._cluster.head_node.kill_all_processes(check_alive=False, allow_graceful=False)
+
     @property
     def ids(self) -> list[str]:
         """Ids of the worker nodes."""

@@ -262,12 +262,7 @@ def take_away(what: str, share: float) -> bool:
         nodes().kill(nodes().ids[int(share * len(nodes().ids))])
         nodes().add(2)
         return True
-    workers = []
-    for process in psutil.Process().children(recursive=True):
-        with contextlib.suppress(psutil.Error):
-            if "ray::WorkerCore" in " ".join(process.cmdline()):
-                workers.append(process.pid)
-    workers.sort()
+    workers = worker_pids()
     if not workers:
         return False
     os.kill(workers[int(share * len(workers))], signal.SIGKILL)
@@ -305,3 +300,24 @@ def start_beyond(address: str, namespace: str, ip: str) -> None:
         if time.monotonic() > until:
             raise TimeoutError("the node beyond the cable did not come up")
         time.sleep(0.2)
+
+
+def give_address(cpus: int) -> str:
+    """A cluster with one worker node, for others to use."""
+    nodes().become(cpus)
+    return nodes().address
+
+
+def lose_the_head() -> None:
+    """Kill the head of the cluster; its nodes are left."""
+    nodes().kill_head()
+
+
+def worker_pids() -> list[int]:
+    """Processes of workers of raypipe on the nodes of this cluster."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if "ray::WorkerCore" in " ".join(process.cmdline()):
+                found.append(process.pid)
+    return sorted(found)

@@ -32,7 +32,7 @@ def small_disk() -> Iterator[Path]:
     place.rmdir()
 
 
-@pytest.mark.parametrize("engine", ["inline", "ray"])
+@pytest.mark.parametrize("engine", ["inline", pytest.param("ray", marks=pytest.mark.slow)])
 def test_a_disk_that_fills_ends_the_run_with_a_word_about_it_and_nothing_half_written(
     small_disk: Path, tmp_path: Path, engine: str
 ) -> None:

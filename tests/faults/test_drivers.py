@@ -154,3 +154,33 @@ def test_a_run_id_that_another_process_works_on_is_refused(source: Path, tmp_pat
         code = family.wait(END_S)
     assert code == 0
     assert json.loads((tmp_path / "one" / "execution_summary.json").read_text())["execution_status"] == "completed"
+
+
+@pytest.mark.slow
+def test_a_cluster_is_free_again_once_a_driver_was_killed(source: Path, tmp_path: Path) -> None:
+    with Child() as child:
+        more = ("--address", child.ask("give_address", cpus=2), "-s", "engine.block_mib=0.1")
+        with run_command(source, tmp_path, "--run-id", "one", *more, env={"RAY_AUTH_TOKEN": child.token}) as family:
+            family.await_that(lambda: any(event["event"] == "bundle_done" for event in events(tmp_path / "one")), END_S)
+            assert child.ask("worker_pids")
+            family.kill_driver()
+            child.await_that(lambda: not child.ask("worker_pids"), GONE_S)
+            assert family.left_after(GONE_S) == []
+
+
+@pytest.mark.slow
+def test_a_run_whose_cluster_lost_its_head_ends_and_can_be_gone_on_with(
+    source: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    with Child() as child:
+        address = child.ask("give_address", cpus=2)
+        more = ("--address", address, "-s", "engine.block_mib=0.5", "-s", "engine.checkpoint_s=0.05")
+        token = {"RAY_AUTH_TOKEN": child.token}
+        with run_command(source, tmp_path, "--run-id", "one", *more, env=token) as family:
+            committed = lambda: any(event["event"] == "committed" for event in events(tmp_path / "one"))  # noqa: E731
+            family.await_that(committed, END_S)
+            child.ask("lose_the_head")
+            assert family.wait(END_S) != 0
+    finished(run_command(source, tmp_path, "--resume", "one", *INLINE))
+    assert outputs(tmp_path / "one") == outputs(undisturbed)
+    assert is_conserved(tmp_path / "one")

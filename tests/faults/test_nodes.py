@@ -35,6 +35,7 @@ def test_the_node_that_holds_all_finished_blocks_may_be_lost_between_the_passes(
     assert (made["prints"], made["rows"], made["conserved"]) == (expected.prints, expected.rows, True)
 
 
+@pytest.mark.slow
 def test_blocks_lost_between_two_pools_are_made_again(
     cluster: Callable[[], Child], folder: Path, expected: Made
 ) -> None:
@@ -70,6 +71,7 @@ def test_waiting_for_another_node_is_not_taken_for_a_call_that_never_returns(
     assert any("workers have not started for" in text for text in stalls), stalls
 
 
+@pytest.mark.slow
 def test_idle_workers_of_one_pass_do_not_keep_those_of_the_next_from_starting(
     cluster: Callable[[], Child], folder: Path, expected: Made
 ) -> None:

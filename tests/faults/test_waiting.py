@@ -48,7 +48,7 @@ def test_a_cluster_that_others_have_filled_is_named_and_the_run_goes_on_once_the
 def test_a_run_gives_up_after_the_time_that_it_may_wait_for_its_first_worker(
     cluster: Callable[[], Child], folder: Path
 ) -> None:
-    made = cluster().ask("wait_in_vain", folder=folder, wants={"gpus": 1}, start_timeout_s=15.0)
+    made = cluster().ask("wait_in_vain", folder=folder, wants={"gpus": 1}, start_timeout_s=8.0)
     assert made["error"] == "StageFailedError"
-    assert "engine.start_timeout_s: 15" in made["text"]
+    assert "engine.start_timeout_s: 8" in made["text"]
     assert "1 GPU" in made["text"]
