@@ -27,6 +27,7 @@ NODES = 3
 MAX_KILLS_A_RUN = 4
 RUN_S = 300.0
 GONE_S = 30.0
+TRIES = 3
 DRIVERS_SHARE = 0.3
 """Of the runs, those whose driver is killed and which another process goes on with."""
 WORK = {"rows": 3_000, "per_part": 50, "pause_s": 0.05}
@@ -58,6 +59,8 @@ class Turn:
     conserved: bool = False
     left: int = 0
     """Processes that outlived the driver by too long."""
+    slow_starts: int = 0
+    """How often Ray itself did not start in time, and the run was gone on with once more."""
     error: str = ""
 
     @property
@@ -125,18 +128,26 @@ class Chaos:
                 turn.error += f"outlived their driver: {left} " if left else ""
             if not turn.kills[-1].hit:
                 break
-            if (place / "one" / "resume" / "run.json").exists():
-                flag = "--resume"
-            elif (place / "one").exists():  # killed before there was anything to go on from
-                (place / "one").rename(place / f"before-{len(turn.kills)}")
-        if turn.kills[-1].hit:
-            with run_command(self.source, place, flag, "one", *COMMAND) as family:
-                if family.wait(RUN_S) != 0:
-                    turn.error = family.stderr()[-2000:]
-                    return
+            flag = flag_for(place)
+        if turn.kills[-1].hit and not self._ended_well(turn, place, flag):
+            return
         turn.equal = outputs(place / "one") == self.files
         rows = json.loads((place / "one" / "execution_summary.json").read_text())["rows"]
         turn.conserved = rows["read"] == rows["kept"] + rows["quarantined"] + sum(rows["dropped"].values())
+
+    def _ended_well(self, turn: Turn, place: Path, flag: str) -> bool:
+        """Go on with a run to its end; again where Ray itself did not start in its 30 seconds, as under much load."""
+        for _ in range(TRIES):
+            with run_command(self.source, place, flag, "one", *COMMAND) as family:
+                if family.wait(RUN_S) == 0:
+                    return True
+                said = family.stderr()
+            if "timed out during startup" not in said:
+                break
+            turn.slow_starts += 1
+            flag = flag_for(place)
+        turn.error += said[-2000:]
+        return False
 
     def _kill_at(self, family: Family, at_s: float) -> bool:
         until = time.monotonic() + at_s
@@ -151,6 +162,15 @@ class Chaos:
         """End the cluster."""
         if self._child is not None:
             self._child.close()
+
+
+def flag_for(place: Path) -> str:
+    """How to begin a run again that was cut off: go on with it if it left something to go on from, else anew."""
+    if (place / "one" / "resume" / "run.json").exists():
+        return "--resume"
+    if (place / "one").exists():
+        (place / "one").rename(place / f"before-{len(list(place.iterdir()))}")
+    return "--run-id"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

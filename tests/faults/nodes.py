@@ -17,6 +17,7 @@ from raypipe.engine.session import close_session
 
 STORE_BYTES = 128 << 20
 START_S = 60.0
+TRIES = 3
 
 
 class Nodes:
@@ -49,10 +50,20 @@ class Nodes:
     def add(self, cpus: int, **options: Any) -> str:
         """A further node; returns its id."""
         options = {"object_store_memory": STORE_BYTES, **options}
-        node = self._cluster.add_node(num_cpus=cpus, **self._place, **options)
+        node = self._started(num_cpus=cpus, **self._place, **options)
         node.cpus = -1 if options.keys() - {"object_store_memory"} else cpus
         self._up.append(node)
         return str(node.node_id)
+
+    def _started(self, **options: Any) -> Any:
+        """A node; Ray gives up after 30 seconds, which a machine with much to do may take."""
+        for _ in range(TRIES):
+            try:
+                return self._cluster.add_node(**options)
+            except Exception as error:
+                if "timed out during startup" not in str(error):
+                    raise
+        raise TimeoutError(f"a node of Ray did not start in {TRIES} tries")
 
     def kill(self, node_id: str) -> None:
         """SIGKILL for all processes of a node."""
