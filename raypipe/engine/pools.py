@@ -175,11 +175,12 @@ class Pool:
         wants = self._wants()
         silent = sum(worker.pid is None for worker in self.workers.values())
         labels = "".join(f" on a node with {name}={value}" for name, value in self.group.resources.labels)
-        advice = (
-            f"{lack}: add such a node, or change `resources` of the stage"
-            if lack
-            else "wait for other work to end, add nodes, or lower engine.max_workers"
-        )
+        if lack:
+            advice = f"{lack}: add such a node, or change `resources` of the stage"
+        elif all(free.get(name, 0.0) >= amount for name, amount in wants.items()):
+            advice = "their processes are starting"
+        else:
+            advice = "wait for other work to end, add nodes, or lower engine.max_workers"
         return (
             f"{self.name}: {silent} of {len(self.workers)} workers have not started for {still_s:.0f} s; each wants "
             f"{_amounts(wants, wants)}{labels}, and {_amounts(wants, free)} are free; {advice}"
