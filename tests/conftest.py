@@ -35,7 +35,7 @@ def make_engine(request: pytest.FixtureRequest, config: EngineConfig) -> Engine:
     if request.param == "inline":
         return InlineEngine(config)
     request.getfixturevalue("ray_session")
-    from raypipe.engine.stream import RayEngine
+    from raypipe.engine.rayengine import RayEngine
 
     return RayEngine(config)
 

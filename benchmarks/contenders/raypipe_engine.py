@@ -10,8 +10,8 @@ import pyarrow as pa
 from benchmarks.contenders.workload import combine, make_block, scale, total
 from raypipe.config import EngineConfig
 from raypipe.engine import session
+from raypipe.engine.rayengine import RayEngine
 from raypipe.engine.run import Pass
-from raypipe.engine.stream import RayEngine
 from raypipe.stage import BlockStage, Part, PartRead, Plan, ReduceStage, SourceStage
 
 

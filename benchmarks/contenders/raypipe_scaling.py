@@ -9,8 +9,8 @@ from benchmarks.contenders import nodes
 from benchmarks.contenders.raypipe_engine import MakeBlocks, Scale, Total
 from raypipe.config import EngineConfig
 from raypipe.engine import session
+from raypipe.engine.rayengine import RayEngine
 from raypipe.engine.run import Pass
-from raypipe.engine.stream import RayEngine
 from raypipe.stage import Part, PartRead, Plan
 
 _cluster: Any = None

@@ -24,7 +24,7 @@ def choose_engine(config: EngineConfig, source_bytes: int, stages: Sequence[Stag
     wants_gpu = any(stage.resources.gpus for stage in stages)
     if config.engine == "auto" and config.address is None and not wants_gpu and source_bytes < INLINE_BYTES:
         return InlineEngine(config), f"the source has {mib:.1f} MiB, less than {INLINE_BYTES >> 20} MiB"
-    from raypipe.engine.stream import RayEngine
+    from raypipe.engine.rayengine import RayEngine
 
     if config.engine == "ray":
         return RayEngine(config), "engine: ray was asked for"

@@ -13,9 +13,9 @@ from raypipe.engine import raydata
 from raypipe.engine.faults import is_fault, say
 from raypipe.engine.localframe import canonical
 from raypipe.engine.raydata import told
+from raypipe.engine.rayengine import RayEngine
 from raypipe.engine.sides import make_way, task_cpus
 from raypipe.engine.stored import StoredBlocks, store_parts
-from raypipe.engine.stream import RayEngine
 from raypipe.errors import SchemaError
 
 

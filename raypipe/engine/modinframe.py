@@ -16,10 +16,10 @@ from raypipe._optional import require_extra
 from raypipe.engine.exchange import Exchange
 from raypipe.engine.foreign import adopt
 from raypipe.engine.raydata import told
+from raypipe.engine.rayengine import RayEngine
 from raypipe.engine.rayframe import RayFrame
 from raypipe.engine.sides import Bundle, make_way, task_cpus, whole_bundle
 from raypipe.engine.stored import StoredBlocks, store_parts
-from raypipe.engine.stream import RayEngine
 from raypipe.errors import ConfigError, SchemaError
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import ray.data
 
     from raypipe.engine.exchange import Exchange
-    from raypipe.engine.stream import RayEngine
+    from raypipe.engine.rayengine import RayEngine
 
 logger = logging.getLogger(__name__)
 
@@ -181,7 +181,7 @@ def put_on_ray(frame: Frame) -> RayFrame:
 
 def ray_engine() -> RayEngine:
     """An engine on the Ray of this process, which is started if there is none."""
-    from raypipe.engine.stream import RayEngine
+    from raypipe.engine.rayengine import RayEngine
 
     return RayEngine(EngineConfig())
 

@@ -5,21 +5,19 @@ from __future__ import annotations
 import os
 import pickle
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from raypipe.config import EngineConfig
 from raypipe.engine.chain import ChainSpec
 from raypipe.engine.crew import Crew
 from raypipe.engine.faults import last_of, say
 from raypipe.engine.inquest import Care
-from raypipe.engine.layout import Layout, bundled, lay_out
+from raypipe.engine.layout import bundled
 from raypipe.engine.news import News
 from raypipe.engine.pools import Call, Pool, new_pool
-from raypipe.engine.rayframe import Kept, RayFrame, is_live
+from raypipe.engine.rayframe import Kept, RayFrame
 from raypipe.engine.report import BundleReport
 from raypipe.engine.room import Room
 from raypipe.engine.run import (
-    Engine,
     Outcome,
     Pass,
     ProgressTeller,
@@ -30,11 +28,13 @@ from raypipe.engine.run import (
     new_collector,
     rows_in,
 )
-from raypipe.engine.session import Session, close_session, open_session, session_lock
 from raypipe.engine.stalls import StallWatch
 from raypipe.engine.suspects import Suspects
 from raypipe.errors import StageFailedError
-from raypipe.stage import Part, Plan
+from raypipe.stage import Part
+
+if TYPE_CHECKING:
+    from raypipe.engine.rayengine import RayEngine
 
 REORDER_BYTES = 64 << 20
 """Reports that wait for an earlier part; beyond it no further part is begun until that one is through."""
@@ -43,52 +43,7 @@ REPORT_BYTES = 2 << 10
 POLL_S = 0.1
 
 
-class RayEngine(Engine):
-    """Pools of Ray actors, one for each group of fused stages."""
-
-    name = "ray"
-
-    def __init__(self, config: EngineConfig) -> None:
-        super().__init__(config)
-        self._session: Session | None = None
-
-    @property
-    def session(self) -> Session:
-        """The session, opened when first needed, and again where it or its Ray was closed."""
-        with session_lock:
-            if self._session is None or not is_live(self._session):
-                self._session = open_session(self.config.address)
-                if not is_live(self._session):
-                    close_session()
-                    self._session = open_session(self.config.address)
-            return self._session
-
-    def layout(self, plan: Plan) -> Layout:
-        """See `Engine.layout`."""
-        session = self.session
-        return lay_out(plan, self.config, session.cpus, own_cluster=session.private)
-
-    def run(self, work: Pass) -> Outcome:
-        """See `Engine.run`."""
-        stream = _Stream(self, work)
-        try:
-            return stream.run()
-        finally:
-            # It is part of reference cycles; blocks that it refers to would lie in the store until Python finds them.
-            vars(stream).clear()
-
-    def describe(self) -> str:
-        """See `Engine.describe`."""
-        return self.session.describe()
-
-    def release(self) -> None:
-        """See `Engine.release`."""
-        if self._session is not None and not self._session.private:
-            with session_lock:
-                self._session.let_go()
-
-
-class _Stream:
+class Stream:
     """One pass: the state of the driver loop. What it holds grows by a few counters a bundle, whatever the data."""
 
     def __init__(self, engine: RayEngine, work: Pass) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
@@ -20,7 +19,7 @@ from raypipe.engine.frame import Frame
 from raypipe.engine.inline import InlineEngine
 from raypipe.engine.layout import explain
 from raypipe.engine.localframe import LocalFrame, as_frame
-from raypipe.engine.run import Engine, Outcome, Pass, PassProgress
+from raypipe.engine.run import Engine, Pass, PassProgress
 from raypipe.errors import ConfigError, DataInvalidError, MissingColumnsError, RunCancelledError
 from raypipe.etl.process import DataProcessor
 from raypipe.etl.rules.schema import DataSchema
@@ -33,10 +32,11 @@ from raypipe.pipeline.analysis import analyse
 from raypipe.pipeline.ending import result_of, write_down
 from raypipe.pipeline.folder import new_run_id, open_folder
 from raypipe.pipeline.ingest import SUMMARY, Ingest, open_source, summary_of
-from raypipe.pipeline.record import profile_json, summary_json, validation_json
+from raypipe.pipeline.record import profile_json, summary_json
 from raypipe.pipeline.resume import RunRecord, begin_journal, read_record, refuse_changes, reopen_journal
 from raypipe.pipeline.state import RunState
 from raypipe.pipeline.tracker import ProgressCallback, Tracker
+from raypipe.pipeline.verdict import judge, refuse_columns
 from raypipe.results import PipelineResult, PipelineStage, PipelineStatus, StepReport
 from raypipe.stage import Plan, Stage
 
@@ -211,34 +211,15 @@ class AnalyticsPipeline:
         ingested = Ingest(self.config, run.engine, run.validator, run.processor, path, new_pass).run(run.source)
         run.ingested, run.source = ingested, ingested.source
         run.frame, run.profile = ingested.outcome.frame, ingested.profile
-        self._account(run, "load", ingested.outcome)
+        run.account("load", ingested.outcome)
         read = f"{ingested.outcome.rows_in:,} rows read, {ingested.quarantine.rows:,} set aside"
         self.tracker.end(PipelineStage.DATA_LOADING, read)
         self.tracker.begin(PipelineStage.DATA_VALIDATION, "weighing the rules")
-        self.tracker.end(PipelineStage.DATA_VALIDATION, self._judge(run))
+        self.tracker.end(PipelineStage.DATA_VALIDATION, judge(run))
         if self.config.strict_validation and run.validation is not None and not run.validation.is_valid:
             ingested.quarantine.close()
             shown = "; ".join(run.validation.errors[:3])
             raise DataInvalidError(f"validation failed: {shown}. See {run.folder.file('validation.json')}")
-
-    def _judge(self, run: RunState) -> str:
-        """The verdict of the rules, into `run` and `validation.json`; returns it in words."""
-        if run.validator is None:
-            return "switched off (validate_data: false)"
-        frame, profile = run.data
-        loaded = run.loaded
-        check = run.validator.row_stage()
-        tally = loaded.outcome.tallies.get(check.name) if check else None
-        notes: Mapping[str, Any] = {
-            "notes": list(run.source.notes),
-            "promotions": [promotion.reason for promotion in loaded.promotions],
-            "rows_set_aside": loaded.quarantine.rows,
-        }
-        counts = tally.counts if tally else {}
-        run.validation = run.validator.verdict(profile, counts, notes, frame.schema, loaded.outcome.results)
-        run.folder.write_json("validation.json", validation_json(run.validation))
-        errors, warnings = len(run.validation.errors), len(run.validation.warnings)
-        return f"{counted(errors, 'error')}, {counted(warnings, 'warning')}"
 
     def _process(self, run: RunState) -> None:
         """Data processing: the user's override if there is one, else the fitted steps."""
@@ -291,7 +272,7 @@ class AnalyticsPipeline:
         run.steps = run.processor.report(steps, counts, dropped)
         run.profile = outcome.results[SUMMARY]
         run.processed_files = outcome.receipts
-        self._account(run, "process", outcome)
+        run.account("process", outcome)
         frame.release()
         assert outcome.frame is not None
         return outcome.frame
@@ -302,7 +283,7 @@ class AnalyticsPipeline:
 
         def run_pass(stages: tuple[Stage, ...]) -> dict[str, Any]:
             outcome = run.engine.run(self._pass_over(run.data[0], stages, PipelineStage.ANALYSIS))
-            self._account(run, "analyse", outcome)
+            run.account("analyse", outcome)
             return outcome.results
 
         run.analysis = analyse(self.config, run, run_pass, events=self.tracker.events, cancel=self._cancel)
@@ -372,22 +353,6 @@ class AnalyticsPipeline:
         plan = Plan(source=frame.source, prefix=frame.prefix, stages=stages)
         return self._pass(plan, (stage,), name=stage.value.removeprefix("data_"), frame=frame)
 
-    def _account(self, run: RunState, name: str, outcome: Outcome) -> None:
-        run.peak_rss_bytes = max(run.peak_rss_bytes, outcome.peak_rss_bytes)
-        run.worker_restarts += outcome.worker_restarts
-        run.passes.append(
-            {
-                "name": name,
-                "engine": run.engine.name,
-                "seconds": round(outcome.seconds, 4),
-                "rows_in": outcome.rows_in,
-                "rows_out": outcome.rows_out,
-                "bytes_read": outcome.bytes_read,
-                "store_peak_bytes": outcome.store_peak_bytes,
-                "stage_peak_rss_bytes": {stage: tally.peak_rss_bytes for stage, tally in outcome.tallies.items()},
-            }
-        )
-
     def _check_cancel(self) -> None:
         if self._cancel.is_set():
             raise RunCancelledError("the run was cancelled")
@@ -398,19 +363,3 @@ class AnalyticsPipeline:
         if self._run is not None:
             write_down(self.config, self._run, self.tracker, status, error)
         self.tracker.announce()
-
-
-def refuse_columns(validator: DataValidator, schema: pa.Schema) -> None:
-    """Raise DataInvalidError for columns that are missing or too many: that is known before a row is read.
-
-    Types are not judged here, since a later block may still widen them.
-    """
-    wrong = [
-        outcome.message
-        for outcome in validator.check_against(schema)
-        if not outcome.passed
-        and outcome.severity == "error"
-        and outcome.rule in ("required_column", "unexpected_column")
-    ]
-    if wrong:
-        raise DataInvalidError(f"validation failed before the data was read: {'; '.join(wrong[:5])}")

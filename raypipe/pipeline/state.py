@@ -11,7 +11,7 @@ from raypipe.blocks.profile import Profile
 from raypipe.engine.frame import Frame
 from raypipe.engine.journal import Journal
 from raypipe.engine.report import StageTally
-from raypipe.engine.run import Engine
+from raypipe.engine.run import Engine, Outcome
 from raypipe.engine.tasks import Attempts
 from raypipe.errors import ConservationError
 from raypipe.etl.outputs import RunFolder
@@ -87,6 +87,23 @@ class RunState:
         assert self.frame is not None
         assert self.profile is not None
         return self.frame, self.profile
+
+    def account(self, name: str, outcome: Outcome) -> None:
+        """Note what the pass of this name took."""
+        self.peak_rss_bytes = max(self.peak_rss_bytes, outcome.peak_rss_bytes)
+        self.worker_restarts += outcome.worker_restarts
+        self.passes.append(
+            {
+                "name": name,
+                "engine": self.engine.name,
+                "seconds": round(outcome.seconds, 4),
+                "rows_in": outcome.rows_in,
+                "rows_out": outcome.rows_out,
+                "bytes_read": outcome.bytes_read,
+                "store_peak_bytes": outcome.store_peak_bytes,
+                "stage_peak_rss_bytes": {stage: tally.peak_rss_bytes for stage, tally in outcome.tallies.items()},
+            }
+        )
 
     def row_counts(self) -> RowCounts:
         """Rows read, kept, quarantined, and dropped by which step."""

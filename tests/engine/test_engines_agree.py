@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from raypipe.config import EngineConfig
 from raypipe.engine.inline import InlineEngine
+from raypipe.engine.rayengine import RayEngine
 from raypipe.engine.run import Engine, Outcome, Pass
 from raypipe.engine.session import Session
-from raypipe.engine.stream import RayEngine
 from raypipe.stage import Plan
 from tests.engine.stages import AddTo, FailOn, KeepEven, Numbers, SetAsideMultiples, SumX
 

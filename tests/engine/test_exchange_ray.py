@@ -21,11 +21,11 @@ from raypipe.engine import exchange
 from raypipe.engine.frame import Frame
 from raypipe.engine.localframe import LocalFrame, as_frame
 from raypipe.engine.operations import SortRows
+from raypipe.engine.rayengine import RayEngine
 from raypipe.engine.rayframe import RayFrame, held_bytes
 from raypipe.engine.run import Pass
 from raypipe.engine.session import Session
 from raypipe.engine.stored import StoredBlocks
-from raypipe.engine.stream import RayEngine
 from raypipe.errors import ReadError, SchemaError, StageFailedError
 from raypipe.stage import Plan
 from tests.engine.exchanges import lost_ref, on_ray, plain
@@ -260,7 +260,7 @@ from raypipe.config import EngineConfig
 from raypipe.engine import exchange
 from raypipe.engine.run import Pass
 from raypipe.engine.session import open_session
-from raypipe.engine.stream import RayEngine
+from raypipe.engine.rayengine import RayEngine
 from raypipe.stage import Plan
 from tests.engine.stages import Numbers
 
@@ -285,7 +285,7 @@ import ray
 ray.init(address="local", num_cpus=2, object_store_memory=100 << 20, include_dashboard=False, log_to_driver=False)
 from raypipe.config import EngineConfig
 from raypipe.engine.run import Pass
-from raypipe.engine.stream import RayEngine
+from raypipe.engine.rayengine import RayEngine
 from raypipe.stage import Plan
 from tests.engine.exchanges import Noise
 
@@ -320,7 +320,7 @@ nodes = [cluster.add_node(num_cpus=2, **store) for _ in range(2)]
 cluster.wait_for_nodes()
 from raypipe.config import EngineConfig
 from raypipe.engine.run import Pass
-from raypipe.engine.stream import RayEngine
+from raypipe.engine.rayengine import RayEngine
 from raypipe.stage import Plan
 from tests.engine.exchanges import Noise
 import ray

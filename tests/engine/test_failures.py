@@ -12,9 +12,9 @@ import pytest
 from raypipe.config import EngineConfig
 from raypipe.engine.events import EventLog
 from raypipe.engine.inline import InlineEngine
+from raypipe.engine.rayengine import RayEngine
 from raypipe.engine.run import Engine, Pass, PassProgress
 from raypipe.engine.session import Session
-from raypipe.engine.stream import RayEngine
 from raypipe.errors import ConfigError, RunCancelledError, StageFailedError
 from raypipe.stage import Plan
 from tests.engine.stages import (

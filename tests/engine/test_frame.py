@@ -15,10 +15,10 @@ from raypipe.config import EngineConfig
 from raypipe.engine.frame import Frame
 from raypipe.engine.inline import InlineEngine
 from raypipe.engine.localframe import LocalFrame, as_frame
+from raypipe.engine.rayengine import RayEngine
 from raypipe.engine.rayframe import RayFrame, held_bytes
 from raypipe.engine.run import Engine, Pass
 from raypipe.engine.session import Session
-from raypipe.engine.stream import RayEngine
 from raypipe.errors import ReadError, SchemaError, StageFailedError
 from raypipe.stage import Part, PartRead, Plan
 from tests.engine.exchanges import lost_ref

@@ -67,7 +67,7 @@ def test_a_ray_that_the_user_started_is_used_and_left_running() -> None:
         "from raypipe.config import EngineConfig\n"
         "from raypipe.engine.run import Pass\n"
         "from raypipe.engine.session import close_session\n"
-        "from raypipe.engine.stream import RayEngine\n"
+        "from raypipe.engine.rayengine import RayEngine\n"
         "from raypipe.stage import Plan\n"
         "from tests.engine.stages import Numbers, SumX\n"
         "plan = Plan(source=Numbers(rows=100), stages=(SumX(),))\n"

@@ -19,9 +19,9 @@ from raypipe.config import EngineConfig, Resources
 from raypipe.engine import stream
 from raypipe.engine.inline import InlineEngine
 from raypipe.engine.pools import INLINE_SPEC_BYTES
+from raypipe.engine.rayengine import RayEngine
 from raypipe.engine.run import Engine, Outcome, Pass, PassProgress
 from raypipe.engine.session import Session
-from raypipe.engine.stream import RayEngine
 from raypipe.errors import ConfigError, RunCancelledError, StageFailedError
 from raypipe.stage import Plan, SinkStage, Stage
 from tests.engine.stages import (
@@ -221,7 +221,7 @@ def test_parts_far_ahead_of_a_slow_one_wait_until_it_is_through(
     monkeypatch.setattr(stream, "REORDER_BYTES", 30_000)
     held: list[int] = []
     work = Pass(Plan(source=Numbers(rows=600, per_part=2), stages=(SlowFirst(seconds=1.5), SumX())))
-    looped = stream._Stream(ray_engine(), work)
+    looped = stream.Stream(ray_engine(), work)
 
     def watch(progress: PassProgress) -> None:
         held.append(looped.collector.held_bytes)
@@ -244,7 +244,7 @@ def test_a_ray_that_was_shut_down_behind_our_back_is_started_again() -> None:
         "import json, ray\n"
         "from raypipe.config import EngineConfig\n"
         "from raypipe.engine.run import Pass\n"
-        "from raypipe.engine.stream import RayEngine\n"
+        "from raypipe.engine.rayengine import RayEngine\n"
         "from raypipe.stage import Plan\n"
         "from tests.engine.stages import Numbers, SumX\n"
         "engine = RayEngine(EngineConfig(workers=1))\n"
@@ -265,7 +265,7 @@ def test_two_threads_that_begin_at_once_share_one_session() -> None:
         "from concurrent.futures import ThreadPoolExecutor\n"
         "from raypipe.config import EngineConfig\n"
         "from raypipe.engine.run import Pass\n"
-        "from raypipe.engine.stream import RayEngine\n"
+        "from raypipe.engine.rayengine import RayEngine\n"
         "from raypipe.stage import Plan\n"
         "from tests.engine.stages import Numbers, SumX\n"
         "def run(rows):\n"

@@ -19,9 +19,9 @@ from typing import Any
 
 from raypipe.config import EngineConfig
 from raypipe.engine.events import EventLog
+from raypipe.engine.rayengine import RayEngine
 from raypipe.engine.run import Pass
 from raypipe.engine.session import close_session
-from raypipe.engine.stream import RayEngine
 from raypipe.stage import Plan
 from tests.faults.stages import Digest, Rows
 

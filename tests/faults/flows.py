@@ -10,8 +10,8 @@ from raypipe.engine import session
 from raypipe.engine.choose import choose_engine
 from raypipe.engine.events import EventLog
 from raypipe.engine.journal import Journal
+from raypipe.engine.rayengine import RayEngine
 from raypipe.engine.run import Pass
-from raypipe.engine.stream import RayEngine
 from raypipe.stage import Plan
 from tests.faults.stages import CountBytes, Digest, Inflate, Rows, Sift
 

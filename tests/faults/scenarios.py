@@ -19,9 +19,9 @@ import psutil
 
 from raypipe.config import EngineConfig, Resources
 from raypipe.engine.events import EventLog
+from raypipe.engine.rayengine import RayEngine
 from raypipe.engine.run import Pass, PassProgress
 from raypipe.engine.session import close_session
-from raypipe.engine.stream import RayEngine
 from raypipe.errors import RaypipeError
 from raypipe.stage import Plan
 from tests.faults.nodes import STORE_BYTES, Nodes, once_sprung

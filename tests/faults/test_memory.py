@@ -10,9 +10,9 @@ import pytest
 
 from raypipe.config import EngineConfig
 from raypipe.engine.events import EventLog
+from raypipe.engine.rayengine import RayEngine
 from raypipe.engine.run import Pass
 from raypipe.engine.session import Session
-from raypipe.engine.stream import RayEngine
 from raypipe.stage import Plan
 from tests.faults.command import events
 from tests.faults.family import Child

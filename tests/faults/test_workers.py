@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from raypipe.config import EngineConfig
+from raypipe.engine.rayengine import RayEngine
 from raypipe.engine.session import Session
-from raypipe.engine.stream import RayEngine
 from tests.faults.stages import Trap
 from tests.faults.work import KINDS, PLACES, Made, Work, do
 
