@@ -20,6 +20,8 @@ from raypipe.blocks.spec import SummarySpec
 from raypipe.blocks.text import TextCounts
 
 _HEAD = 16384
+_FEW = 8
+"""Different texts that are counted by comparing with each."""
 _MAX_PENDING = 4
 
 
@@ -224,11 +226,19 @@ def _of_series(summary: ColumnSummary, column: BlockColumn, spec: SummarySpec) -
     """`summary` with the values of a block; whether most differ is seen on its first rows before all are counted."""
     values = column.present
     if len(values) <= _HEAD or values.head(_HEAD).n_unique() <= spec.exact_values:
-        table = ValueCounts.of(values)
+        table = _few_texts(values) or ValueCounts.of(values)
         if _is_small(table, spec) or len(table) <= len(values) // 4:
             return _of_table(summary, table, spec)
     hashes = column.hashes[~column.null_mask] if column.nulls else column.hashes
     return replace(summary, sketched=Sketched.of_series(values, hashes, summary.type, spec))
+
+
+def _few_texts(values: pl.Series) -> ValueCounts | None:
+    """Counts of texts of which there seem to be few; None where there are more, or too few rows to save time."""
+    if len(values) <= _HEAD or values.dtype != pl.String:
+        return None
+    seen = values.head(_HEAD).unique()
+    return ValueCounts.of_few(values, seen) if len(seen) <= _FEW else None
 
 
 def _of_table(summary: ColumnSummary, table: ValueCounts, spec: SummarySpec) -> ColumnSummary:

@@ -37,6 +37,25 @@ class ValueCounts:
         return cls._sorted(counted)
 
     @classmethod
+    def of_few(cls, values: pl.Series, candidates: pl.Series) -> ValueCounts | None:
+        """Counts of values that are all among a few `candidates`; None where one is not.
+
+        To compare each value with each candidate takes half the time of hashing them.
+
+        Examples
+        --------
+        >>> ValueCounts.of_few(pl.Series(["b", "a", "b"]), pl.Series(["a", "b", "c"])).counts
+        array([1, 2])
+        >>> ValueCounts.of_few(pl.Series(["b", "a", "b"]), pl.Series(["b"])) is None
+        True
+        """
+        counts = [int((values == candidate).sum()) for candidate in candidates]
+        if sum(counts) != len(values):
+            return None
+        frame = pl.DataFrame([candidates.alias("value"), pl.Series("count", counts, dtype=pl.Int64)])
+        return cls._sorted(frame.filter(pl.col("count") > 0))
+
+    @classmethod
     def concat(cls, tables: Sequence[ValueCounts]) -> ValueCounts:
         """The tables added up."""
         if len(tables) == 1:
