@@ -72,12 +72,10 @@ def dotted(path: Path) -> str:
 def at(data: Any, *path: str | int) -> Any:
     """The value at `path`, or None where something on the way is missing or of another kind."""
     for step in path:
-        if (isinstance(step, int) and isinstance(data, list) and -len(data) <= step < len(data)) or (
-            isinstance(data, dict) and step in data
-        ):
-            data = data[step]
+        if isinstance(data, list):
+            data = data[step] if isinstance(step, int) and 0 <= step < len(data) else None
         else:
-            return None
+            data = data.get(step) if isinstance(data, dict) else None
     return data
 
 

@@ -43,7 +43,8 @@ def check_kuberay(document: Document, context: Context) -> Iterator[Finding]:
     if not cluster:
         return
     yield from _check_cluster(document, root, cluster, context)
-    yield from _check_head(document, (*root, "headGroupSpec"), mapping(cluster, "headGroupSpec"), context)
+    if "headGroupSpec" in cluster:  # that it is missing is told already
+        yield from _check_head(document, (*root, "headGroupSpec"), mapping(cluster, "headGroupSpec"), context)
     for index, group in enumerate(items(cluster, "workerGroupSpecs")):
         yield from _check_group(document, (*root, "workerGroupSpecs", index), group, context)
     yield from _check_job(document, kind)

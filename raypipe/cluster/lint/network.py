@@ -20,7 +20,7 @@ def has_policy(document: Document, root: Path, cluster: dict[str, Any], context:
         return True
     templates = [at(cluster, "headGroupSpec", "template")]
     templates += [at(group, "template") for group in items(cluster, "workerGroupSpecs")]
-    return all(any(_selects(policy, template) for policy in context.policies) for template in templates)
+    return all(any(_selects(policy, template) for policy in context.policies) for template in templates if template)
 
 
 def _selects(policy: Document, template: object) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from raypipe.cluster.lint.context import Context
@@ -116,7 +116,7 @@ def _check_amounts(document: Document, path: Path, resources: dict[str, Any]) ->
         yield document.found("resource-fraction", (*path, "limits", "cpu"), what, "a whole number")
 
 
-def _keys(document: Document, path: Path, given: dict[str, Any], known: set[str]) -> Iterator[Finding]:
+def _keys(document: Document, path: Path, given: dict[str, Any], known: Collection[str]) -> Iterator[Finding]:
     for name in given:
         if name not in known:
             yield document.found("pod-key", (*path, name), f"there is no key {name!r}", did_you_mean(name, known))
