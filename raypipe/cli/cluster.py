@@ -131,10 +131,9 @@ def cost(
     for heading in ("", "machine", "nodes", "each", "idle", "expected", "full", "basis"):
         table.add_column(heading, overflow="fold")
     for line in made.lines:
-        basis = "; ".join(filter(None, (line.basis, line.note)))
         nodes = "-".join(dict.fromkeys(map(str, line.nodes)))
         figures = (line.per_hour, line.idle, line.expected, line.full)
-        table.add_row(line.name, line.machine or "", nodes, *map(_dollars, figures), basis)
+        table.add_row(line.name, line.machine or "", nodes, *map(_dollars, figures), line.basis)
     least = "" if made.complete else "at least "
     table.add_row("sum", "", "", "", *(least + _dollars(value) for value in (made.idle, made.expected, made.full)), "")
     out.print(table)

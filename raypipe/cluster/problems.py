@@ -23,7 +23,7 @@ class Problem(NamedTuple):
 def problems_of(model: type[BaseModel], error: ValidationError) -> list[Problem]:
     """Every problem in `error`, in the order of the model."""
     found = [dict(item) for item in error.errors(include_url=False)]
-    inner = [item["loc"] for item in found]
+    inner: list[Any] = [item["loc"] for item in found]
     # A list whose items are all wrong counts as too short, too; that would only say it twice.
     told = [
         item for item in found if item["type"] != "too_short" or not any(_within(loc, item["loc"]) for loc in inner)
@@ -31,8 +31,8 @@ def problems_of(model: type[BaseModel], error: ValidationError) -> list[Problem]
     return [_problem(model, item) for item in told]
 
 
-def _within(inner: tuple[str | int, ...], outer: tuple[str | int, ...]) -> bool:
-    return len(inner) > len(outer) and inner[: len(outer)] == outer
+def _within(inner: Any, outer: Any) -> bool:
+    return bool(len(inner) > len(outer) and inner[: len(outer)] == outer)
 
 
 def _problem(model: type[BaseModel], item: dict[str, Any]) -> Problem:
