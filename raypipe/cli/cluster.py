@@ -137,10 +137,10 @@ def cost(
     least = "" if made.complete else "at least "
     table.add_row("sum", "", "", "", *(least + _dollars(value) for value in (made.idle, made.expected, made.full)), "")
     out.print(table)
-    out.print(
-        f"US dollars an hour. Estimates of {made.month}, to be checked: {made.source}", markup=False, highlight=False
-    )
-    out.print(f"Not in it: {', '.join(made.not_in)}.", markup=False, highlight=False)
+    notes = [f"{line.name}: {line.note}" for line in made.lines if line.note]
+    notes.append(f"US dollars an hour. Estimates of {made.month}, to be checked: {made.source}")
+    notes.append(f"Not in it: {', '.join(made.not_in)}.")
+    out.print("\n".join(notes), markup=False, highlight=False, soft_wrap=True)
 
 
 def _told(one: Finding) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, PositiveInt
 
 from raypipe.config import Frozen, Labels
 
@@ -22,6 +22,13 @@ def _cidr(value: str) -> str:
 
 Cidr = Annotated[str, AfterValidator(_cidr)]
 BucketName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]$")]
+
+
+class Pod(Frozen):
+    """What a pod of Kubernetes or a container asks for: less than the machine has, since the system needs some."""
+
+    cpus: PositiveInt
+    memory_gib: PositiveInt
 
 
 class AwsPlace(Frozen):
@@ -117,3 +124,10 @@ class KubernetesPlace(Frozen):
     """ConfigMap whose key `raypipe.yaml` holds the settings of the run that RayJob and RayCronJob start."""
     cron_schedule: str = "0 3 * * *"
     cron_time_zone: str = "Etc/UTC"
+
+
+class ComposePlace(Frozen):
+    """One machine with Docker: what each container of the small cluster there may take."""
+
+    head: Pod = Pod(cpus=1, memory_gib=3)
+    worker: Pod = Pod(cpus=2, memory_gib=4)

@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from raypipe.cluster.places import AwsPlace, AzurePlace, Cidr, GcpPlace, KubernetesPlace, LocalPlace
+from raypipe.cluster.places import AwsPlace, AzurePlace, Cidr, ComposePlace, GcpPlace, KubernetesPlace, LocalPlace, Pod
 from raypipe.cluster.problems import problems_of
 from raypipe.config import Frozen, Labels, Share
 from raypipe.errors import ConfigError
@@ -101,13 +101,6 @@ class Price(Frozen):
     aws: PositiveFloat | None = None
     gcp: PositiveFloat | None = None
     azure: PositiveFloat | None = None
-
-
-class Pod(Frozen):
-    """What a pod of Kubernetes or a container asks for: less than the machine has, since the system needs some."""
-
-    cpus: PositiveInt
-    memory_gib: PositiveInt
 
 
 class Head(Frozen):
@@ -211,6 +204,7 @@ class ClusterSpec(Frozen):
     azure: AzurePlace | None = None
     onprem: LocalPlace | None = None
     kubernetes: KubernetesPlace = KubernetesPlace()
+    compose: ComposePlace = ComposePlace()
 
     @model_validator(mode="after")
     def _pools_fit(self) -> Self:

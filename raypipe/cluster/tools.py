@@ -90,7 +90,7 @@ def token_check(spec: ClusterSpec | None, environ: Mapping[str, str], home: Path
     path = token_file(spec, environ, home)
     if path is None or not path.is_file():
         wanted = path or home / ".raypipe/cluster_token"
-        advice = f"mkdir -p {wanted.parent} && (umask 077; openssl rand -hex 32 > {wanted})"
+        advice = f"mkdir -p {wanted.parent} && (umask 077; openssl rand -hex 32 | tr -d '\\n' > {wanted})"
         means = "a cluster that wants a token lets nobody in from here"
         return ClusterCheck(name="token", state="warning", found=f"no file {wanted}", means=means, advice=advice)
     if path.stat().st_mode & 0o077:

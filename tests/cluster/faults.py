@@ -143,7 +143,7 @@ CONTAINERS = (
     Fault("compose-port", COMPOSE, "127.0.0.1:8265:8265", "8265:8265"),
     Fault("compose-port", COMPOSE, "127.0.0.1:8265:8265", "0.0.0.0:8265:8265"),
     Fault("compose-key", COMPOSE, "healthcheck:", "healthchek:", also=("no-probe",)),
-    Fault("compose-shm", COMPOSE, "shm_size: 2867m", "shm_size: 64m"),
+    Fault("compose-shm", COMPOSE, "shm_size: 1075m", "shm_size: 64m"),
     Fault("token-missing", COMPOSE, "RAY_AUTH_MODE: token", "RAY_AUTH_MODE: disabled", before="environment:"),
     Fault("token-missing", COMPOSE, "secrets:\n    - ray_token", "secrets:\n    - other"),
     Fault("secret-value", COMPOSE, "      RAY_AUTH_MODE: token", "      RAY_AUTH_TOKEN: s3cr3tvalue\n      RAY_AUTH_MODE: token"),

@@ -1,8 +1,9 @@
-"""A real head of Ray with a token, a dashboard, and nothing outside of loopback that a test needs."""
+"""A real head of Ray, started by the flags and the environment that are rendered into every file."""
 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import secrets
 import signal
@@ -15,8 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+import pytest
+
+from raypipe.cluster.render.starting import environment, head_flags
+from raypipe.cluster.spec import ClusterSpec
+from tests.cluster.shipped import shipped
 
 START_S = 120.0
+DASHBOARD = ("aiohttp", "grpc", "aiohttp_cors")
+"""What Ray's dashboard needs beyond Ray itself."""
 
 
 @dataclass(frozen=True)
@@ -27,31 +35,36 @@ class Head:
     """Of its dashboard."""
     token: str
     token_file: Path
+    spec: ClusterSpec
+    """Whose rendered flags it was started with; its ports are free ones."""
 
 
 @contextlib.contextmanager
 def head_with_token(folder: Path) -> Iterator[Head]:
     """Start a head in a process group of its own; all of it is ended, and nothing else."""
+    if any(importlib.util.find_spec(name) is None for name in DASHBOARD):
+        pytest.skip("the dashboard of Ray is not installed: pip install 'ray[default]'")
     token = secrets.token_hex(32)
     token_file = folder / "token"
     token_file.write_text(token)
     token_file.chmod(0o600)
-    gcs, dashboard, client, agent = _ports(4)
+    names = ("gcs", "dashboard", "agent", "object_manager", "metrics", "client")
+    ports = dict(zip(names, _ports(len(names)), strict=True))
+    client = ports.pop("client")
+    spec = shipped().replace(ports=ports)
     # Not below `folder`: paths of sockets may have at most 107 bytes.
     with tempfile.TemporaryDirectory(prefix="rp-head-", ignore_cleanup_errors=True) as place:
         command = [
-            sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", f"--port={gcs}",
-            "--num-cpus=1", "--object-store-memory=100000000", f"--temp-dir={place}", "--disable-usage-stats",
-            "--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}", f"--ray-client-server-port={client}",
-            f"--dashboard-agent-listen-port={agent}",
+            sys.executable, "-m", "ray.scripts.scripts", "start", *head_flags(spec, "127.0.0.1"), "--block",
+            "--object-store-memory=100000000", f"--temp-dir={place}", f"--ray-client-server-port={client}",
         ]  # fmt: skip
         kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-        env = {**kept, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token_file)}
+        env = {**kept, **environment(str(token_file))}
         log = (folder / "head.log").open("w+")
         process = subprocess.Popen(command, env=env, stdout=log, stderr=log, start_new_session=True)
         try:
-            _wait(process, dashboard, folder / "head.log")
-            yield Head(f"http://127.0.0.1:{dashboard}", token, token_file)
+            _wait(process, spec.ports.dashboard, folder / "head.log")
+            yield Head(f"http://127.0.0.1:{spec.ports.dashboard}", token, token_file, spec)
         finally:
             _end(process)
             log.close()

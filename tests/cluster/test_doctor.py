@@ -8,14 +8,17 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import psutil
 import pytest
 
 from raypipe.cluster.checks import ClusterCheck
-from raypipe.cluster.reach import check_cluster, dashboard_url
+from raypipe.cluster.reach import ask, check_cluster, dashboard_url
+from raypipe.cluster.render.docker import HEALTH
 from raypipe.cluster.tools import check_machine, find_token, token_check
 from raypipe.errors import ConfigError
 from tests.cluster.head import Head, head_with_token
@@ -141,6 +144,25 @@ def test_a_cluster_with_a_token_lets_nobody_in_without_it(head: Head) -> None:
     assert len(guarded) == 3
     assert all(check.found.startswith("refused with HTTP 401") for check in guarded)
     assert named(checks, "version of Ray").state == "ok"
+
+
+@pytest.mark.slow
+def test_the_health_probes_of_the_rendered_files_are_answered_without_a_token(head: Head) -> None:
+    until = time.monotonic() + 60
+    while (answer := ask(f"http://127.0.0.1:{head.spec.ports.agent}", "/api/healthz", None)).status != 200:
+        assert time.monotonic() < until, answer
+        time.sleep(0.5)
+    exec(HEALTH.format(port=head.spec.ports.agent), {})  # what the containers run
+
+
+@pytest.mark.slow
+def test_the_dashboard_of_the_rendered_files_listens_on_loopback_alone(head: Head) -> None:
+    listening = {
+        one.laddr.ip
+        for one in psutil.net_connections("tcp")
+        if one.status == psutil.CONN_LISTEN and one.laddr.port == head.spec.ports.dashboard
+    }
+    assert listening == {"127.0.0.1"}
 
 
 @pytest.mark.slow

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from raypipe.cluster.places import Pod
 from raypipe.cluster.render.pods import GROUP, USER
 from raypipe.cluster.render.starting import environment, head_flags, node_flags
 from raypipe.cluster.render.text import HEADER
-from raypipe.cluster.spec import ClusterSpec, Head, Pool
+from raypipe.cluster.spec import ClusterSpec, Pool
 
 TOKEN_SECRET = "/run/secrets/ray_token"
 HEALTH = "import urllib.request; urllib.request.urlopen('http://127.0.0.1:{port}/api/healthz', timeout=4)"
@@ -50,7 +51,7 @@ def _head(spec: ClusterSpec) -> dict[str, Any]:
     flags = head_flags(spec, "0.0.0.0")
     port = spec.ports.dashboard
     return {
-        **_service(spec, spec.head, "cpu"),
+        **_service(spec, spec.compose.head, "cpu"),
         "command": ["ray", "start", *flags, "--block"],
         "ports": [f"127.0.0.1:{port}:{port}"],
     }
@@ -58,21 +59,19 @@ def _head(spec: ClusterSpec) -> dict[str, Any]:
 
 def _worker(spec: ClusterSpec, pool: Pool) -> dict[str, Any]:
     labels = ",".join(f"{name}={value}" for name, value in pool.node_labels.items())
+    own = [f"--num-cpus={spec.compose.worker.cpus}", f"--labels={labels}", "--block"]
     made = {
-        **_service(spec, pool, pool.kind),
-        "command": [
-            "ray", "start", f"--address=head:{spec.ports.gcs}", *node_flags(spec), f"--num-cpus={pool.pod.cpus}",
-            f"--labels={labels}", "--block",
-        ],
+        **_service(spec, spec.compose.worker, pool.kind),
+        "command": ["ray", "start", f"--address=head:{spec.ports.gcs}", *node_flags(spec), *own],
         "depends_on": {"head": {"condition": "service_healthy"}},
-    }  # fmt: skip
+    }
     if pool.kind == "gpu":
         device = {"driver": "nvidia", "count": pool.gpus, "capabilities": ["gpu"]}
         made |= {"profiles": ["gpu"], "deploy": {"resources": {"reservations": {"devices": [device]}}}}
     return made
 
 
-def _service(spec: ClusterSpec, node: Head | Pool, kind: Literal["cpu", "gpu"]) -> dict[str, Any]:
+def _service(spec: ClusterSpec, size: Pod, kind: Literal["cpu", "gpu"]) -> dict[str, Any]:
     health = HEALTH.format(port=spec.ports.agent)
     return {
         "image": spec.image_for(kind),
@@ -84,9 +83,9 @@ def _service(spec: ClusterSpec, node: Head | Pool, kind: Literal["cpu", "gpu"]) 
         "networks": ["cluster"],
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges:true"],
-        "cpus": node.pod.cpus,
-        "mem_limit": f"{node.pod.memory_gib}g",
-        "shm_size": f"{int(node.pod.memory_gib * STORE_SHARE * 1024)}m",
+        "cpus": size.cpus,
+        "mem_limit": f"{size.memory_gib}g",
+        "shm_size": f"{int(size.memory_gib * STORE_SHARE * 1024)}m",
         "healthcheck": {
             "test": ["CMD", "python", "-c", health],
             "interval": "10s",
