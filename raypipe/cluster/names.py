@@ -6,8 +6,10 @@ import difflib
 from collections.abc import Iterable
 
 
-def nearest(name: str, known: Iterable[str]) -> str | None:
+def nearest(name: object, known: Iterable[object]) -> str | None:
     """The name that `name` was probably meant to be, whatever its case; None if none is near.
+
+    Keys of a file need not be texts, so that both may be anything.
 
     Examples
     --------
@@ -16,12 +18,12 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     >>> nearest("instancetype", ["InstanceType"])
     'InstanceType'
     """
-    by_lower = {one.lower(): one for one in sorted(known, reverse=True)}
-    close = difflib.get_close_matches(name.lower(), by_lower, n=1)
+    by_lower = {one.lower(): one for one in sorted(map(str, known), reverse=True)}
+    close = difflib.get_close_matches(str(name).lower(), by_lower, n=1)
     return by_lower[close[0]] if close else None
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: object, known: Iterable[object]) -> str:
     """Advice about an unknown `name`: the nearest of `known`, or all of them.
 
     Examples
@@ -31,7 +33,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     >>> did_you_mean("colour", ["region", "type"])
     'known here: region, type'
     """
-    names = sorted(known)
+    names = sorted(map(str, known))
     close = nearest(name, names)
     return f"did you mean {close!r}?" if close else f"known here: {', '.join(names)}"
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import io
 import json
+import logging
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -32,19 +35,30 @@ def launcher_problems(config: dict[str, Any]) -> list[LauncherProblem]:
     """
     from ray.autoscaler._private.util import prepare_config, validate_config
 
-    # Ray takes defaults in before it looks, as it would in `ray up`.
+    said = io.StringIO()
+    with _quiet(said):
+        try:
+            # Ray takes defaults in before it looks, as it would in `ray up`.
+            prepared = prepare_config(copy.deepcopy(config))
+            found = list(_violations(prepared))
+            if not found:
+                validate_config(prepared)
+        except (Exception, SystemExit) as error:
+            return [LauncherProblem((), _plain(error, said.getvalue()))]
+    return found
+
+
+@contextlib.contextmanager
+def _quiet(said: io.StringIO) -> Iterator[None]:
+    """Keep what Ray prints and logs out of the answer of a command."""
+    logger = logging.getLogger("ray.autoscaler")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
     try:
-        prepared = prepare_config(copy.deepcopy(config))
-    except (Exception, SystemExit) as error:
-        return [LauncherProblem((), _plain(error))]
-    found = list(_violations(prepared))
-    if found:
-        return found
-    try:
-        validate_config(prepared)
-    except Exception as error:
-        return [LauncherProblem((), _plain(error))]
-    return []
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def _violations(config: dict[str, Any]) -> Iterator[LauncherProblem]:
@@ -62,6 +76,10 @@ def _violations(config: dict[str, Any]) -> Iterator[LauncherProblem]:
             yield LauncherProblem(place, str(error.message)[:300])
 
 
-def _plain(error: BaseException) -> str:
+def _plain(error: BaseException, printed: str) -> str:
+    """What Ray says: in its error, or, where it gives up without one, in what it printed last."""
     said = " ".join(str(error).split())
-    return said[:300] or f"Ray refuses it ({type(error).__name__}) and says no more"
+    if isinstance(error, KeyError):
+        said = f"{said} is missing"
+    last = printed.strip().rpartition("\n")[2].rpartition(" -- ")[2]
+    return said[:300] or last[:300] or f"Ray refuses it ({type(error).__name__}) and says no more"

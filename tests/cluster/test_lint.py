@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import json
+import random
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from raypipe.cluster.lint.check import lint
 from raypipe.errors import ConfigError
@@ -79,6 +84,37 @@ def test_a_spec_that_cannot_be_read_is_told_beside_the_file(tmp_path: Path) -> N
     (found,) = lint([tmp_path / "cluster" / AWS])
     assert (found.rule, found.severity) == ("spec", "warning")
     assert "did you mean 'boot_s'?" in found.what
+
+
+ODD = (None, [], {}, "x", 1.5, -1, True, [None], {"x": None}, [[]], "", [{"x": 1}], {1: 2}, "0.5x")
+MANIFESTS = sorted(path for path in FOLDER.rglob("*.yaml"))
+
+
+def places(data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Every place in a document, but for the document itself."""
+    for step in data if isinstance(data, dict) else range(len(data)) if isinstance(data, list) else ():
+        yield (*path, step)
+        yield from places(data[step], (*path, step))
+
+
+@pytest.mark.parametrize("manifest", MANIFESTS, ids=lambda path: path.name)
+def test_a_value_of_any_kind_at_any_place_is_told_and_never_breaks_the_command(manifest: Path, tmp_path: Path) -> None:
+    draw = random.Random(manifest.name)
+    data = yaml.safe_load(manifest.read_text(encoding="utf-8"))
+    everywhere = list(places(data))
+    for path in draw.sample(everywhere, min(len(everywhere), 8)):
+        wrong = copy.deepcopy(data)
+        around = wrong
+        for step in path[:-1]:
+            around = around[step]
+        around[path[-1]] = draw.choice(ODD)
+        (tmp_path / "wrong.yaml").write_text(yaml.safe_dump(wrong))
+        assert all(one.what and one.instead and one.line for one in lint([tmp_path / "wrong.yaml"])), path
+
+
+def test_a_key_that_is_no_text_is_told(tmp_path: Path) -> None:
+    (tmp_path / "compose.yaml").write_text("services: {}\n1: x\n")
+    assert [(one.rule, one.line) for one in lint([tmp_path])] == [("compose-key", 2)]
 
 
 def test_the_command_prints_findings_as_json_and_exits_with_1(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -13,9 +15,13 @@ from typing import Any
 
 import pytest
 import yaml
+from typer.main import get_command
 
 import raypipe
+from raypipe.cli.main import app
 from raypipe.cluster.render.files import drift, rendered, write
+from raypipe.cluster.render.kuberay import ENTRYPOINT
+from raypipe.cluster.render.starting import check_command
 from raypipe.cluster.spec import ClusterSpec
 from raypipe.engine.launcher import installed_ray, launcher_problems
 from raypipe.errors import ConfigError, OutputError
@@ -160,6 +166,34 @@ def test_hadolint_finds_nothing_in_the_dockerfile() -> None:
     command = [hadolint, "--no-color", str(FOLDER / "docker/Dockerfile")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
+
+
+@pytest.mark.parametrize(("ray", "code"), [("2.60.0", 0), ("2.59.0", 1)])
+def test_the_first_command_on_a_node_fails_unless_its_image_has_the_versions_of_the_spec(ray: str, code: int) -> None:
+    spec = shipped()
+    command = check_command(spec.replace(versions=spec.versions.replace(ray=ray)))
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(["bash", "-c", command], env={**os.environ, "PATH": path}, cwd=ROOT, check=False)
+    assert done.returncode == code
+
+
+def test_jobs_on_kubernetes_start_raypipe_with_options_that_it_has() -> None:
+    program, command, *words = shlex.split(ENTRYPOINT)
+    options = {name for one in get_command(app).commands[command].params for name in one.opts}  # type: ignore[attr-defined]
+    assert program == "raypipe"
+    assert {word for word in words if word.startswith("--")} <= options
+    mounted = {mount["mountPath"] for mount in templates("rayjob")[1]["spec"]["containers"][0]["volumeMounts"]}
+    assert str(Path(words[words.index("--config") + 1]).parent) in mounted
+
+
+def test_kubectl_builds_the_kustomization() -> None:
+    kubectl = shutil.which("kubectl")
+    if kubectl is None:
+        pytest.skip("kubectl is not installed")
+    command = [kubectl, "kustomize", str(FOLDER / "kuberay")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    kinds = {one["kind"] for one in yaml.safe_load_all(done.stdout)}
+    assert kinds == {"Namespace", "ServiceAccount", "NetworkPolicy", "RayCluster"}
 
 
 def test_a_kustomization_names_only_files_that_are_there() -> None:

@@ -55,7 +55,7 @@ def _check_security(document: Document, path: Path, config: dict[str, Any]) -> I
         what = "no instance profile is named; Ray gives the head one with full access to EC2 and S3"
         yield document.found("aws-profile", path, what, "IamInstanceProfile: {Name: …}, with the least rights")
     for index, disk in enumerate(items(config, "BlockDeviceMappings")):
-        if "Ebs" in disk and at(disk, "Ebs", "Encrypted") is not True:
+        if "Ebs" in mapping(disk) and at(disk, "Ebs", "Encrypted") is not True:
             place = (*path, "BlockDeviceMappings", index, "Ebs")
             yield document.found("aws-disk", place, "the disk is not encrypted", "Encrypted: true", "warning")
 

@@ -101,7 +101,7 @@ def _check(document: Document, context: Context) -> Iterator[Finding]:
 
 def _check_object(document: Document) -> Iterator[Finding]:
     checks = {"NetworkPolicy": check_policy, "Service": check_service, "ServiceAccount": check_account}
-    kind = document.data["kind"]
+    kind = str(document.data["kind"])
     if kind in checks:
         yield from checks[kind](document)
     elif kind not in PLAIN:

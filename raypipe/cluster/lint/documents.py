@@ -126,11 +126,16 @@ def read_yaml(file: str, text: str) -> tuple[list[Document], list[Finding]]:
     return [document for document in documents if document.data is not None], findings
 
 
+def _key(node: yaml.Node) -> Any:
+    """A key as it stands in the data: a number stays one."""
+    return int(node.value) if node.tag == "tag:yaml.org,2002:int" and node.value.isdigit() else node.value
+
+
 def _walk(node: yaml.Node, path: Path, lines: dict[Path, int], findings: list[Finding], file: str) -> None:
     lines.setdefault(path, node.start_mark.line + 1)
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
-            place = (*path, key.value)
+            place = (*path, _key(key))
             line = key.start_mark.line + 1
             if place in lines and key.value != "<<":
                 what = f"key {key.value!r} stands twice; the first one, in line {lines[place]}, is lost"

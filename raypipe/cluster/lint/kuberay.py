@@ -29,7 +29,7 @@ GPU = "nvidia.com/gpu"
 
 def check_kuberay(document: Document, context: Context) -> Iterator[Finding]:
     """All findings about a RayCluster, RayJob or RayCronJob."""
-    kind = document.data.get("kind")
+    kind = str(document.data.get("kind"))
     if kind not in SPECS:
         yield document.found(
             "kuberay-kind", ("kind",), f"there is no kind {kind!r} here", did_you_mean(str(kind), SPECS)
@@ -123,10 +123,10 @@ def _check_head(document: Document, path: Path, head: dict[str, Any], context: C
 
 def _check_group(document: Document, path: Path, group: object, context: Context) -> Iterator[Finding]:
     least, most, now = at(group, "minReplicas") or 0, at(group, "maxReplicas"), at(group, "replicas")
-    if isinstance(most, int) and least > most:
+    if isinstance(most, int) and isinstance(least, int) and least > most:
         what = f"minReplicas is {least}, more than maxReplicas ({most})"
         yield document.found("min-over-max", (*path, "minReplicas"), what, f"minReplicas: {most} or fewer")
-    elif isinstance(most, int) and isinstance(now, int) and not least <= now <= most:
+    elif isinstance(least, int) and isinstance(most, int) and isinstance(now, int) and not least <= now <= most:
         what = f"replicas is {now}, not within {least} and {most}"
         yield document.found("min-over-max", (*path, "replicas"), what, f"replicas: {least}")
     yield from _check_idle(document, (*path, "idleTimeoutSeconds"), at(group, "idleTimeoutSeconds"))

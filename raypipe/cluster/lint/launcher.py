@@ -40,7 +40,7 @@ MOST_CPUS_OF_HEAD = 0
 def check_launcher(document: Document, context: Context) -> Iterator[Finding]:
     """All findings about a launcher file."""
     yield from _check_ray(document)
-    kind = at(document.data, "provider", "type")
+    kind = str(at(document.data, "provider", "type"))
     yield from _check_provider(document, kind)
     yield from _check_docker(document, context)
     yield from check_commands(document, context)
@@ -62,13 +62,13 @@ def _check_ray(document: Document) -> Iterator[Finding]:
             yield document.found("launcher-ray", problem.path, f"Ray refuses it: {problem.message}", "see the message")
 
 
-def _check_provider(document: Document, kind: object) -> Iterator[Finding]:
+def _check_provider(document: Document, kind: str) -> Iterator[Finding]:
     if kind not in PROVIDERS:
         if kind not in ("external", "fake_multinode", "readonly", "spark", "vsphere", "aliyun", "kuberay"):
-            advice = did_you_mean(str(kind), PROVIDERS)
+            advice = did_you_mean(kind, PROVIDERS)
             yield document.found("provider-type", ("provider", "type"), f"there is no provider {kind!r}", advice)
         return
-    required, allowed = PROVIDERS[str(kind)]
+    required, allowed = PROVIDERS[kind]
     given = mapping(document.data, "provider")
     for name in given:
         if name not in required | allowed | ANYWHERE:
@@ -112,7 +112,7 @@ def _check_types(document: Document) -> Iterator[Finding]:
 
 def _check_head(document: Document, name: str, kind: object) -> Iterator[Finding]:
     cpus = at(kind, "resources", "CPU")
-    if cpus is None or cpus > MOST_CPUS_OF_HEAD:
+    if cpus is None or (isinstance(cpus, (int, float)) and cpus > MOST_CPUS_OF_HEAD):
         path = ("available_node_types", name, "resources", "CPU")
         what = f"the head offers {'all its' if cpus is None else cpus} CPUs to work, beside Ray's own processes"
         yield document.found("head-cpus", path, what, "resources: {CPU: 0}")
@@ -121,7 +121,7 @@ def _check_head(document: Document, name: str, kind: object) -> Iterator[Finding
 def _check_pool(document: Document, name: str, kind: object) -> Iterator[Finding]:
     path = ("available_node_types", name)
     least, most = at(kind, "min_workers") or 0, at(kind, "max_workers")
-    if isinstance(most, int) and least > most:
+    if isinstance(most, int) and isinstance(least, int) and least > most:
         what = f"min_workers is {least}, more than max_workers ({most})"
         yield document.found("min-over-max", (*path, "min_workers"), what, f"min_workers: {most} or fewer")
     idle = at(kind, "idle_timeout_s")

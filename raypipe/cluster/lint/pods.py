@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 from typing import Any
 
@@ -12,12 +13,12 @@ from raypipe.cluster.names import did_you_mean, words
 
 POD = words(
     "activeDeadlineSeconds affinity automountServiceAccountToken containers dnsConfig dnsPolicy "
-    "enableServiceLinks ephemeralContainers hostAliases hostIPC hostNetwork hostPID hostUsers hostname "
-    "hostnameOverride imagePullSecrets initContainers nodeName nodeSelector os overhead preemptionPolicy "
-    "priority priorityClassName readinessGates resourceClaims resources restartPolicy runtimeClassName "
-    "schedulerName schedulingGates securityContext serviceAccount serviceAccountName setHostnameAsFQDN "
-    "shareProcessNamespace subdomain terminationGracePeriodSeconds tolerations topologySpreadConstraints "
-    "volumes workloadRef"
+    "enableServiceLinks ephemeralContainers evictionResponders hostAliases hostIPC hostNetwork hostPID "
+    "hostUsers hostname hostnameOverride imagePullSecrets initContainers nodeName nodeSelector os "
+    "overhead preemptionPolicy priority priorityClassName readinessGates resourceClaims resources "
+    "restartPolicy runtimeClassName schedulerName schedulingGates schedulingGroup securityContext "
+    "serviceAccount serviceAccountName setHostnameAsFQDN shareProcessNamespace subdomain "
+    "terminationGracePeriodSeconds tolerations topologySpreadConstraints volumes"
 )
 CONTAINER = words(
     "args command env envFrom image imagePullPolicy lifecycle livenessProbe name ports readinessProbe "
@@ -36,6 +37,7 @@ PROBE = words(
     "exec failureThreshold grpc httpGet initialDelaySeconds periodSeconds successThreshold tcpSocket "
     "terminationGracePeriodSeconds timeoutSeconds"
 )
+_CPU = re.compile(r"^(\d+(?:\.\d+)?)(m?)$")
 PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 
 
@@ -53,7 +55,7 @@ def check_pod(document: Document, path: Path, template: dict[str, Any], context:
         what = "a pod that is started again would join as another node under the same name"
         yield document.found("restart-policy", (*path, "restartPolicy"), what, "restartPolicy: Never")
     for index, volume in enumerate(items(spec, "volumes")):
-        if "hostPath" in volume:
+        if "hostPath" in mapping(volume):
             what = "the pod reads and writes the disk of its machine"
             yield document.found("host-path", (*path, "volumes", index, "hostPath"), what, "emptyDir, or a claim")
     for index, container in enumerate(items(spec, "containers")):
@@ -111,7 +113,8 @@ def _check_amounts(document: Document, path: Path, resources: dict[str, Any]) ->
             what = f"no limit of {name}: Ray counts the whole machine as its own"
             yield document.found("resource-limit", (*path, "limits"), what, f"limits: {{{name}: …}}")
     cpu = str(limits.get("cpu", "1"))
-    if (cpu.endswith("m") and int(cpu[:-1] or 0) % 1000) or ("." in cpu and float(cpu) % 1):
+    match = _CPU.match(cpu)
+    if match and float(match.group(1)) / (1000 if match.group(2) else 1) % 1:
         what = f"cpu is {cpu}; Ray rounds it, and counts another number than Kubernetes"
         yield document.found("resource-fraction", (*path, "limits", "cpu"), what, "a whole number")
 
