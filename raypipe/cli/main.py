@@ -1,4 +1,4 @@
-"""`raypipe run | plan | profile | validate | timeline | doctor | init`."""
+"""`raypipe run | plan | profile | validate | timeline | doctor | init | cluster`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 import raypipe
+from raypipe.cli.cluster import app as cluster_app
 from raypipe.cli.exits import INVALID, tidy_exit
 from raypipe.config import PipelineConfig, merge_settings
 from raypipe.errors import ConfigError
@@ -24,6 +25,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(cluster_app)
 PIPE_WIDTH = 160
 """Characters a line where standard output is no terminal, so that tables keep their columns."""
 errors = Console(stderr=True)

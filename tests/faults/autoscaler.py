@@ -36,14 +36,14 @@ EMPTY_LISTS = (
 )  # fmt: skip
 
 
-def start_head(folder: Path, most: int) -> str:
-    """Start a head without CPUs that may add `most` nodes of one CPU; returns its address."""
+def start_head(folder: Path, most: int, types: dict[str, Any] | None = None) -> str:
+    """Start a head without CPUs that may add `most` nodes, of one CPU or of `types`; returns its address."""
     from ray.util import get_node_ip_address
 
     port = _free_port()
     address = f"{get_node_ip_address()}:{port}"
     config = folder / "autoscaler.json"
-    config.write_text(json.dumps(autoscaling_config(address, most)))
+    config.write_text(json.dumps(autoscaling_config(address, most, types)))
     command = [
         sys.executable, "-m", "ray.scripts.scripts", "start", "--head", f"--port={port}", "--num-cpus=0",
         f"--object-store-memory={STORE_BYTES}", f"--temp-dir={tempfile.gettempdir()}", "--include-dashboard=false",
@@ -63,8 +63,8 @@ def start_head(folder: Path, most: int) -> str:
     return address
 
 
-def autoscaling_config(address: str, most: int) -> dict[str, Any]:
-    """A cluster of a head without CPUs and 0 to `most` nodes of one CPU."""
+def autoscaling_config(address: str, most: int, types: dict[str, Any] | None = None) -> dict[str, Any]:
+    """A cluster of a head without CPUs and 0 to `most` nodes, of one CPU or of `types`."""
     provider = {
         "type": "external", "module": PROVIDER, "use_node_id_as_ip": True, "disable_node_updaters": True,
         "disable_launch_config_check": True, "foreground_node_launch": True, "gcs_address": address,
@@ -79,7 +79,7 @@ def autoscaling_config(address: str, most: int) -> dict[str, Any]:
         "provider": provider,
         "available_node_types": {
             "ray.head.default": {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0},
-            "worker": {"resources": node, "node_config": {}, "min_workers": 0, "max_workers": most},
+            **(types or {"worker": {"resources": node, "node_config": {}, "min_workers": 0, "max_workers": most}}),
         },
         "head_node_type": "ray.head.default",
         "docker": {},

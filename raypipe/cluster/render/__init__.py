@@ -1,0 +1,1 @@
+"""From a `ClusterSpec` to files: pure functions, one module a target."""
