@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import sys
 from pathlib import Path
 
 import polars as pl
@@ -41,3 +43,13 @@ def test_both_sides_run_the_same_ray_polars_and_pyarrow() -> None:
     ours, theirs = _pins(ROOT / "constraints.txt"), _pins(ROOT / "benchmarks/requirements.txt")
     shared = {"polars", "pyarrow", "ray"}
     assert {name: ours[name] for name in shared} == {name: theirs[name] for name in shared}
+
+
+def test_all_that_the_peers_import_is_among_their_requirements() -> None:
+    files = [file for file in (ROOT / "benchmarks/contenders").glob("*.py") if not file.name.startswith("raypipe_")]
+    nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))]
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+    wanted = {name.split(".")[0] for name in names} - sys.stdlib_module_names - {"benchmarks"}
+    assert {"duckdb", "psutil", "ray"} <= wanted
+    assert {name.replace("_", "-") for name in wanted} <= set(_pins(ROOT / "benchmarks/requirements.txt"))
