@@ -85,6 +85,9 @@ class Images(Frozen):
     """Digest of the pushed CPU image; None pins it by its tag."""
     gpu_digest: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")] | None = None
     """Digest of the pushed GPU image; None pins it by its tag."""
+    login_commands: tuple[str, ...] = ()
+    """What a machine runs before it pulls, by its own identity and without a secret, such as
+    `aws ecr get-login-password | docker login --username AWS --password-stdin REGISTRY`."""
 
 
 class Machine(Frozen):

@@ -71,7 +71,7 @@ LAUNCHER = (
     Fault("ray-mismatch", GCP, "head_setup_commands: []", "head_setup_commands:\n- pip install ray==2.59.0", at="- pip"),
     Fault("setup-default", AWS, "setup_commands:\n- test", "x_commands:\n- test", before="cluster_name", also=("launcher-key",)),
     Fault("no-autoscaler", AWS, " --autoscaling-config=~/ray_bootstrap_config.yaml", ""),
-    Fault("no-early-exit", AWS, " RAY_enable_infeasible_task_early_exit=true", ""),
+    Fault("no-early-exit", AWS, " RAY_enable_infeasible_task_early_exit=true;", ";"),
     Fault("image-unpinned", AWS, "raypipe:0.1.0-ray2.60.0-py311-cpu", "raypipe"),
     Fault("image-unpinned", AWS, "registry.example.com/raypipe:0.1.0-ray2.60.0-py311-cu128", "rayproject/ray:latest-py311-gpu"),
     Fault("image-python", GCP, "py311-cpu", "py310-cpu"),

@@ -251,3 +251,13 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot be written"):
         write(shipped(), tmp_path / "file")
+
+
+def test_nodes_log_in_to_a_private_registry_by_commands_and_pods_by_secrets_that_are_named() -> None:
+    values = shipped().model_dump()
+    values["image"]["login_commands"] = ["login"]
+    values["kubernetes"]["pull_secrets"] = ["registry"]
+    files = rendered(ClusterSpec.of(values))
+    assert yaml.safe_load(files["aws.yaml"])["initialization_commands"] == ["login"]
+    pod = yaml.safe_load(files["kuberay/raycluster.yaml"])["spec"]["headGroupSpec"]["template"]["spec"]
+    assert pod["imagePullSecrets"] == [{"name": "registry"}]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from raypipe.cluster.render.starting import TOKEN_PATH, check_command, start_commands
+from raypipe.cluster.render.starting import TOKEN_PATH, check_command, environment, own_token_command, start_commands
 from raypipe.cluster.spec import Cloud, ClusterSpec, Head, Pool
 from raypipe.errors import ConfigError
 
@@ -24,9 +24,9 @@ def launcher_config(spec: ClusterSpec, provider: dict[str, Any], auth: dict[str,
         "auth": auth,
         "docker": docker(spec),
         "file_mounts": {TOKEN_PATH: spec.token.file},
-        "initialization_commands": [],
+        "initialization_commands": list(spec.image.login_commands),
         # None of Ray's defaults: they install a nightly wheel where they find no Ray.
-        "setup_commands": [check_command(spec)],
+        "setup_commands": [check_command(spec), own_token_command()],
         "head_setup_commands": [],
         "worker_setup_commands": [],
         **start_commands(spec),
@@ -35,11 +35,13 @@ def launcher_config(spec: ClusterSpec, provider: dict[str, Any], auth: dict[str,
 
 def docker(spec: ClusterSpec) -> dict[str, Any]:
     """The container that runs Ray on a machine."""
+    given = environment(TOKEN_PATH)
     return {
         "image": spec.image_for("cpu"),
         "container_name": "raypipe",
         "pull_before_run": True,
-        "run_options": ["--ulimit nofile=65536:65536"],
+        # Also for what is run there later: `ray exec FILE 'ray status'`.
+        "run_options": ["--ulimit nofile=65536:65536", *(f"--env {name}={value}" for name, value in given.items())],
     }
 
 
