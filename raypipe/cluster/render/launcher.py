@@ -7,10 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from raypipe.cluster.render.starting import TOKEN_PATH, check_command, environment, own_token_command, start_commands
-from raypipe.cluster.spec import Cloud, ClusterSpec, Head, Pool
+from raypipe.cluster.spec import HEAD, Cloud, ClusterSpec, Head, Pool
 from raypipe.errors import ConfigError
 
-HEAD_TYPE = "head"
 WORK_SHARE = 0.6
 """Of a machine's memory, what work may reserve; Ray's object store takes 0.3, the system the rest."""
 NodeConfig = Callable[[Head | Pool], dict[str, Any]]
@@ -58,7 +57,7 @@ def with_pools(spec: ClusterSpec, cloud: Cloud, config: dict[str, Any], node_con
         raise ConfigError(
             f"cluster spec: {cloud}: the head or every pool lacks machine.{cloud}; name a type of machine"
         )
-    types = {HEAD_TYPE: head_type(node_config(spec.head))}
+    types = {HEAD: head_type(node_config(spec.head))}
     types |= {pool.name: pool_type(spec, pool, node_config(pool)) for pool in pools}
     return {
         **config,
@@ -66,7 +65,7 @@ def with_pools(spec: ClusterSpec, cloud: Cloud, config: dict[str, Any], node_con
         "upscaling_speed": 2.0,
         "idle_timeout_minutes": math.ceil(max(pool.idle_timeout_s for pool in pools) / 60),
         "available_node_types": types,
-        "head_node_type": HEAD_TYPE,
+        "head_node_type": HEAD,
     }
 
 
