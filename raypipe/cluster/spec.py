@@ -257,8 +257,7 @@ class ClusterSpec(Frozen):
             return cls.model_validate(values)
         except ValidationError as error:
             told = [
-                f"{'.'.join(map(str, found.place)) or 'spec'}: {found.what}"
-                + (f"; {found.advice}" * bool(found.advice))
+                f"{'.'.join(map(str, found.place)) or 'spec'}: {found.what}{f'; {found.advice}' * found.is_key}"
                 for found in problems_of(cls, error)
             ]
             raise ConfigError(f"{origin}: " + ". ".join(told)) from error

@@ -83,8 +83,8 @@ def test_nothing_that_ray_prints_gets_into_json(folder: Path) -> None:
     path = folder / "cluster/onprem.yaml"
     config = yaml.safe_load(path.read_text())
     path.write_text(yaml.safe_dump({**config, "min_workers": 9, "max_workers": 9}))
-    done = cluster("lint", path, "--json", cwd=folder)
-    assert json.loads(done.stdout) == {"findings": []}
+    done = cluster("lint", path, "--json", cwd=folder, code=1)
+    assert [one["rule"] for one in json.loads(done.stdout)["findings"]] == ["more-workers-than-machines"] * 2
     assert "WARN" not in done.stderr
 
 

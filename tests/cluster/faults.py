@@ -85,6 +85,7 @@ LAUNCHER = (
     Fault("spot-label", AWS, "ray.io/market-type: spot", "ray.io/market-type: on-demand", before="labels:"),
     Fault("spot-label", AZURE, "      ray.io/market-type: spot\n", "", before="labels:"),
     Fault("resource-fraction", AWS, "CPU: 8", "CPU: 7.5"),
+    Fault("more-workers-than-machines", ONPREM, "max_workers: 2", "max_workers: 5"),
     Fault("privileged", AWS, "--ulimit nofile=65536:65536", "--privileged"),
     Fault("yaml-duplicate-key", AWS, "upscaling_speed: 2.0", "max_workers: 3"),
     Fault("yaml-invalid", AWS, "provider:\n  type", "provider:\n\ttype", at="\ttype"),
