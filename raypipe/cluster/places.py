@@ -102,7 +102,7 @@ class LocalPlace(Frozen):
 
 
 class KubernetesPlace(Frozen):
-    """A namespace of a Kubernetes cluster that runs the KubeRay operator, 1.6 or later."""
+    """A namespace of a Kubernetes cluster that runs the KubeRay operator, 1.7 or later."""
 
     namespace: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")] = "raypipe"
     operator_namespace: str = "kuberay-system"
@@ -114,6 +114,8 @@ class KubernetesPlace(Frozen):
     service_account_annotations: Labels = ()
     """Bind the identity of worker pods to one of the cloud, such as
     eks.amazonaws.com/role-arn: arn:aws:iam::111122223333:role/raypipe-workers."""
+    pull_secrets: tuple[str, ...] = ()
+    """Names of the Secrets with which pods pull their image; none where it is public or the node may pull it."""
     spot_node_selector: Labels = (("karpenter.sh/capacity-type", "spot"),)
     """How the cluster marks machines that it may lose."""
     gpu_node_selector: Labels = ()

@@ -18,6 +18,8 @@ class Problem(NamedTuple):
     advice: str
     unknown: bool
     """It is a key that the model does not have."""
+    is_key: bool = False
+    """It is about a key, not about a value: one too many, or one too few."""
 
 
 def problems_of(model: type[BaseModel], error: ValidationError) -> list[Problem]:
@@ -39,13 +41,15 @@ def _problem(model: type[BaseModel], item: dict[str, Any]) -> Problem:
     place = tuple(step for step in item["loc"] if not _is_tag(step))
     if item["type"] == "extra_forbidden":
         name = str(place[-1])
-        return Problem(place, f"there is no key {name!r}", did_you_mean(name, keys_at(model, place[:-1])), True)
+        return Problem(place, f"there is no key {name!r}", did_you_mean(name, keys_at(model, place[:-1])), True, True)
     if item["type"] == "missing":
-        return Problem(place, f"{place[-1]!r} is missing", f"add {place[-1]}", False)
+        return Problem(place, f"{place[-1]!r} is missing", f"add {place[-1]}", False, True)
     said = item["msg"].removeprefix("Value error, ")
     said = said[:1].lower() + said[1:]
     shown = "" if isinstance(item.get("input"), (dict, list)) else f"got {item.get('input')!r}; "
-    return Problem(place, shown + said, "", False)
+    wanted = (item.get("ctx") or {}).get("expected")
+    advice = f"write {wanted}" if item["type"] == "literal_error" else f"mend the value: {said}"
+    return Problem(place, shown + said, advice, False)
 
 
 def _is_tag(step: str | int) -> bool:

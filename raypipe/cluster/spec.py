@@ -31,6 +31,8 @@ RAY_FLOOR = (2, 56)
 """Below it known holes let data run code: CVE-2026-57516, CVE-2026-41486, CVE-2025-62593."""
 MIN_IDLE_S = 300
 """A node that goes before it has booted and pulled its image comes back at once, and so without end."""
+HEAD = "head"
+"""Name of the head among the types of nodes."""
 MARKET, POOL = "ray.io/market-type", "raypipe-pool"
 """Labels of nodes: Ray's own for spot or on-demand, and the pool's name."""
 _NAME = re.compile(r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?")
@@ -85,6 +87,9 @@ class Images(Frozen):
     """Digest of the pushed CPU image; None pins it by its tag."""
     gpu_digest: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")] | None = None
     """Digest of the pushed GPU image; None pins it by its tag."""
+    login_commands: tuple[str, ...] = ()
+    """What a machine runs before it pulls, by its own identity and without a secret, such as
+    `aws ecr get-login-password | docker login --username AWS --password-stdin REGISTRY`."""
 
 
 class Machine(Frozen):
@@ -211,6 +216,8 @@ class ClusterSpec(Frozen):
         names = [pool.name for pool in self.pools]
         if len(set(names)) < len(names):
             raise ValueError(f"pools: two have the same name, of {', '.join(names)}")
+        if HEAD in names:
+            raise ValueError(f"pools: {HEAD!r} is the name of the head; give the pool another one")
         for pool in self.pools:
             if pool.idle_timeout_s <= self.boot_s:
                 raise ValueError(
@@ -250,8 +257,7 @@ class ClusterSpec(Frozen):
             return cls.model_validate(values)
         except ValidationError as error:
             told = [
-                f"{'.'.join(map(str, found.place)) or 'spec'}: {found.what}"
-                + (f"; {found.advice}" * bool(found.advice))
+                f"{'.'.join(map(str, found.place)) or 'spec'}: {found.what}{f'; {found.advice}' * found.is_key}"
                 for found in problems_of(cls, error)
             ]
             raise ConfigError(f"{origin}: " + ". ".join(told)) from error

@@ -21,6 +21,8 @@ class LauncherProblem(NamedTuple):
     message: str
     known: tuple[str, ...] = ()
     """Keys that Ray knows there, if the last one of `path` is none of them."""
+    wanted: str = ""
+    """What Ray wants in its place, where it says so."""
 
 
 def installed_ray() -> str:
@@ -73,7 +75,8 @@ def _violations(config: dict[str, Any]) -> Iterator[LauncherProblem]:
             for name in sorted(set(error.instance) - set(known)):
                 yield LauncherProblem((*place, name), f"there is no key {name!r}", known)
         else:
-            yield LauncherProblem(place, str(error.message)[:300])
+            wanted = f"a value of type {error.validator_value}" if error.validator == "type" else ""
+            yield LauncherProblem(place, str(error.message)[:300], wanted=wanted)
 
 
 def _plain(error: BaseException, printed: str) -> str:

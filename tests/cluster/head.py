@@ -37,37 +37,64 @@ class Head:
     token_file: Path
     spec: ClusterSpec
     """Whose rendered flags it was started with; its ports are free ones."""
+    env: dict[str, str]
+    """Environment that is let in."""
 
 
 @contextlib.contextmanager
-def head_with_token(folder: Path) -> Iterator[Head]:
-    """Start a head in a process group of its own; all of it is ended, and nothing else."""
-    if any(importlib.util.find_spec(name) is None for name in DASHBOARD):
+def head_with_token(folder: Path, *, dashboard: bool = True) -> Iterator[Head]:
+    """Start a head in a process group of its own; all of it is ended, and nothing else.
+
+    Parameters
+    ----------
+    dashboard : bool
+        Whether the whole dashboard is needed, which minimal installations of Ray lack; then the test is skipped.
+    """
+    whole = all(importlib.util.find_spec(name) is not None for name in DASHBOARD)
+    if dashboard and not whole:
         pytest.skip("the dashboard of Ray is not installed: pip install 'ray[default]'")
     token = secrets.token_hex(32)
     token_file = folder / "token"
     token_file.write_text(token)
     token_file.chmod(0o600)
-    names = ("gcs", "dashboard", "agent", "object_manager", "metrics", "client")
-    ports = dict(zip(names, _ports(len(names)), strict=True))
-    client = ports.pop("client")
-    spec = shipped().replace(ports=ports)
-    # Not below `folder`: paths of sockets may have at most 107 bytes.
-    with tempfile.TemporaryDirectory(prefix="rp-head-", ignore_cleanup_errors=True) as place:
+    spec = shipped().replace(ports=free_ports())
+    (client,) = _ports(1, start=29_000)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    env = {**kept, **environment(str(token_file))}
+    # Ray's client is part of the whole installation only.
+    own = [f"--ray-client-server-port={client}"] if whole else []
+    waited = spec.ports.dashboard if dashboard else spec.ports.gcs
+    with ray_start([*head_flags(spec, "127.0.0.1"), *own, "--block"], env, folder / "head.log") as process:
+        _wait(process, waited, folder / "head.log")
+        yield Head(f"http://127.0.0.1:{spec.ports.dashboard}", token, token_file, spec, env)
+
+
+def free_ports() -> dict[str, int]:
+    """Free ports for every service of a node."""
+    names = ("gcs", "dashboard", "agent", "object_manager", "metrics")
+    return dict(zip(names, _ports(len(names)), strict=True))
+
+
+@contextlib.contextmanager
+def ray_start(flags: list[str], env: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """`ray start` with flags; it and all that it started are ended."""
+    # Not below a test's folder: paths of sockets may have at most 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="rp-head-", ignore_cleanup_errors=True) as place, log.open("w+") as said:
+        where = [f"--temp-dir={place}"] if "--head" in flags else []
         command = [
-            sys.executable, "-m", "ray.scripts.scripts", "start", *head_flags(spec, "127.0.0.1"), "--block",
-            "--object-store-memory=100000000", f"--temp-dir={place}", f"--ray-client-server-port={client}",
-        ]  # fmt: skip
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-        env = {**kept, **environment(str(token_file))}
-        log = (folder / "head.log").open("w+")
-        process = subprocess.Popen(command, env=env, stdout=log, stderr=log, start_new_session=True)
+            sys.executable,
+            "-m",
+            "ray.scripts.scripts",
+            "start",
+            *flags,
+            *where,
+            "--object-store-memory=100000000",
+        ]
+        process = subprocess.Popen(command, env=env, stdout=said, stderr=said, start_new_session=True)
         try:
-            _wait(process, spec.ports.dashboard, folder / "head.log")
-            yield Head(f"http://127.0.0.1:{spec.ports.dashboard}", token, token_file, spec)
+            yield process
         finally:
             _end(process)
-            log.close()
 
 
 def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
@@ -99,10 +126,10 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _ports(count: int) -> list[int]:
+def _ports(count: int, start: int = 23_500) -> list[int]:
     """Free ports outside of the range from which Ray takes those of its workers."""
     found: list[int] = []
-    for port in range(23_500 + os.getpid() % 3_000, 32_000):
+    for port in range(start + secrets.randbelow(2_500), 32_000):
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("", port))
             found.append(port)

@@ -49,6 +49,7 @@ def test_faults_of_every_kind_are_planted() -> None:
         ("InstanceType: m7i.xlarge", "InstanceTyp: m7i.xlarge", "did you mean 'InstanceType'?"),
         ("max_workers: 26", "max_worker: 26", "did you mean 'max_workers'?"),
         ("m7i.2xlarge", "m7i.2xlarg", "did you mean 'm7i.2xlarge'?"),
+        ("upscaling_speed: 2.0", "upscaling_speed: fast", "a value of type number"),
     ],
 )
 def test_a_typo_comes_with_the_name_that_was_meant(old: str, new: str, advice: str, tmp_path: Path) -> None:

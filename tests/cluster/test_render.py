@@ -196,6 +196,17 @@ def test_kubectl_builds_the_kustomization() -> None:
     assert kinds == {"Namespace", "ServiceAccount", "NetworkPolicy", "RayCluster"}
 
 
+def test_ray_reads_the_labels_of_workers_under_compose_as_they_are_meant() -> None:
+    from ray._private.label_utils import parse_node_labels_string
+
+    pools = {f"worker-{pool.name}": pool for pool in shipped().pools if not pool.spot}
+    services = document("docker/compose.yaml")["services"]
+    assert set(services) - {"head"} == set(pools)
+    for name, pool in pools.items():
+        (flag,) = (word for word in services[name]["command"] if word.startswith("--labels="))
+        assert parse_node_labels_string(flag.removeprefix("--labels=")) == pool.node_labels
+
+
 def test_a_kustomization_names_only_files_that_are_there() -> None:
     for name in document("kuberay/kustomization.yaml")["resources"]:
         assert (FOLDER / "kuberay" / name).is_file(), name
@@ -251,3 +262,13 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot be written"):
         write(shipped(), tmp_path / "file")
+
+
+def test_nodes_log_in_to_a_private_registry_by_commands_and_pods_by_secrets_that_are_named() -> None:
+    values = shipped().model_dump()
+    values["image"]["login_commands"] = ["login"]
+    values["kubernetes"]["pull_secrets"] = ["registry"]
+    files = rendered(ClusterSpec.of(values))
+    assert yaml.safe_load(files["aws.yaml"])["initialization_commands"] == ["login"]
+    pod = yaml.safe_load(files["kuberay/raycluster.yaml"])["spec"]["headGroupSpec"]["template"]["spec"]
+    assert pod["imagePullSecrets"] == [{"name": "registry"}]

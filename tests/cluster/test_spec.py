@@ -86,6 +86,7 @@ def test_a_token_in_the_spec_is_refused(values: dict[str, Any]) -> None:
         ({"cpus": 0.5}, r"pools\.0\.cpus: got 0\.5"),
         ({"name": "Big Pool"}, "wanted small letters, digits and '-'"),
         ({"name": "gpu"}, "two have the same name"),
+        ({"name": "head"}, "'head' is the name of the head; give the pool another one"),
         ({"pod": {"cpus": 64, "memory_gib": 8}}, "pod asks for more than the machine has"),
         ({"labels": {"ray.io/market-type": "spot"}}, "is set by raypipe; use `spot` and `name`"),
     ],

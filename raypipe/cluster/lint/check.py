@@ -51,7 +51,8 @@ def _files(path: Path) -> list[Path]:
 
 
 def _is_dockerfile(path: Path) -> bool:
-    return path.name.startswith("Dockerfile") or path.suffix == ".Dockerfile"
+    named = path.name.startswith("Dockerfile") and path.suffix != ".dockerignore"
+    return named or path.suffix == ".Dockerfile"
 
 
 def _lint_file(path: Path, spec: ClusterSpec | None) -> Iterator[Finding]:

@@ -85,7 +85,7 @@ def _check_autoscaler(document: Document, path: Path, cluster: dict[str, Any]) -
         return
     options = mapping(cluster, "autoscalerOptions")
     if options.get("version") != "v2":
-        what = "version 1 of the autoscaler knows neither labels nor idle times of a group"
+        what = f"version is {options.get('version')!r}; the older autoscaler knows no idle times of a group"
         yield document.found("autoscaler-version", (*path, "version"), what, "version: v2")
     if at(options, "resources", "limits") is None:
         what = "the autoscaler has KubeRay's default of half a CPU, and lags behind"

@@ -48,7 +48,7 @@ def check_launcher(document: Document, context: Context) -> Iterator[Finding]:
     minutes = at(document.data, "idle_timeout_minutes")
     if isinstance(minutes, (int, float)) and minutes * 60 < MIN_IDLE_S:
         yield _idle(document, ("idle_timeout_minutes",), f"{minutes:g} minutes", f"{MIN_IDLE_S // 60} or more")
-    checks = {"aws": check_aws, "gcp": check_gcp, "azure": check_azure}
+    checks = {"aws": check_aws, "gcp": check_gcp, "azure": check_azure, "local": _check_machines}
     if kind in checks:
         yield from checks[kind](document)
 
@@ -59,7 +59,8 @@ def _check_ray(document: Document) -> Iterator[Finding]:
             advice = did_you_mean(str(problem.path[-1]), problem.known)
             yield document.found("launcher-key", problem.path, problem.message, advice)
         elif not isinstance(at(document.data, *problem.path), float):  # fractions have a rule of their own
-            yield document.found("launcher-ray", problem.path, f"Ray refuses it: {problem.message}", "see the message")
+            instead = problem.wanted or "what the reference of cluster YAML in Ray's documentation has there"
+            yield document.found("launcher-ray", problem.path, f"Ray refuses it: {problem.message}", instead)
 
 
 def _check_provider(document: Document, kind: str) -> Iterator[Finding]:
@@ -135,6 +136,16 @@ def _check_pool(document: Document, name: str, kind: object) -> Iterator[Finding
 def _idle(document: Document, path: tuple[str | int, ...], got: str, wanted: str) -> Finding:
     what = f"a node goes after {got} without work, perhaps before it has booted, and then comes again without end"
     return document.found("idle-too-short", path, what, wanted)
+
+
+def _check_machines(document: Document) -> Iterator[Finding]:
+    """On machines of one's own Ray cuts the numbers of workers to the number of machines, and only warns."""
+    machines = len(items(document.data, "provider", "worker_ips"))
+    for name in ("min_workers", "max_workers"):
+        workers = at(document.data, name)
+        if machines and isinstance(workers, int) and workers > machines:
+            what = f"{name} is {workers}, and there are {machines} worker_ips"
+            yield document.found("more-workers-than-machines", (name,), what, f"{name}: {machines}")
 
 
 def _is_spot(kind: object) -> bool:

@@ -12,6 +12,8 @@ from raypipe.cluster.spec import ClusterSpec, Pool
 
 TOKEN_SECRET = "/run/secrets/ray_token"
 HEALTH = "import urllib.request; urllib.request.urlopen('http://127.0.0.1:{port}/api/healthz', timeout=4)"
+SOURCES = ("pyproject.toml", "constraints.txt", "README.md", "LICENSE")
+"""Files beside the package from which it is built."""
 STORE_SHARE = 0.35
 """Shared memory of a container, of its memory: a little more than Ray's object store takes of it."""
 
@@ -21,16 +23,24 @@ def dockerfile(spec: ClusterSpec) -> str:
     return "\n".join([HEADER.rstrip(), _target(spec, "cpu"), _target(spec, "gpu")]) + "\n"
 
 
+def dockerignore() -> str:
+    """What goes to the builder: only what the Dockerfile copies, and so no environment, no output and no secret."""
+    return HEADER + "".join(
+        f"{line}\n" for line in ("*", *(f"!{name}" for name in (*SOURCES, "raypipe")), "**/__pycache__")
+    )
+
+
 def _target(spec: ClusterSpec, kind: Literal["cpu", "gpu"]) -> str:
     health = HEALTH.format(port=spec.ports.agent)
     return f"""
 FROM {spec.base_for(kind)} AS {kind}
-WORKDIR /home/ray/raypipe
-COPY --chown={USER}:{GROUP} pyproject.toml constraints.txt README.md LICENSE ./
-COPY --chown={USER}:{GROUP} raypipe raypipe
 USER {USER}:{GROUP}
-RUN pip install --no-cache-dir --constraint constraints.txt .
-WORKDIR /home/ray
+COPY {" ".join(SOURCES)} /opt/raypipe/
+COPY raypipe /opt/raypipe/raypipe
+# Built in a copy: the folder above belongs to root.
+RUN cp -r /opt/raypipe /tmp/raypipe \\
+ && pip install --no-cache-dir --constraint /tmp/raypipe/constraints.txt /tmp/raypipe \\
+ && rm -rf /tmp/raypipe
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=4 CMD ["python", "-c", "{health}"]
 CMD ["raypipe", "--help"]"""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from raypipe.cluster.render.aws import render_aws
 from raypipe.cluster.render.azure import render_azure
-from raypipe.cluster.render.docker import compose, dockerfile
+from raypipe.cluster.render.docker import compose, dockerfile, dockerignore
 from raypipe.cluster.render.gcp import render_gcp
 from raypipe.cluster.render.isolation import kustomization, namespace, network_policy, pod_monitor, service_account
 from raypipe.cluster.render.kuberay import ray_cluster, ray_cron_job, ray_job
@@ -33,6 +33,7 @@ def rendered(spec: ClusterSpec) -> dict[str, str]:
         **made,
         **_kuberay(spec),
         "docker/Dockerfile": dockerfile(spec),
+        "docker/Dockerfile.dockerignore": dockerignore(),
         "docker/compose.yaml": yaml_text(compose(spec)),
     }
 

@@ -6,11 +6,10 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from raypipe.cluster.render.starting import TOKEN_PATH, check_command, start_commands
-from raypipe.cluster.spec import Cloud, ClusterSpec, Head, Pool
+from raypipe.cluster.render.starting import TOKEN_PATH, check_command, environment, own_token_command, start_commands
+from raypipe.cluster.spec import HEAD, Cloud, ClusterSpec, Head, Pool
 from raypipe.errors import ConfigError
 
-HEAD_TYPE = "head"
 WORK_SHARE = 0.6
 """Of a machine's memory, what work may reserve; Ray's object store takes 0.3, the system the rest."""
 NodeConfig = Callable[[Head | Pool], dict[str, Any]]
@@ -24,9 +23,9 @@ def launcher_config(spec: ClusterSpec, provider: dict[str, Any], auth: dict[str,
         "auth": auth,
         "docker": docker(spec),
         "file_mounts": {TOKEN_PATH: spec.token.file},
-        "initialization_commands": [],
+        "initialization_commands": list(spec.image.login_commands),
         # None of Ray's defaults: they install a nightly wheel where they find no Ray.
-        "setup_commands": [check_command(spec)],
+        "setup_commands": [check_command(spec), own_token_command()],
         "head_setup_commands": [],
         "worker_setup_commands": [],
         **start_commands(spec),
@@ -35,11 +34,13 @@ def launcher_config(spec: ClusterSpec, provider: dict[str, Any], auth: dict[str,
 
 def docker(spec: ClusterSpec) -> dict[str, Any]:
     """The container that runs Ray on a machine."""
+    given = environment(TOKEN_PATH)
     return {
         "image": spec.image_for("cpu"),
         "container_name": "raypipe",
         "pull_before_run": True,
-        "run_options": ["--ulimit nofile=65536:65536"],
+        # Also for what is run there later: `ray exec FILE 'ray status'`.
+        "run_options": ["--ulimit nofile=65536:65536", *(f"--env {name}={value}" for name, value in given.items())],
     }
 
 
@@ -56,7 +57,7 @@ def with_pools(spec: ClusterSpec, cloud: Cloud, config: dict[str, Any], node_con
         raise ConfigError(
             f"cluster spec: {cloud}: the head or every pool lacks machine.{cloud}; name a type of machine"
         )
-    types = {HEAD_TYPE: head_type(node_config(spec.head))}
+    types = {HEAD: head_type(node_config(spec.head))}
     types |= {pool.name: pool_type(spec, pool, node_config(pool)) for pool in pools}
     return {
         **config,
@@ -64,7 +65,7 @@ def with_pools(spec: ClusterSpec, cloud: Cloud, config: dict[str, Any], node_con
         "upscaling_speed": 2.0,
         "idle_timeout_minutes": math.ceil(max(pool.idle_timeout_s for pool in pools) / 60),
         "available_node_types": types,
-        "head_node_type": HEAD_TYPE,
+        "head_node_type": HEAD,
     }
 
 

@@ -55,10 +55,12 @@ def worker_template(spec: ClusterSpec, pool: Pool) -> dict[str, Any]:
 def _template(
     spec: ClusterSpec, node: Head | Pool, special: dict[str, Any], ports: list[dict[str, Any]]
 ) -> dict[str, Any]:
+    pull = [{"name": name} for name in spec.kubernetes.pull_secrets]
     return {
         "metadata": {"labels": {CLUSTER_LABEL: spec.name}},
         "spec": {
             **special,
+            **({"imagePullSecrets": pull} if pull else {}),
             "restartPolicy": "Never",
             "terminationGracePeriodSeconds": 60,
             "securityContext": {

@@ -45,6 +45,11 @@ def start_commands(spec: ClusterSpec) -> dict[str, list[str]]:
     return {"head_start_ray_commands": ["ray stop", head], "worker_start_ray_commands": ["ray stop", worker]}
 
 
+def own_token_command() -> str:
+    """A command that makes the token's file readable in the container, whoever brought it to the machine."""
+    return f'test -r {TOKEN_PATH} || sudo chown "$(id -u):$(id -g)" {TOKEN_PATH}'
+
+
 def check_command(spec: ClusterSpec) -> str:
     """A command that fails unless the image holds the versions of the spec, so that a wrong one is told at once."""
     wanted = f"{spec.versions.ray} {spec.versions.python} {spec.versions.raypipe}"
