@@ -22,6 +22,9 @@ from raypipe.cli.template import assigned
 from raypipe.config import PipelineConfig
 from raypipe.engine.journal import KEY_ENV
 from raypipe.engine.secretrefs import resolve_secrets
+from raypipe.pipeline import AnalyticsPipeline
+from raypipe.pipeline.folder import new_run_id
+from raypipe.pipeline.resume import RECORD, RESUME_FOLDER
 from raypipe.submit.news import event_line
 from raypipe.submit.target import find_token
 
@@ -56,11 +59,18 @@ def _drive(asked: argparse.Namespace) -> None:
         given = assigned(asked.assignments)
         config = PipelineConfig.load(asked.config, **given)
         config = config.replace(engine=config.engine.replace(address=_address()))
-        pipeline, resume = _pipeline(config, asked)
-        folder = Path(config.output_dir).expanduser() / pipeline.run_id
-        teller.tell("started", run_id=pipeline.run_id, resumed=resume, secrets=secrets, **_versions())
+        run_id = asked.resume or asked.run_id or config.run_id or new_run_id()
+        folder = Path(config.output_dir).expanduser() / run_id
+        before = _earlier(folder) if asked.again else {}
+        if before.get("execution_status") == "completed":
+            sys.stdout.write(f"run {run_id} is completed already: an earlier attempt did it\n")
+            teller.tell("ended", code=0, output=str(folder), rows=before["rows"])
+            return
+        resume = asked.resume is not None or (asked.again and (folder / RESUME_FOLDER / RECORD).exists())
+        teller.tell("started", run_id=run_id, output=str(folder), resumed=resume, secrets=secrets, **_versions())
+        pipeline = AnalyticsPipeline(config.replace(run_id=run_id))
         pipeline.add_progress_callback(teller)
-        results = pipeline.execute(resume=pipeline.run_id) if resume else pipeline.execute()
+        results = pipeline.execute(resume=run_id) if resume else pipeline.execute()
     except BaseException as error:
         told = {"error": str(error) or type(error).__name__, "committed": committed(folder)}
         teller.tell("ended", code=exit_code(error), output=None if folder is None else str(folder), **told)
@@ -69,33 +79,18 @@ def _drive(asked: argparse.Namespace) -> None:
     teller.tell("ended", code=0, output=results["output_directory"], rows=summary["rows"])
 
 
-def _pipeline(config: PipelineConfig, asked: argparse.Namespace) -> tuple[Any, bool]:
-    """The pipeline, and whether it goes on with a run that was cut off."""
-    from raypipe.pipeline import AnalyticsPipeline
-
-    resume = asked.resume or (asked.run_id if asked.again and _has_begun(config.output_dir, asked.run_id) else None)
-    if resume is None:
-        return AnalyticsPipeline(config.replace(run_id=asked.run_id or config.run_id)), False
-    pipeline = AnalyticsPipeline.resumed(resume, config.output_dir, **config.model_dump(exclude_unset=True))
-    pipeline.run_id = resume
-    return pipeline, True
-
-
-def _has_begun(output_dir: Path, run_id: str) -> bool:
-    """Whether an earlier attempt left something to go on from."""
-    from raypipe.errors import ResumeError
-    from raypipe.pipeline.resume import read_record
-
+def _earlier(folder: Path) -> dict[str, Any]:
+    """What an earlier attempt wrote down about how it ended; empty where there is nothing."""
     try:
-        read_record(Path(output_dir).expanduser().resolve() / run_id)
-    except ResumeError:
-        return False
-    return True
+        found = json.loads((folder / "execution_summary.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def committed(folder: Path | None) -> dict[str, int]:
     """Pass of the run -> parts that it has committed, from its events; empty where there is nothing to go on from."""
-    if folder is None or not (folder / "resume" / "run.json").exists():
+    if folder is None or not (folder / RESUME_FOLDER / RECORD).exists():
         return {}
     found: dict[str, int] = {}
     name = "pass"

@@ -104,13 +104,25 @@ def show_outcome(console: Console, outcome: Outcome, address: str) -> None:
     if outcome.output:
         lines.append(f"results    {outcome.output} (on the cluster)")
     if outcome.status == "FAILED" and outcome.error_type != "JOB_ENTRYPOINT_COMMAND_ERROR":
-        lines.append(f"why        {outcome.error_type}: {' '.join((outcome.message or '').split())[:600]}")
-    if outcome.committed is not None:
+        lines.append(f"why        {outcome.error_type}: {gist(outcome.message or '')}")
+    if outcome.committed or (outcome.committed is not None and outcome.status == "STOPPED"):
         lines.append(f"committed  {committed_in_words(outcome.committed)}")
     if outcome.committed:
         lines.append(f"to go on   raypipe submit CONFIG --resume {outcome.run_id} --address {address}")
     for line in lines:
         console.print(plain(line), highlight=False, markup=False, soft_wrap=True)
+
+
+def gist(message: str) -> str:
+    """The first and the last line of what Ray says, which has a trace of its own code between them.
+
+    Examples
+    --------
+    >>> gist("it failed\\nTraceback\\n  File x\\nIOError: no such package\\n")
+    'it failed … IOError: no such package'
+    """
+    lines = [line.strip()[:400] for line in message.splitlines() if line.strip()]
+    return " … ".join(dict.fromkeys((lines[0], lines[-1]))) if lines else "Ray does not say"
 
 
 def committed_in_words(committed: dict[str, int]) -> str:

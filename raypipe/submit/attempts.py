@@ -82,4 +82,4 @@ def why(outcome: Outcome) -> str:
     """Why a job failed, in one line."""
     kind = f"{outcome.error_type}: " if outcome.error_type else ""
     said = [line for line in (outcome.message or "").splitlines() if line.strip()]
-    return f"{kind}{said[-1] if said else outcome.status.lower()}"[:400]
+    return f"{kind}{said[-1].strip() if said else outcome.status.lower()}"[:400]

@@ -163,11 +163,13 @@ class Follower:
 
     def _lost(self, what: str) -> str:
         url = self._client.target.url
-        place = self._told.get("started", {}).get("run_id")
-        kept = f" What run {place} had committed lies in its folder on the output storage" if place else ""
+        started = self._told.get("started", {})
+        lost = f"job {self._id} is lost with the head node of {url}: {what}."
+        if "output" not in started:
+            return f"{lost} It had not begun its run, as far as was heard; submit it again"
         return (
-            f"job {self._id} is lost with the head node of {url}: {what}.{kept}. Once the cluster is up again, go on "
-            "with raypipe submit CONFIG --resume RUN_ID"
+            f"{lost} What it had committed lies in {started['output']}. Once a cluster is up again, go on with "
+            f"raypipe submit CONFIG --resume {started.get('run_id')}"
         )
 
 

@@ -6,7 +6,7 @@ import contextlib
 
 from raypipe.errors import ClusterError
 from raypipe.submit.client import JobsClient
-from raypipe.submit.replies import Autoscaling, JobState, Node
+from raypipe.submit.replies import Autoscaling, JobState
 from raypipe.submit.resources import fits, nodes_in_words, words
 
 
@@ -26,7 +26,8 @@ def why_pending(client: JobsClient, job: JobState) -> str:
     busy = _in_use(job, scaling)
     if busy:
         return f"its driver asks for {words(job.demand)}; in use: {busy}{_coming(scaling)}"
-    return f"there is room for its driver ({_room(nodes)}): its files are being unpacked, or its process is starting"
+    count = f"{len(nodes)} node" + ("s" if len(nodes) != 1 else "")
+    return f"by the last report there is room for its driver ({count}): its files are unpacked, or its process starts"
 
 
 def broken_environment(client: JobsClient, job: JobState) -> str | None:
@@ -54,7 +55,3 @@ def _coming(scaling: Autoscaling) -> str:
     coming = f"; nodes on their way: {', '.join(scaling.pending)}" if scaling.pending else ""
     failed = f"; nodes that failed to start: {', '.join(scaling.failed)}" if scaling.failed else ""
     return coming + failed + (f"; the autoscaler says: {scaling.error[:300]}" if scaling.error else "")
-
-
-def _room(nodes: tuple[Node, ...]) -> str:
-    return f"{len(nodes)} node" + ("s" if len(nodes) != 1 else "")
