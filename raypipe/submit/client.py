@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -250,7 +251,8 @@ def _root(error: BaseException) -> str:
         if not isinstance(inner, BaseException):
             break
         reason = inner
-    return getattr(reason, "strerror", None) or str(reason).rpartition(": ")[2] or type(reason).__name__
+    said = getattr(reason, "strerror", None) or str(reason).rpartition(": ")[2] or type(reason).__name__
+    return re.sub(r"^\[Errno -?\d+\] ", "", said)
 
 
 def _keep_alive() -> list[tuple[int, int, int]]:

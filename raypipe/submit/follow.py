@@ -73,6 +73,7 @@ class Follower:
         self._silent_since: float | None = None
         self._told: dict[str, dict[str, Any]] = {}
         self._status: str | None = None
+        self._facts: dict[str, str] = {}
         self._environment: str | None = None
 
     def to_the_end(self, until: float | None = None, on_late: Callable[[], None] | None = None) -> Outcome:
@@ -122,6 +123,7 @@ class Follower:
         return job
 
     def _look_at(self, job: JobState) -> None:
+        self._facts = job.metadata
         if job.is_over:  # told once its log is
             return
         if job.status != self._status:
@@ -163,13 +165,13 @@ class Follower:
 
     def _lost(self, what: str) -> str:
         url = self._client.target.url
-        started = self._told.get("started", {})
         lost = f"job {self._id} is lost with the head node of {url}: {what}."
-        if "output" not in started:
-            return f"{lost} It had not begun its run, as far as was heard; submit it again"
+        run_id = self._facts.get("run_id")
+        if run_id is None:  # not a job of ours
+            return lost
         return (
-            f"{lost} What it had committed lies in {started['output']}. Once a cluster is up again, go on with "
-            f"raypipe submit CONFIG --resume {started.get('run_id')}"
+            f"{lost} What it had committed lies in {self._facts.get('output_dir')}/{run_id}. Once a cluster is up "
+            f"again, go on with raypipe submit CONFIG --resume {run_id}; if nothing is there, submit it anew"
         )
 
 

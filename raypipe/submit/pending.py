@@ -26,6 +26,9 @@ def why_pending(client: JobsClient, job: JobState) -> str:
     busy = _in_use(job, scaling)
     if busy:
         return f"its driver asks for {words(job.demand)}; in use: {busy}{_coming(scaling)}"
+    if not job.demand:
+        used = ", ".join(f"{used:g} of {total:g} {name}" for name, (used, total) in scaling.usage.items() if used)
+        return f"what its driver asks for is not told; in use: {used or 'nothing'}{_coming(scaling)}"
     count = f"{len(nodes)} node" + ("s" if len(nodes) != 1 else "")
     return f"by the last report there is room for its driver ({count}): its files are unpacked, or its process starts"
 

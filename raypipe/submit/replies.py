@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -36,22 +37,13 @@ class JobState(Reply):
     entrypoint: str = ""
     metadata: dict[str, str] = Field(default_factory=dict)
     runtime_env: dict[str, Any] = Field(default_factory=dict)
-    entrypoint_num_cpus: float = 0.0
-    entrypoint_num_gpus: float = 0.0
-    entrypoint_memory: float = 0.0
-    entrypoint_resources: dict[str, float] = Field(default_factory=dict)
     driver_exit_code: int | None = None
     driver_node_id: str | None = None
 
-    @field_validator("metadata", "runtime_env", "entrypoint_resources", mode="before")
+    @field_validator("metadata", "runtime_env", mode="before")
     @classmethod
     def _empty_for_none(cls, value: Any) -> Any:
         return {} if value is None else value
-
-    @field_validator("entrypoint_num_cpus", "entrypoint_num_gpus", "entrypoint_memory", mode="before")
-    @classmethod
-    def _zero_for_none(cls, value: Any) -> Any:
-        return 0.0 if value is None else value
 
     @property
     def is_over(self) -> bool:
@@ -59,15 +51,13 @@ class JobState(Reply):
         return self.status in TERMINAL
 
     @property
-    def is_ours(self) -> bool:
-        """Whether `raypipe submit` made it."""
-        return "raypipe" in self.metadata
-
-    @property
     def demand(self) -> dict[str, float]:
-        """What its driver asks for."""
-        asked = {"CPU": self.entrypoint_num_cpus, "GPU": self.entrypoint_num_gpus, "memory": self.entrypoint_memory}
-        return {name: amount for name, amount in {**asked, **self.entrypoint_resources}.items() if amount}
+        """What its driver asks for; empty where that is not known, since Ray itself does not tell."""
+        try:
+            found = json.loads(self.metadata.get("demand", "{}"))
+            return {str(name): float(amount) for name, amount in found.items()}
+        except (ValueError, TypeError, AttributeError):
+            return {}
 
 
 class Node(Reply):

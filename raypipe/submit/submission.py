@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import secrets
@@ -148,10 +149,11 @@ def _made(
     digest = hashlib.sha256(text.encode()).hexdigest()
     name = options.submission_id or _new_id(options.config.stem, digest)
     run_id = options.resume or options.run_id or config.run_id or name
-    demand = {"CPU": options.cpus, "GPU": options.gpus, "memory": options.memory_gib * GIB, **options.resources}
+    asked = {"CPU": options.cpus, "GPU": options.gpus, "memory": options.memory_gib * GIB, **options.resources}
+    demand = {name: amount for name, amount in asked.items() if amount}
     facts = {
         "raypipe": raypipe.__version__, "run_id": run_id, "config": options.config.name, "config_sha256": digest,
-        "output_dir": str(config.output_dir), "package": package, **_git_facts(root),
+        "output_dir": str(config.output_dir), "package": package, "demand": json.dumps(demand), **_git_facts(root),
     }  # fmt: skip
     return Submission(
         submission_id=name,
@@ -163,7 +165,7 @@ def _made(
         content=content,
         assignments=options.assignments,
         env_vars={"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_WAIT_S), **env},
-        demand={name: amount for name, amount in demand.items() if amount},
+        demand=demand,
         metadata=facts,
         resume=options.resume is not None,
         output_dir=str(config.output_dir),

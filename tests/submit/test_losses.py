@@ -42,11 +42,12 @@ def slow(job: Job) -> Path:
 
 
 def quiet_prints(cli: Cli, config: Path) -> dict[str, str]:
-    """What a run that nothing happens to makes."""
-    cli("run", "--config", config, "--run-id", "quiet", "--quiet")
+    """What a job that nothing happens to makes."""
+    cli.submit(config, "--run-id", "quiet", "--quiet")
     return prints(cli.folder / "runs" / "quiet")
 
 
+@pytest.mark.slow
 def test_a_job_that_is_stopped_commits_what_is_done_and_is_gone_on_with_to_the_same_results(
     cli: Cli, slow: Path, client: JobsClient
 ) -> None:
@@ -115,6 +116,7 @@ def signal_driver(run_id: str, number: signal.Signals) -> None:
             os.kill(process.pid, number)
 
 
+@pytest.mark.slow
 def test_a_driver_that_is_killed_is_tried_again_and_goes_on_where_it_was(
     cli: Cli, slow: Path, client: JobsClient
 ) -> None:
@@ -129,6 +131,7 @@ def test_a_driver_that_is_killed_is_tried_again_and_goes_on_where_it_was(
     assert prints(runs / "killed") == quiet_prints(cli, slow)
 
 
+@pytest.mark.slow
 def test_a_driver_that_gets_a_sigterm_from_its_node_commits_and_is_tried_again(
     cli: Cli, slow: Path, client: JobsClient
 ) -> None:
@@ -152,6 +155,7 @@ def test_an_attempt_that_comes_after_the_end_says_so_and_does_nothing(cli: Cli, 
     assert "is completed" in client.logs("done-r1")
 
 
+@pytest.mark.slow
 def test_a_head_that_dies_is_noticed_and_what_is_kept_is_told(job: Job, tmp_path: Path) -> None:
     config = job(rows=ROWS, engine=SLOW_ENGINE)
     with local_head(cpus=2, env={"PYTHONPATH": os.getcwd()}) as head:
