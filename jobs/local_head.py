@@ -18,7 +18,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import psutil
@@ -27,6 +27,7 @@ START_S = 90.0
 END_S = 15.0
 TRIES = 3
 PR_SET_PDEATHSIG = 1
+LOOPBACK = "127.0.0.1"
 
 
 class HeadError(RuntimeError):
@@ -34,15 +35,13 @@ class HeadError(RuntimeError):
 
 
 class LocalHead:
-    """`ray start --head` in processes and a folder of its own."""
+    """`ray start --head` in processes and a folder of its own; `ip` is where other nodes reach it."""
 
-    def __init__(
-        self, cpus: int = 2, env: Mapping[str, str] | None = None, prefix: Sequence[str] = (), ip: str = "127.0.0.1"
-    ) -> None:
+    def __init__(self, cpus: int = 2, env: Mapping[str, str] | None = None, ip: str = LOOPBACK) -> None:
         self.token = secrets.token_hex(32)
         self.folder = Path(tempfile.mkdtemp(prefix="rph-", dir="/tmp"))  # short: sockets have paths of 107 bytes
         self.port, self.dashboard_port = free_port(), free_port()
-        self.url = f"http://{ip}:{self.dashboard_port}"
+        self.url = f"http://{LOOPBACK}:{self.dashboard_port}"
         self.address = f"{ip}:{self.port}"
         bin_dir = str(Path(sys.executable).parent)
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "RAYPIPE_"))}
@@ -52,19 +51,13 @@ class LocalHead:
             "HOME": str(self.folder), **(env or {}),
         }  # fmt: skip
         flags = {
-            "port": self.port, "dashboard-host": ip, "dashboard-port": self.dashboard_port, "num-cpus": cpus,
+            "port": self.port, "dashboard-host": LOOPBACK, "dashboard-port": self.dashboard_port, "num-cpus": cpus,
             "include-dashboard": "true", "temp-dir": self.folder / "ray", "object-store-memory": 200 << 20,
             "ray-client-server-port": free_port(), "dashboard-agent-listen-port": free_port(),
             "min-worker-port": 0, "max-worker-port": 0, "node-ip-address": ip,
         }  # fmt: skip
-        self._command = [
-            *prefix,
-            f"{bin_dir}/ray",
-            "start",
-            "--head",
-            "--block",
-            *(f"--{k}={v}" for k, v in flags.items()),
-        ]
+        words = (f"--{name}={value}" for name, value in flags.items())
+        self._command = [f"{bin_dir}/ray", "start", "--head", "--block", *words]
         self._log = self.folder / "start.log"
         self._process = self._started()
 
@@ -147,9 +140,9 @@ class LocalHead:
 
 
 @contextlib.contextmanager
-def local_head(cpus: int = 2, env: Mapping[str, str] | None = None) -> Iterator[LocalHead]:
+def local_head(cpus: int = 2, env: Mapping[str, str] | None = None, ip: str = LOOPBACK) -> Iterator[LocalHead]:
     """A head that takes jobs; it is gone when the block is left, however that happens."""
-    head = LocalHead(cpus, env)
+    head = LocalHead(cpus, env, ip)
     try:
         head.wait()
         yield head
@@ -160,7 +153,7 @@ def local_head(cpus: int = 2, env: Mapping[str, str] | None = None) -> Iterator[
 def free_port() -> int:
     """A port that nobody listens at."""
     with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
+        held.bind((LOOPBACK, 0))
         return int(held.getsockname()[1])
 
 
