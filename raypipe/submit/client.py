@@ -203,13 +203,14 @@ class JobsClient:
                 f"cluster: {url} refuses the token from {token.origin if token else 'nowhere'}: it is that of another "
                 "cluster, or an old one"
             )
-        if code == 404 and path.startswith("/api/jobs/"):
+        if code == 404 and path.removeprefix("/api/jobs/") not in ("", path):
             return NoSuchJobError(f"cluster: {url} knows no job {path.split('/')[3]}; `raypipe jobs` lists those there")
         if 300 <= code < 400:
             return ClusterError(f"cluster: {url} sends us on to {answer.headers.get('Location')}; give that address")
         if code == 413:
             return ClusterError(f"cluster: {url} does not take so large a package: {answer.text.strip()[:200]}")
-        return ClusterError(f"cluster: {url}{path} answers {code}: {_last_line(answer.text)}")
+        hint = "; is this the dashboard of a Ray cluster?" if code == 404 else ""
+        return ClusterError(f"cluster: {url}{path} answers {code}: {_last_line(answer.text)}{hint}")
 
 
 class _Bearer:

@@ -187,6 +187,11 @@ def test_what_is_no_ray_is_told(stub: Callable[..., str], answer: Any, said: str
         client_at(stub(mode=answer)).authentication_mode()
 
 
+def test_a_server_that_knows_no_jobs_is_no_dashboard(stub: Callable[..., str]) -> None:
+    with pytest.raises(ClusterError, match="/api/jobs/ answers 404: .*is this the dashboard of a Ray cluster"):
+        client_at(stub()).jobs()
+
+
 def test_a_gateway_that_takes_no_large_package_is_told(stub: Callable[..., str]) -> None:
     url = stub(**{"/api/packages/gcs/p.zip": (413, "Request Entity Too Large")})
     with pytest.raises(ClusterError, match="does not take so large a package: Request Entity"):
