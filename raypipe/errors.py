@@ -122,7 +122,7 @@ class ClusterError(RaypipeError, RuntimeError):
 
 
 class UnreachableError(ClusterError):
-    """Nobody answers at the address of a cluster; it may pass."""
+    """Nobody answers at the address of a cluster, or it cannot answer now; it may pass."""
 
 
 class TokenError(ClusterError):

@@ -5,15 +5,30 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from raypipe.errors import ConfigError, JobExistsError, NoSuchJobError
+from raypipe.errors import ConfigError, JobExistsError, NoSuchJobError, UnreachableError
 from raypipe.submit.client import JobsClient
 from raypipe.submit.follow import Outcome, View
 from raypipe.submit.submission import Submission
 
 FIRST_WAIT_S, MAX_WAIT_S = 5.0, 60.0
+TRIES, RETRY_S = 5, 2.0
 
 
 def send(client: JobsClient, submission: Submission, view: View, *, key: bool, attempt: int = 0) -> str:
+    """Send a job through a connection that may break; returns its submission id. See `send_once`."""
+    for tries_left in reversed(range(TRIES)):
+        try:
+            return send_once(client, submission, view, key=key, attempt=attempt)
+        except UnreachableError as error:
+            if not tries_left:
+                raise
+            view.note("connection", f"{error} Trying again")
+            time.sleep(RETRY_S)
+            key = True  # the job may have arrived, though its answer has not: then it is ours
+    raise AssertionError("unreachable")
+
+
+def send_once(client: JobsClient, submission: Submission, view: View, *, key: bool, attempt: int = 0) -> str:
     """Upload what is not there yet, and hand the job over; returns its submission id.
 
     Parameters

@@ -209,6 +209,8 @@ class JobsClient:
             return ClusterError(f"cluster: {url} sends us on to {answer.headers.get('Location')}; give that address")
         if code == 413:
             return ClusterError(f"cluster: {url} does not take so large a package: {answer.text.strip()[:200]}")
+        if code >= 500:
+            return UnreachableError(f"cluster: {url}{path} answers {code}: {_last_line(answer.text)}")
         hint = "; is this the dashboard of a Ray cluster?" if code == 404 else ""
         return ClusterError(f"cluster: {url}{path} answers {code}: {_last_line(answer.text)}{hint}")
 

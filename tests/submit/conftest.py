@@ -177,6 +177,7 @@ class Wire:
         self._open: list[socket.socket] = []
         self._is_down = False
         self.cuts = 0
+        self._sent = b""
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut(self, down_s: float = 0.0) -> None:
@@ -189,6 +190,10 @@ class Wire:
         self.cuts += len(dropped) > 0
         time.sleep(down_s)
         self._is_down = False
+
+    def seen(self, text: str) -> bool:
+        """Whether a client has sent this."""
+        return text.encode() in self._sent
 
     def close(self) -> None:
         self._is_down = True
@@ -208,15 +213,16 @@ class Wire:
             with self._lock:
                 self._open += [near, far]
             for source, sink in ((near, far), (far, near)):
-                threading.Thread(target=_pump, args=(source, sink), daemon=True).start()
+                threading.Thread(target=self._pump, args=(source, sink, source is near), daemon=True).start()
 
-
-def _pump(source: socket.socket, sink: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while data := source.recv(65536):
-            sink.sendall(data)
-    _end(source)
-    _end(sink)
+    def _pump(self, source: socket.socket, sink: socket.socket, is_client: bool) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                if is_client:
+                    self._sent = (self._sent + data)[-(1 << 20) :]
+                sink.sendall(data)
+        _end(source)
+        _end(sink)
 
 
 def _end(one: socket.socket) -> None:

@@ -179,12 +179,17 @@ def test_a_cluster_that_does_not_tell_what_it_has_is_warned_of(stub: Callable[..
     [
         ("<html>", "something that is no JSON: is this the dashboard"),
         ((302, ""), "sends us on to https://login.example/; give that address"),
-        ((502, "Bad\nGateway\n"), "answers 502: Gateway"),
+        ((418, "I am\na teapot\n"), "answers 418: a teapot"),
     ],
 )
 def test_what_is_no_ray_is_told(stub: Callable[..., str], answer: Any, said: str) -> None:
     with pytest.raises(ClusterError, match=said):
         client_at(stub(mode=answer)).authentication_mode()
+
+
+def test_a_gateway_without_its_cluster_may_come_back(stub: Callable[..., str]) -> None:
+    with pytest.raises(UnreachableError, match="answers 502: Gateway"):
+        client_at(stub(mode=(502, "Bad\nGateway\n"))).authentication_mode()
 
 
 def test_a_server_that_knows_no_jobs_is_no_dashboard(stub: Callable[..., str]) -> None:

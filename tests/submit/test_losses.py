@@ -92,6 +92,17 @@ def talkative(lines: int, pause: float) -> str:
     return f'python3 -c "{code}"'
 
 
+def test_a_job_is_sent_once_though_the_connection_drops_while_it_is_sent(
+    cli: Cli, job: Job, wire: Wire, client: JobsClient
+) -> None:
+    with cli.begin_submit(job(), "--submission-id", "sent-once", "--address", wire.url) as running:
+        await_that(lambda: wire.seen("PUT /api/packages"))
+        wire.cut(3.0)
+        assert running.code() == 0, running.err
+    assert "Trying again" in running.err
+    assert [one.submission_id for one in client.jobs()].count("sent-once") == 1
+
+
 def test_no_line_is_lost_or_repeated_when_the_connection_drops(cli: Cli, wire: Wire, client: JobsClient) -> None:
     client.submit({"submission_id": "talkative", "entrypoint": talkative(60, 0.2)})
     with cli.begin("logs", "talkative", "--follow", "--json", "--address", wire.url) as running:
