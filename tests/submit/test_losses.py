@@ -48,18 +48,20 @@ def quiet_prints(cli: Cli, config: Path) -> dict[str, str]:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("engine", ["inline", "ray"])
 def test_a_job_that_is_stopped_commits_what_is_done_and_is_gone_on_with_to_the_same_results(
-    cli: Cli, slow: Path, client: JobsClient
+    cli: Cli, job: Job, engine: str
 ) -> None:
     runs = cli.folder / "runs"
-    cli.submit(slow, "--submission-id", "stopped", "--detach")
+    slow = job(rows=ROWS, engine={**SLOW_ENGINE, "engine": engine, "block_mib": 0.05 if engine == "inline" else 0.2})
+    cli.submit(slow, "--submission-id", f"stopped-{engine}", "--run-id", "stopped", "--detach")
     await_that(lambda: has_committed(runs / "stopped"))
-    done = cli("stop", "stopped", "--json")
+    done = cli("stop", f"stopped-{engine}", "--json")
     (ended,) = records(done, "ended")
     assert (ended["status"], ended["exit_code"]) == ("STOPPED", 130)
     assert sum(ended["committed"].values()) > 0
-    assert "committed  " in cli("stop", "stopped").out
-    assert "raypipe submit CONFIG --resume stopped" in cli("stop", "stopped").out
+    assert "committed  " in cli("stop", f"stopped-{engine}").out
+    assert "raypipe submit CONFIG --resume stopped" in cli("stop", f"stopped-{engine}").out
     cli.submit(slow, "--resume", "stopped")
     events = [json.loads(line) for line in (runs / "stopped" / "events.jsonl").read_text().splitlines()]
     assert next(one["parts_done"] for one in events if one["event"] == "resumed") > 0
