@@ -84,8 +84,9 @@ def logs(
 ) -> None:
     """Print the log of a job; with --follow, its progress too, to its end."""
     from raypipe.cli.attached import DetachedError, attached
-    from raypipe.cli.jobview import HumanView, JsonView, show_outcome
-    from raypipe.cli.main import errors, out
+    from raypipe.cli.jobview import HumanView, JsonView
+    from raypipe.cli.main import errors
+    from raypipe.cli.sending import say_end
     from raypipe.submit.follow import Pace
 
     client = connect(address, insecure, ca_file)
@@ -100,10 +101,7 @@ def logs(
         except DetachedError as error:
             view.note("detached", str(error))
             raise typer.Exit(DetachedError.code) from None
-    if isinstance(view, JsonView):
-        view.write("ended", **outcome.model_dump())
-    else:
-        show_outcome(out, outcome, client.target.url)
+    say_end(view, outcome, client.target.url)
     if outcome.exit_code:
         raise typer.Exit(outcome.exit_code)
 

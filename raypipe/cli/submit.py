@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import sys
-import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from raypipe.errors import ConfigError
+
+if TYPE_CHECKING:
+    from raypipe.submit.client import JobsClient
 
 Address = Annotated[
     str | None,
@@ -29,7 +29,7 @@ IMAGE = (
 )
 
 
-def connect(address: str | None, insecure: bool, ca_file: Path | None) -> Any:
+def connect(address: str | None, insecure: bool, ca_file: Path | None) -> JobsClient:
     """A client of the cluster that the flags and the environment name."""
     from raypipe.submit.client import JobsClient
     from raypipe.submit.target import find_target
@@ -38,7 +38,7 @@ def connect(address: str | None, insecure: bool, ca_file: Path | None) -> Any:
 
 
 def submit(
-    config: Annotated[Path, typer.Argument(help="YAML or TOML file with the settings of the run.")],
+    config: Annotated[Path, typer.Argument(help="YAML or TOML file with the settings of the run.", metavar="CONFIG")],
     address: Address = None,
     working_dir: Annotated[
         Path | None, typer.Option("--working-dir", help="Folder to send; default: that of CONFIG.")
@@ -57,9 +57,9 @@ def submit(
     ] = None,
     run_id: Annotated[str | None, typer.Option("--run-id", help="Name of the run; default: that of the job.")] = None,
     resume: Annotated[str | None, typer.Option("--resume", help="Go on with this run.")] = None,
-    cpus: Annotated[float, typer.Option("--cpus", help="CPUs of the driver; 0 puts it on the head node.")] = 1.0,
-    gpus: Annotated[float, typer.Option("--gpus", help="GPUs of the driver.")] = 0.0,
-    memory_gib: Annotated[float, typer.Option("--memory-gib", help="Memory of the driver.")] = 0.0,
+    cpus: Annotated[float, typer.Option("--cpus", help="CPUs of the driver; 0 puts it on the head node.", min=0)] = 1.0,
+    gpus: Annotated[float, typer.Option("--gpus", help="GPUs of the driver.", min=0)] = 0.0,
+    memory_gib: Annotated[float, typer.Option("--memory-gib", help="Memory of the driver.", min=0)] = 0.0,
     resource: Annotated[list[str] | None, typer.Option("--resource", help="NAME=AMOUNT of the driver.")] = None,
     env: Annotated[list[str] | None, typer.Option("--env", help="NAME=VALUE, in plain text; repeatable.")] = None,
     secret: Annotated[
@@ -80,6 +80,7 @@ def submit(
     runtime_env: Annotated[str | None, typer.Option("--runtime-env", "--runtime-env-json", hidden=True)] = None,
 ) -> None:
     """Run a config file on a cluster: check, pack, send, follow. Exits as the job does."""
+    from raypipe.cli.sending import Wishes, send_and_follow, show_dry_run
     from raypipe.cli.template import assigned
     from raypipe.submit.submission import JobOptions
 
@@ -92,113 +93,15 @@ def submit(
         env=tuple(env or ()), secrets=tuple(secret or ()), allow_plaintext=allow_plaintext,
     )  # fmt: skip
     if dry_run:
-        _show_dry_run(options, as_json)
+        show_dry_run(options, as_json)
         return
-    client = connect(address, insecure, ca_file)
-    until = None if timeout is None else time.monotonic() + timeout
-    code = _sent_and_followed(client, options, _Wishes(retries, until, lost_after, any_version, detach, as_json, quiet))
+    wishes = Wishes(
+        retries=retries, timeout_s=timeout, lost_s=lost_after, any_version=any_version, detach=detach, as_json=as_json,
+        quiet=quiet,
+    )  # fmt: skip
+    code = send_and_follow(connect(address, insecure, ca_file), options, wishes)
     if code:
         raise typer.Exit(code)
-
-
-class _Wishes:
-    """How a job is followed."""
-
-    def __init__(
-        self, retries: int, until: float | None, lost_after: float, any_version: bool, detach: bool, as_json: bool,
-        quiet: bool,
-    ) -> None:  # fmt: skip
-        self.retries, self.until, self.lost_after, self.any_version = retries, until, lost_after, any_version
-        self.detach, self.as_json, self.quiet = detach, as_json, quiet
-
-
-def _sent_and_followed(client: Any, options: Any, wishes: _Wishes) -> int:
-    """Check, send and follow; the exit code."""
-    from raypipe.cli.attached import DetachedError, attached
-    from raypipe.cli.jobview import HumanView, JsonView, show_outcome
-    from raypipe.cli.main import errors, out
-    from raypipe.submit.attempts import again, latest, send
-    from raypipe.submit.follow import Pace
-
-    submission, warnings = _checked(client, options, wishes)
-    view = JsonView(sys.stdout) if wishes.as_json else HumanView(errors, quiet=wishes.quiet)
-    with view:
-        for text in warnings:
-            view.note("warning", text)
-        key = options.submission_id is not None
-        name = send(client, submission, view, key=key)
-        _say_sent(view, submission, client.target.url)
-        if wishes.detach:
-            return 0
-        follow = attached(client, view, Pace(lost_s=wishes.lost_after), errors, wishes.until)
-        first = latest(client, submission, wishes.retries) if key and name else 0
-        try:
-            outcome = again(client, submission, view, follow, wishes.retries, first)
-        except DetachedError as error:
-            view.note("detached", str(error))
-            return DetachedError.code
-    if isinstance(view, JsonView):
-        view.write("ended", **outcome.model_dump())
-    else:
-        show_outcome(out, outcome, client.target.url)
-    return outcome.exit_code
-
-
-def _checked(client: Any, options: Any, wishes: _Wishes) -> tuple[Any, tuple[str, ...]]:
-    """The submission, and what is odd about the cluster; all that is wrong with both is told at once."""
-    from raypipe.submit.preflight import look
-    from raypipe.submit.resources import GIB
-    from raypipe.submit.submission import prepare
-
-    submission, wrong = prepare(options)
-    driver = {"CPU": options.cpus, "GPU": options.gpus, "memory": options.memory_gib * GIB, **options.resources}
-    demands = {"the driver": {name: amount for name, amount in driver.items() if amount}, "a worker": {"CPU": 1.0}}
-    preflight = look(client, demands, any_version=wishes.any_version)
-    preflight.refuse(wrong)
-    return submission, preflight.warnings
-
-
-def _say_sent(view: Any, submission: Any, url: str) -> None:
-    from raypipe.submit.package import in_words
-
-    files, size = len(submission.manifest.files), in_words(len(submission.content))
-    text = f"job {submission.submission_id}, run {submission.run_id}, to {url}: {files} files, {size} packed"
-    view.note("sent", text)
-
-
-def _show_dry_run(options: Any, as_json: bool) -> None:
-    from raypipe.cli.main import out
-    from raypipe.submit.submission import prepare
-
-    submission, wrong = prepare(options)
-    if submission is None:
-        raise ConfigError("submit: " + (wrong[0] if len(wrong) == 1 else "".join(f"\n  - {one}" for one in wrong)))
-    if as_json:
-        out.print_json(data=_dry_run_values(submission))
-    else:
-        _show_manifest(out, submission)
-
-
-def _dry_run_values(submission: Any) -> dict[str, Any]:
-    manifest = submission.manifest
-    return {
-        "files": [{"name": file.name, "bytes": file.size} for file in manifest.files],
-        "bytes": manifest.size, "packed_bytes": len(submission.content), "package": submission.package,
-        "left_out": [{"name": name, "why": why} for name, why in manifest.left_out], "request": submission.request(),
-    }  # fmt: skip
-
-
-def _show_manifest(console: Console, submission: Any) -> None:
-    from raypipe.submit.package import in_words
-
-    manifest = submission.manifest
-    for line in (
-        f"{len(manifest.files)} files, {in_words(manifest.size)}, {in_words(len(submission.content))} packed",
-        *(f"{in_words(file.size):>12}  {file.name}" for file in manifest.largest),
-        f"left out: {', '.join(f'{name} ({why})' for name, why in manifest.left_out) or 'nothing'}",
-        f"would run: {submission.request()['entrypoint']}",
-    ):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _amounts(given: list[str]) -> dict[str, float]:

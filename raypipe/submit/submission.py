@@ -55,6 +55,12 @@ class JobOptions(Frozen):
     secrets: tuple[str, ...] = ()
     allow_plaintext: bool = False
 
+    @property
+    def demand(self) -> dict[str, float]:
+        """What the driver asks for, as Ray names it."""
+        asked = {"CPU": self.cpus, "GPU": self.gpus, "memory": self.memory_gib * GIB, **self.resources}
+        return {name: amount for name, amount in asked.items() if amount}
+
 
 class Submission(Frozen):
     """A job that is ready to be sent."""
@@ -149,8 +155,7 @@ def _made(
     digest = hashlib.sha256(text.encode()).hexdigest()
     name = options.submission_id or _new_id(options.config.stem, digest)
     run_id = options.resume or options.run_id or config.run_id or name
-    asked = {"CPU": options.cpus, "GPU": options.gpus, "memory": options.memory_gib * GIB, **options.resources}
-    demand = {name: amount for name, amount in asked.items() if amount}
+    demand = options.demand
     facts = {
         "raypipe": raypipe.__version__, "run_id": run_id, "config": options.config.name, "config_sha256": digest,
         "output_dir": str(config.output_dir), "package": package, "demand": json.dumps(demand), **_git_facts(root),
