@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -17,6 +17,7 @@ from raypipe.submit.target import Target
 
 if TYPE_CHECKING:
     import requests
+    import websocket
 
 R = TypeVar("R", bound=Reply)
 
@@ -119,41 +120,28 @@ class JobsClient:
         """All that a job has written so far."""
         return str(self._json("GET", f"/api/jobs/{_quoted(submission_id)}/logs").get("logs") or "")
 
-    def tail(self, submission_id: str) -> Iterator[str]:
-        """What a job has written, from its beginning, and what it goes on to write, in pieces of any length.
+    def log_socket(self, submission_id: str) -> websocket.WebSocket:
+        """A websocket that sends what a job has written, from its beginning, and what it goes on to write.
 
         It ends when the job is over, and also when the connection is lost: only the job's state tells which.
         """
         import websocket
 
         url = urlsplit(self.target.url)
-        way = urlunsplit(
-            url._replace(
-                scheme={"http": "ws", "https": "wss"}[url.scheme],
-                path=f"{url.path}/api/jobs/{_quoted(submission_id)}/logs/tail",
-            )
-        )
+        path = f"{url.path}/api/jobs/{_quoted(submission_id)}/logs/tail"
+        scheme = {"http": "ws", "https": "wss"}[url.scheme]
         token = self.target.token
-        headers = [f"Authorization: Bearer {token.value.get_secret_value()}"] if token else []
-        options = {"ca_certs": str(self.target.ca_file)} if self.target.ca_file else None
         socket = websocket.create_connection(
-            way,
+            urlunsplit(url._replace(scheme=scheme, path=path)),
             timeout=READ_S,
-            header=headers,
-            sslopt=options,
+            header=[f"Authorization: Bearer {token.value.get_secret_value()}"] if token else [],
+            sslopt={"ca_certs": str(self.target.ca_file)} if self.target.ca_file else None,
             sockopt=_keep_alive(),
             suppress_origin=True,
             http_no_proxy=[url.hostname] if self.target.is_loopback else None,
         )
         socket.settimeout(None)  # a job may have nothing to say for hours
-        try:
-            while True:
-                piece = socket.recv()
-                if not piece:
-                    return
-                yield piece if isinstance(piece, str) else piece.decode("utf-8", errors="replace")
-        finally:
-            socket.close()
+        return socket
 
     def close(self) -> None:
         """Let go of the connections."""

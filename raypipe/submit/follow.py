@@ -90,7 +90,11 @@ class Follower:
             If the cluster does not answer for `pace.lost_s`, or was started anew and knows the job no more.
         """
         while True:
-            job = self._state()
+            try:
+                job = self._state()
+            except ClusterError:
+                self._tail.close()
+                raise
             if until is not None and on_late is not None and time.monotonic() > until:
                 until = None
                 on_late()

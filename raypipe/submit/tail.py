@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
+import socket
 import threading
 import time
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from raypipe.errors import ClusterError
 from raypipe.submit.client import JobsClient
 
+if TYPE_CHECKING:
+    import websocket
+
 FIRST_WAIT_S, MAX_WAIT_S = 0.5, 10.0
+END_S = 5.0
 
 
 class LogTail:
@@ -28,6 +35,7 @@ class LogTail:
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._read, name=f"log of {submission_id}", daemon=True)
         self._is_started = False
+        self._socket: websocket.WebSocket | None = None
         self.reconnects = 0
 
     def start(self) -> None:
@@ -54,11 +62,20 @@ class LogTail:
         ClusterError
             If the log cannot be had any more: it was on a node that is gone.
         """
-        with self._lock:  # from here on the thread delivers no more
-            self._over.set()
+        self.close()
         lines = self._client.logs(self._id).split("\n")
         last = [lines[-1]] if lines[-1] else []
         return [*self.lines(0.0), *lines[self._received : -1], *last]
+
+    def close(self) -> None:
+        """Read no more; what has come is still to be had."""
+        with self._lock:  # from here on the thread delivers no more
+            self._over.set()
+            if self._socket is not None and self._socket.sock is not None:
+                with contextlib.suppress(OSError):  # it may have ended by itself
+                    self._socket.sock.shutdown(socket.SHUT_RDWR)
+        if self._is_started:
+            self._thread.join(END_S)
 
     def _read(self) -> None:
         wait_s = FIRST_WAIT_S
@@ -73,22 +90,24 @@ class LogTail:
                 self.reconnects += 1
 
     def _follow(self) -> None:
-        skip, held = self._received, ""
-        for piece in self._client.tail(self._id):
-            *whole, held = (held + piece).split("\n")
-            for line in whole:
-                if skip:
-                    skip -= 1
-                elif not self._deliver(line):
-                    return
+        with contextlib.closing(self._client.log_socket(self._id)) as opened:
+            with self._lock:
+                self._socket = opened
+            skip, held = self._received, ""
+            while not self._over.is_set() and (piece := opened.recv()):
+                text = piece if isinstance(piece, str) else piece.decode("utf-8", errors="replace")
+                *whole, held = (held + text).split("\n")
+                for line in whole:
+                    if skip:
+                        skip -= 1
+                    else:
+                        self._deliver(line)
 
-    def _deliver(self, line: str) -> bool:
+    def _deliver(self, line: str) -> None:
         with self._lock:
-            if self._over.is_set():
-                return False
-            self._lines.put(line)
-            self._received += 1
-            return True
+            if not self._over.is_set():
+                self._lines.put(line)
+                self._received += 1
 
 
 def _broken() -> type[Exception]:

@@ -13,7 +13,15 @@ import pytest
 from pydantic import SecretStr
 
 from jobs.local_head import LocalHead, free_port
-from raypipe.errors import ClusterError, ConfigError, NoSuchJobError, TokenError, UnreachableError
+from raypipe import _optional
+from raypipe.errors import (
+    ClusterError,
+    ConfigError,
+    MissingDependencyError,
+    NoSuchJobError,
+    TokenError,
+    UnreachableError,
+)
 from raypipe.submit.client import JobsClient
 from raypipe.submit.preflight import look, versions_here
 from raypipe.submit.target import Target, Token
@@ -31,6 +39,14 @@ def test_an_address_where_nobody_listens_is_told_at_once() -> None:
     url = f"http://127.0.0.1:{free_port()}"
     with pytest.raises(UnreachableError, match=f"{url} does not answer: Connection refused. Is the cluster up"):
         client_at(url).version()
+
+
+def test_a_missing_extra_says_the_line_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_optional, "has_extra", lambda extra: False)
+    with pytest.raises(
+        MissingDependencyError, match=r"raypipe submit needs websocket: pip install 'raypipe\[cluster\]'"
+    ):
+        client_at("http://127.0.0.1:1")
 
 
 def test_a_cluster_that_wants_a_token_says_where_to_put_it(head: LocalHead) -> None:

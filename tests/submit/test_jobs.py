@@ -10,6 +10,7 @@ import pytest
 
 from jobs.local_head import LocalHead
 from raypipe.submit.client import JobsClient
+from raypipe.submit.follow import Follower, Pace
 from tests.submit.conftest import SLOW_ENGINE, Cli, await_end, await_that, records
 
 Job = Callable[..., Path]
@@ -176,9 +177,29 @@ def test_a_job_that_waits_says_for_what(cli: Cli, job: Job, client: JobsClient) 
         # Use is told by the nodes every few seconds.
         said = "its driver asks for 1 CPU; in use: 2 CPU of 2"
         await_that(lambda: said in json.loads(cli("status", "behind", "--json").out)["waits_for"])
+        view = Waiting(said, lambda: client.stop("in-the-way"))
+        outcome = Follower(client, "behind", view, Pace(explain_s=0.5)).to_the_end()
     finally:
         client.stop("in-the-way")
-    assert await_end(client, "behind").status == "SUCCEEDED"
+    assert (view.explained, outcome.status, outcome.exit_code) == (True, "SUCCEEDED", 0)
+
+
+class Waiting:
+    """Clears the way once it is told what is in it."""
+
+    def __init__(self, said: str, then: Callable[[], None]) -> None:
+        self._said, self._then, self.explained = said, then, False
+
+    def note(self, kind: str, text: str) -> None:
+        if kind == "pending" and self._said in text and not self.explained:
+            self.explained = True
+            self._then()
+
+    def status(self, *_: object) -> None: ...
+
+    def progress(self, *_: object) -> None: ...
+
+    def line(self, *_: object) -> None: ...
 
 
 def test_a_job_that_is_not_over_in_its_time_is_stopped(cli: Cli, job: Job) -> None:
