@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP_INSTALL := pip install --quiet --disable-pip-version-check
 DEMO := demo
 
-.PHONY: demo test test-slow chaos growth lint format types layers bench docs screenshot clean
+.PHONY: demo job-demo test test-slow chaos growth lint format types layers bench docs screenshot clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -18,6 +18,11 @@ demo: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.demo_data $(DEMO)/flights.csv
 	$(BIN)/raypipe run $(DEMO)/flights.csv --target arr_delay --time scheduled_departure --theme auto \
 	  --title "Flights from New York City, 2013" --output $(DEMO)/output --context operations
+
+# The same as a job on a local Ray cluster with token authentication: checked, packed, sent, followed to its end.
+job-demo: $(VENV)/.installed
+	$(BIN)/python -m benchmarks.demo_data $(DEMO)/flights.csv
+	$(BIN)/python -m jobs.job_demo $(DEMO)/flights.csv
 
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest

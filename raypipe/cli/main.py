@@ -1,4 +1,4 @@
-"""`raypipe run | plan | profile | validate | timeline | doctor | init | cluster`."""
+"""The commands of `raypipe`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 import raypipe
+from raypipe.cli import jobs, submit
 from raypipe.cli.cluster import app as cluster_app
 from raypipe.cli.exits import INVALID, tidy_exit
 from raypipe.config import PipelineConfig, merge_settings
@@ -46,6 +47,10 @@ Sample = Annotated[int | None, typer.Option("--sample", help="Rows to draw at ra
 Set = Annotated[list[str] | None, typer.Option("--set", "-s", help="Any setting: processing.impute=auto; repeatable.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+
+
+for command in (submit.submit, jobs.jobs, jobs.status, jobs.logs, jobs.stop):
+    app.command()(command)
 
 
 def main() -> None:

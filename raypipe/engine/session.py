@@ -28,6 +28,7 @@ import psutil
 
 from raypipe.config import Resources
 from raypipe.engine.guard import Guard
+from raypipe.engine.secretrefs import REFERENCES, resolve_secrets
 from raypipe.engine.worker import WorkerCore
 from raypipe.errors import ConfigError, RaypipeError
 
@@ -128,7 +129,7 @@ class Session:
         if address is not None:
             _check_reachable(address)
             try:
-                self.ray.init(address=address, runtime_env={"env_vars": WORKER_ENV}, **quiet)
+                self.ray.init(address=address, runtime_env=_worker_env(), **quiet)
             except (ConnectionError, RuntimeError, ValueError) as error:
                 raise ConfigError(
                     f"session: cannot connect to Ray at {address}: {error}. Is it up, and are RAY_AUTH_MODE and "
@@ -267,6 +268,14 @@ def _check_reachable(address: str) -> None:
     except OSError as error:
         text = f"session: cannot connect to Ray at {address}: {error.strerror or error}"
         raise ConfigError(f"{text}. Is the head node up, and is this its GCS port (6379 by default)?") from error
+
+
+def _worker_env() -> dict[str, Any]:
+    """What workers on a cluster are started with; secrets that a job refers to are resolved in each of them."""
+    env: dict[str, Any] = {"env_vars": WORKER_ENV}
+    if os.environ.get(REFERENCES):
+        env["worker_process_setup_hook"] = f"{resolve_secrets.__module__}.{resolve_secrets.__name__}"
+    return env
 
 
 def _token_is_set() -> bool:
