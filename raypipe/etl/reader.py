@@ -11,9 +11,9 @@ from typing import Any
 import pyarrow as pa
 
 from raypipe.blocks.frames import canonical_schema
-from raypipe.config import ReadOptions
+from raypipe.config import ReadOptions, StorageConfig
 from raypipe.errors import ConfigError, MissingColumnsError, ReadError
-from raypipe.etl.files import find_format, list_files
+from raypipe.etl.files import find_format, list_places
 from raypipe.etl.formats.cells import Found, check_kind, find_kinds
 from raypipe.etl.formats.csv_file import Sample, look_at
 from raypipe.etl.formats.csv_plan import Sampling, plan_csv
@@ -22,6 +22,8 @@ from raypipe.etl.formats.slices import Slice, take_rows
 from raypipe.etl.source import TableSource, settle_types
 from raypipe.etl.types import Promotion, arrow_type, gather_misfits, join_kinds
 from raypipe.stage import ASIDE_SCHEMA, PartRead
+from raypipe.storage.objects import look_at_all
+from raypipe.storage.source import Place, size_of
 
 logger = logging.getLogger(__name__)
 
@@ -48,11 +50,13 @@ class DataReader:
     Parameters
     ----------
     path : str or Path
-        What to read.
+        What to read; also an address in a bucket, such as `s3://bucket/data/*.csv`.
     format : {"csv", "parquet"}, optional
         None finds it by looking at the content.
     options : ReadOptions
         How to read; what is left out is found by looking at the data.
+    storage : StorageConfig
+        Where buckets are.
 
     Raises
     ------
@@ -62,10 +66,16 @@ class DataReader:
         If an option cannot be, or has no meaning for the format.
     """
 
-    def __init__(self, path: str | Path, format: str | None = None, options: ReadOptions | None = None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        format: str | None = None,
+        options: ReadOptions | None = None,
+        storage: StorageConfig | None = None,
+    ) -> None:
         self.path = path
         self.options = options or ReadOptions()
-        self.files = list_files(path)
+        self.files = list_places(path, storage or StorageConfig())
         self.format = find_format(self.files, format)
         columns = self.options.columns
         if columns is not None and not columns:
@@ -96,7 +106,7 @@ class DataReader:
         return plan(sampling, target_part_bytes, seed)
 
     def _csv_source(self, sampling: Sampling | None, target: int, seed: int) -> TableSource:
-        samples = [_look(path, self.options) for path in self.files]
+        samples = look_at_all(self.files, lambda path: _look(path, self.options))
         kinds, notes = _csv_kinds(samples, self.options)
         files = tuple(sample.file for sample in samples)
         plan = plan_csv(files, target, self.options.max_rows, sampling)
@@ -113,7 +123,7 @@ class DataReader:
         )
 
     def _parquet_source(self, sampling: Sampling | None, target: int, seed: int) -> TableSource:
-        files = tuple(_footer(path) for path in self.files)
+        files = tuple(look_at_all(self.files, _footer))
         unified = unify([(file.path, file.table_schema) for file in files], self.options.columns)
         schema = _select(unified.schema, self.options.columns, str(self.path))
         slices = _parquet_slices(files, schema, target, self.options.max_rows)
@@ -195,7 +205,7 @@ class DataReader:
 
     def get_file_info(self) -> dict[str, Any]:
         """Format, size, columns and rows; the rows of a large CSV are an estimate, and said to be."""
-        sizes = [path.stat().st_size for path in self.files]
+        sizes = [size_of(path) for path in self.files]
         info: dict[str, Any] = {
             "file_path": str(self.path),
             "files": [str(path) for path in self.files],
@@ -205,7 +215,7 @@ class DataReader:
             "exists": True,
         }
         if self.format == "parquet":
-            footers = [_footer(path) for path in self.files]
+            footers = look_at_all(self.files, _footer)
             columns = unify([(file.path, file.table_schema) for file in footers]).schema.names
             rows = sum(file.rows for file in footers)
             return info | {
@@ -214,7 +224,7 @@ class DataReader:
                 "estimated_rows": rows,
                 "rows_exact": True,
             }
-        samples = [_look(path, self.options) for path in self.files]
+        samples = look_at_all(self.files, lambda path: _look(path, self.options))
         columns = list(dict.fromkeys(name for sample in samples for name in sample.file.names))
         dialect = samples[0].file.dialect
         estimates = [_estimate_rows(sample) for sample in samples]
@@ -237,14 +247,14 @@ def _estimate_rows(sample: Sample) -> tuple[int, bool]:
     return round(body / sample.bytes_per_row), False
 
 
-def _look(path: Path, options: ReadOptions) -> Sample:
+def _look(path: Place, options: ReadOptions) -> Sample:
     try:
         return look_at(path, options)
     except PermissionError as error:
         raise ReadError(f"{path}: permission denied. Make it readable: chmod u+r {str(path)!r}.") from error
 
 
-def _footer(path: Path) -> ParquetFile:
+def _footer(path: Place) -> ParquetFile:
     try:
         return read_footer(path)
     except PermissionError as error:

@@ -54,9 +54,15 @@ class TableSource(SourceStage):
         """Bytes of all files."""
         return sum(file.size for file in self.csv_files or self.parquet_files)
 
-    def stamps(self) -> list[tuple[str, int, int]]:
-        """Path, bytes and time of the last change (ns since 1970) of each file, in source order."""
-        return [(file.path, file.size, file.mtime_ns) for file in self.csv_files or self.parquet_files]
+    def stamps(self) -> list[tuple[str, int, int, str]]:
+        """Path, bytes, time of the last change (ns since 1970) and version of each file, in source order.
+
+        A local file has no version but its time; an object in a bucket has no time but its version.
+        """
+        return [
+            (file.path, file.size, file.mtime_ns, file.remote.version if file.remote else "")
+            for file in self.csv_files or self.parquet_files
+        ]
 
     @property
     def is_sample(self) -> bool:

@@ -25,6 +25,7 @@ from raypipe.etl.summarise import Summarise
 from raypipe.etl.types import Misfits, Promotion, gather_misfits
 from raypipe.etl.validate import DataValidator
 from raypipe.stage import Plan, Stage
+from raypipe.storage.source import size_of
 
 logger = logging.getLogger(__name__)
 
@@ -49,8 +50,8 @@ def open_source(config: PipelineConfig) -> TableSource:
     Parts depend on the source and on `block_mib`, and not on the engine or the number of workers, so that results do
     not either.
     """
-    reader = DataReader(config.data_source, config.data_format, config.read_options)
-    size = sum(path.stat().st_size for path in reader.files) * DISK_TO_MEMORY[reader.format]
+    reader = DataReader(config.data_source, config.data_format, config.read_options, config.storage)
+    size = sum(size_of(path) for path in reader.files) * DISK_TO_MEMORY[reader.format]
     most = int(config.engine.block_mib * (1 << 20))
     part_bytes = min(most, max(MIN_PART_BYTES, size // MIN_PARTS))
     return reader.source(seed=config.seed, sample_size=config.sample_size, target_part_bytes=part_bytes)

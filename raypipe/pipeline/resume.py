@@ -27,7 +27,7 @@ RESUME_FOLDER = "resume"
 RECORD = "run.json"
 LOCK = "lock"
 RECORD_VERSION = 1
-MAY_CHANGE = ("output_dir", "run_id")
+MAY_CHANGE = ("output_dir", "run_id", "storage")
 """Settings that decide nothing about the result."""
 ENGINE_DECIDES = ("block_mib", "block_rows", "max_failed_share")
 """Settings of the engine that do."""
@@ -40,6 +40,8 @@ class FileStamp(Frozen):
     path: str
     size: int
     mtime_ns: int
+    version: str = ""
+    """ETag of an object in a bucket; empty for a local file."""
 
 
 class RunRecord(Frozen):
@@ -64,7 +66,10 @@ class RunRecord(Frozen):
             pipeline=f"{pipeline.__module__}.{pipeline.__qualname__}",
             code=_code_of(pipeline),
             config=config.model_dump(mode="json"),
-            files=tuple(FileStamp(path=path, size=size, mtime_ns=mtime) for path, size, mtime in source.stamps()),
+            files=tuple(
+                FileStamp(path=path, size=size, mtime_ns=mtime, version=version)
+                for path, size, mtime, version in source.stamps()
+            ),
         )
 
     def changes(self, now: RunRecord) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -58,10 +57,10 @@ def plan_csv(files: Sequence[CsvFile], target: int, max_rows: int | None, sampli
 def _cut(file: CsvFile, index: int, target: int) -> Iterator[Slice]:
     wanted = max(1, int(target / _MEMORY_PER_BYTE))
     if not file.dialect.code_bytes:
-        end = len(whole_text(Path(file.path), file.dialect))
+        end = len(whole_text(file.place, file.dialect))
         cuts = [(file.data_start, end, False)] if end > file.data_start else []
     else:
-        with open_codes(Path(file.path), file.dialect, file.data_start) as codes:
+        with open_codes(file.place, file.dialect, file.data_start) as codes:
             found = cut_file(codes, file.dialect.grammar, max(1, wanted // file.dialect.code_bytes))
         cuts = [(cut.start, cut.end, cut.clean) for cut in found]
     if cuts and file.dialect.code_bytes:
@@ -136,7 +135,7 @@ def _draw_pieces(files: Sequence[CsvFile], sampling: Sampling) -> CsvPlan | None
 
 def _piece(file: CsvFile, index: int, at: int) -> tuple[Slice, int]:
     """The rows that start in one cell of the file."""
-    with open_codes(Path(file.path), file.dialect, at) as codes:
+    with open_codes(file.place, file.dialect, at) as codes:
         start, end, rows = _rows_from(codes, file, at == file.data_start)
         piece = Slice(file=index, start=codes.byte(start), end=codes.byte(end), rows=rows, bytes=end - start)
     return piece, rows

@@ -19,7 +19,10 @@ from raypipe.blocks.kinds import is_time_zone
 from raypipe.config import Frozen
 from raypipe.errors import ReadError, SchemaError
 from raypipe.etl.formats.names import safe_name, unique_names
+from raypipe.etl.formats.parquet_remote import footer_of, read_groups
 from raypipe.etl.wording import shown
+from raypipe.storage.objects import RemoteFile
+from raypipe.storage.source import Place, open_bytes
 
 _TEXT = pa.large_string()
 _INT_BITS = 64
@@ -42,6 +45,8 @@ class ParquetFile(Frozen, arbitrary_types_allowed=True):
     group_rows: tuple[int, ...]
     group_bytes: tuple[int, ...]
     """Uncompressed."""
+    remote: RemoteFile | None = None
+    """The object that it is, where it is none of this machine's files."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ class Unified:
     notes: tuple[str, ...]
 
 
-def read_footer(path: Path) -> ParquetFile:
+def read_footer(path: Place) -> ParquetFile:
     """What the footer says.
 
     Raises
@@ -69,21 +74,26 @@ def read_footer(path: Path) -> ParquetFile:
     ReadError
         If the file is cut off, or its footer is damaged.
     """
-    stat = path.stat()
+    size, changed_ns, remote = 0, 0, None
     try:
-        file = pq.ParquetFile(path)
-        schema = file.schema_arrow
-        metadata = file.metadata
+        if isinstance(path, RemoteFile):
+            metadata, remote = footer_of(path)
+            size, schema = remote.size, metadata.schema.to_arrow_schema()
+        else:
+            stat = path.stat()
+            size, changed_ns = stat.st_size, stat.st_mtime_ns
+            file = pq.ParquetFile(path)
+            schema, metadata = file.schema_arrow, file.metadata
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, PermissionError):
             raise
-        raise ReadError(_damage(path, stat.st_size, error)) from error
+        raise ReadError(_damage(path, size, error)) from error
     names, notes = _names_of(path, schema)
     groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
     return ParquetFile(
         path=str(path),
-        size=stat.st_size,
-        mtime_ns=stat.st_mtime_ns,
+        size=size,
+        mtime_ns=changed_ns,
         rows=metadata.num_rows,
         table_schema=pa.schema([field.with_name(name) for field, name in zip(schema, names, strict=True)]),
         original_names=tuple(schema.names) if notes else (),
@@ -91,10 +101,11 @@ def read_footer(path: Path) -> ParquetFile:
         notes=tuple(f"{path}: {note}" for note in notes),
         group_rows=tuple(group.num_rows for group in groups),
         group_bytes=tuple(group.total_byte_size for group in groups),
+        remote=remote,
     )
 
 
-def _names_of(path: Path, schema: pa.Schema) -> tuple[list[str], list[str]]:
+def _names_of(path: Place, schema: pa.Schema) -> tuple[list[str], list[str]]:
     """Names that blocks can carry, and what was changed; an empty name is one that they can."""
     if ROW in schema.names:
         raise SchemaError(f"{path}: has a column named {ROW!r}, a name that raypipe keeps for itself. Rename it.")
@@ -128,11 +139,11 @@ def _panics(kind: pa.DataType) -> bool:
     return _has_odd_zone(kind) or (pa.types.is_fixed_size_list(kind) and not kind.list_size)
 
 
-def _damage(path: Path, size: int, error: Exception) -> str:
-    with path.open("rb") as file:
-        head = file.read(4)
-        file.seek(max(0, size - 4))
-        tail = file.read(4)
+def _damage(path: Place, size: int, error: Exception) -> str:
+    source = open_bytes(path)
+    size = size or source.size
+    head, tail = source.read_at(0, 4), source.read_at(max(0, size - 4), 4)
+    source.close()
     if head == b"PAR1" and tail != b"PAR1":
         what = (
             f"starts as Parquet but does not end as one: it is cut off or was not written to its end ({size:,} bytes)"
@@ -314,15 +325,18 @@ def read_range(file: ParquetFile, start: int, rows: int, schema: pa.Schema) -> t
         If the file changed since it was looked at, or its pages are damaged.
     """
     path = Path(file.path)
-    stat = path.stat()
-    if (stat.st_size, stat.st_mtime_ns) != (file.size, file.mtime_ns):
-        raise ReadError(f"{path}: changed while it was being read. Run again when nothing writes to it.")
+    if file.remote is None:
+        stat = path.stat()
+        if (stat.st_size, stat.st_mtime_ns) != (file.size, file.mtime_ns):
+            raise ReadError(f"{path}: changed while it was being read. Run again when nothing writes to it.")
     have = set(file.table_schema.names)
     names = [name for name in schema.names if name in have]
     if not names:
         return conform(None, rows, schema), {}
     stored = dict(zip(file.table_schema.names, file.original_names or file.table_schema.names, strict=True))
     wanted = [stored[name] for name in names]
+    if file.remote is not None:
+        return conform(_read_with_pyarrow(file, start, rows, wanted).rename_columns(names), rows, schema), {}
     frame, why = _read_with_polars(path, start, rows, wanted) if file.polars_reads else (None, "a type it cannot read")
     if frame is not None:
         frame.columns = names
@@ -353,7 +367,10 @@ def _read_with_pyarrow(file: ParquetFile, start: int, rows: int, names: list[str
             first = at if first is None else first
         at += count
     try:
-        table = pq.ParquetFile(file.path).read_row_groups(groups, columns=names, use_threads=False)
+        if file.remote is not None:
+            table = read_groups(file.remote, groups, names)
+        else:
+            table = pq.ParquetFile(file.path).read_row_groups(groups, columns=names, use_threads=False)
     except (pa.ArrowException, OSError) as error:
         raise ReadError(
             f"{file.path}: rows {start:,} to {start + rows:,} cannot be read; the file is damaged there."
