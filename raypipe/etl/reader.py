@@ -19,7 +19,7 @@ from raypipe.etl.formats.csv_file import Sample, look_at
 from raypipe.etl.formats.csv_plan import Sampling, plan_csv
 from raypipe.etl.formats.parquet import ParquetFile, cut_ranges, read_footer, unify
 from raypipe.etl.formats.slices import Slice, take_rows
-from raypipe.etl.source import TableSource, settle_types
+from raypipe.etl.source import MISCUT, Cutting, TableSource, cut_exactly, settle_types
 from raypipe.etl.types import Promotion, arrow_type, gather_misfits, join_kinds
 from raypipe.stage import ASIDE_SCHEMA, PartRead
 from raypipe.storage.objects import look_at_all
@@ -119,6 +119,9 @@ class DataReader:
             null_values=self.options.null_values,
             fixed=tuple(self.options.dtypes),
             seed=seed,
+            cutting=Cutting(
+                target=target, max_rows=self.options.max_rows, sample_rows=sampling.rows if sampling else None
+            ),
             notes=(*notes, *plan.notes),
         )
 
@@ -150,6 +153,9 @@ class DataReader:
         """
         source = self.source()
         parts = _read_parts(source)
+        if any(MISCUT in part.notes for part in parts):
+            source = cut_exactly(source)
+            parts = _read_parts(source)
         promotions: list[Promotion] = []
         while True:
             source, more = settle_types(source, gather_misfits(part.notes for part in parts), max_bad_share)
@@ -196,12 +202,16 @@ class DataReader:
     def _settled(self) -> TableSource:
         """The source with types that hold for all of it."""
         source = self.source()
-        while True:
+        while source.format == "csv":
             read = source.open()
-            notes = (read(part).notes for part in source.parts()) if source.format == "csv" else ()
+            notes = [read(part).notes for part in source.parts()]
+            if any(MISCUT in note for note in notes):
+                source = cut_exactly(source)
+                continue
             source, promotions = settle_types(source, gather_misfits(notes), 0.0)
             if not promotions:
-                return source
+                break
+        return source
 
     def get_file_info(self) -> dict[str, Any]:
         """Format, size, columns and rows; the rows of a large CSV are an estimate, and said to be."""

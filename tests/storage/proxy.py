@@ -87,6 +87,8 @@ def proxy_to(upstream: str) -> Iterator[Proxy]:
                 kept = {name: value for name, value in answer.getheaders() if name.lower() not in HOP_BY_HOP}
                 length = answer.getheader("Content-Length") if self.command == "HEAD" else None
                 self._answer(answer.status, kept, content, fault.cut if fault else None, length)
+            except OSError:  # either side has gone
+                self.close_connection = True
             finally:
                 link.close()
 
