@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -53,12 +54,12 @@ Labels = Annotated[
 """Given as a mapping, kept as sorted pairs."""
 
 
-def _place(value: Any) -> Any:
+def _place(value: str | Path) -> str | Path:
     """A path, but for the address of a bucket: a path would lose one of its slashes."""
     return Path(value) if isinstance(value, str) and "://" not in value else value
 
 
-OutputDir = Annotated[Path | str, BeforeValidator(_place)]
+OutputDir = Annotated[str | Path, AfterValidator(_place)]
 """A folder, or the address of a bucket as text."""
 
 

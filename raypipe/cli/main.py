@@ -79,7 +79,9 @@ def run(
     target: Target = None,
     time: Time = None,
     config: Config = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder for runs; default: output.")] = None,
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", help="Folder or bucket for runs; default: output.")
+    ] = None,
     run_id: Annotated[str | None, typer.Option("--run-id", help="Name of the run and its folder.")] = None,
     engine: EngineName = None,
     address: Address = None,

@@ -20,7 +20,8 @@ from raypipe.etl.formats.csv_guess import check_guess
 from raypipe.etl.formats.csv_layout import Layout, Take, Wanted
 from raypipe.etl.formats.csv_parse import Task, draw, read_part
 from raypipe.etl.formats.csv_plan import Sampling, plan_csv
-from raypipe.etl.formats.parquet import ParquetFile, conform, read_range
+from raypipe.etl.formats.parquet import ParquetFile
+from raypipe.etl.formats.parquet_rows import conform, read_range
 from raypipe.etl.formats.slices import Slice, draw_seed
 from raypipe.etl.types import Promotion, arrow_type, decide, kind_of
 from raypipe.stage import Part, PartRead, SourceStage

@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 RESUME_FOLDER = "resume"
 RECORD = "run.json"
+MANIFEST = "run.json"
+"""In the run's own folder: what became of it, see `raypipe.pipeline.manifest`."""
 LOCK = "lock"
 RECORD_VERSION = 1
 MAY_CHANGE = ("output_dir", "run_id", "storage")
@@ -118,7 +120,9 @@ def refuse_changes(folder: RunFolder, record: RunRecord) -> None:
 
 def reopen_journal(folder: RunFolder, record: RunRecord, checkpoint_s: float, events: EventLog) -> Journal:
     """The journal of a run to go on with; ResumeError where there is no key to check it with."""
-    return Journal(folder.file(RESUME_FOLDER), resume_key(), checkpoint_s, events)
+    key = resume_key()
+    folder.unseal(MANIFEST)
+    return Journal(folder.file(RESUME_FOLDER), key, checkpoint_s, events)
 
 
 def drop_if_unused(folder: Path) -> None:
@@ -131,11 +135,19 @@ def read_record(folder: Path) -> RunRecord:
     """The record of a run that is not done; ResumeError where there is none."""
     path = folder / RESUME_FOLDER / RECORD
     try:
-        return RunRecord.model_validate_json(path.read_text(encoding="utf-8"))
+        return parse_record(path.read_text(encoding="utf-8"), str(path))
     except FileNotFoundError as error:
         raise ResumeError(_nothing_to_resume(folder)) from error
-    except (OSError, ValidationError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise ResumeError(f"resume: {path} cannot be read: {str(error).splitlines()[0]}. Start a new run") from error
+
+
+def parse_record(text: str, place: str) -> RunRecord:
+    """A record from its text; ResumeError where it is none."""
+    try:
+        return RunRecord.model_validate_json(text)
+    except ValidationError as error:
+        raise ResumeError(f"resume: {place} cannot be read: {str(error).splitlines()[0]}. Start a new run") from error
 
 
 def _nothing_to_resume(folder: Path) -> str:

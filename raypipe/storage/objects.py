@@ -61,6 +61,24 @@ class RemoteFile(Frozen):
         return Path(self.name).suffix
 
 
+class RemoteFolder(Frozen):
+    """A folder in a bucket: what the addresses of its objects begin with."""
+
+    uri: str
+    storage: StorageConfig
+
+    def __str__(self) -> str:
+        return self.uri
+
+    def address(self, name: str) -> Address:
+        """Of the object with this name."""
+        return parse_address(self.uri).below(name)
+
+    def below(self, name: str) -> RemoteFolder:
+        """A folder in it."""
+        return self.replace(uri=str(self.address(name)))
+
+
 @dataclass(frozen=True)
 class Entry:
     """What a listing says of one object or folder."""

@@ -31,8 +31,8 @@ class Bucket:
 
     @property
     def storage(self) -> StorageConfig:
-        """Settings that lead to it; without credentials, so that workers of any Ray find it."""
-        return StorageConfig(s3=S3Config(endpoint=self.url, region="us-east-1", anonymous=True), backoff_s=0.01)
+        """Settings that lead to it."""
+        return StorageConfig(s3=S3Config(endpoint=self.url, region="us-east-1"), backoff_s=0.01)
 
     def put(self, key: str, content: bytes) -> str:
         """Put an object; returns its address."""

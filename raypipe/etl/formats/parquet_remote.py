@@ -1,16 +1,17 @@
 """Parquet in buckets: the footer in one request, and of a row group only the columns that are wanted, in few.
 
-The ranges are fetched by `RemoteBytes`, which tries again and checks lengths; Arrow then reads from memory.
+The ranges are fetched by `RemoteBytes`, which tries again and checks lengths, and are read from memory then.
 """
 
 from __future__ import annotations
 
-import bisect
 import functools
-import io
-from collections.abc import Sequence
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from contextlib import contextmanager
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -27,34 +28,65 @@ _MARK = 8
 def footer_of(file: RemoteFile) -> tuple[pq.FileMetaData, RemoteFile]:
     """What the footer says, and the version of the object that says it."""
     opened = look(file)
-    return _read_footer(opened), opened.seen
+    return _read_footer(opened)[0], opened.seen
 
 
-def read_groups(file: RemoteFile, groups: Sequence[int], names: Sequence[str]) -> pa.Table:
-    """Columns of row groups; ReadError if the object is not the one whose footer was read."""
+@contextmanager
+def held_locally(file: RemoteFile, groups: Sequence[int], names: Sequence[str]) -> Iterator[Path]:
+    """A file of this process's memory that stands in for the object: it has the footer and the columns of row groups.
+
+    Everything else in it is zeros, and is never asked for. So the readers of local files read objects, with equal
+    results. ReadError if the object is not the one whose footer was read.
+    """
     with open_as_it_was(file) as source:
-        metadata = _footer_known(file)
+        metadata, tail = _footer_known(file)
         ranges = _coalesced(_ranges(metadata, groups, frozenset(names)))
         with ThreadPoolExecutor(AT_A_TIME) as pool:
-            pieces = list(pool.map(lambda span: source.read_at(span[0], span[1] - span[0]), ranges))
-    held = _Held([start for start, _ in ranges], pieces, file.size)
-    reader = pq.ParquetFile(pa.PythonFile(held, mode="r"), metadata=metadata, pre_buffer=False)
-    return reader.read_row_groups(list(groups), columns=list(names), use_threads=False)
+            pieces = pool.map(lambda span: source.read_at(span[0], span[1] - span[0]), ranges)
+            held = [(file.size - len(tail), tail), *((span[0], piece) for span, piece in zip(ranges, pieces))]
+    with _memory_file(file.size) as (descriptor, path):
+        for offset, piece in held:
+            _write_at(descriptor, piece, offset)
+        yield path
+
+
+@contextmanager
+def _memory_file(size: int) -> Iterator[tuple[int, Path]]:
+    """A file of zeros that takes memory only where it is written, and goes away with the process, however it ends."""
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("raypipe-parquet")
+        try:
+            os.ftruncate(descriptor, size)
+            yield descriptor, Path(f"/proc/self/fd/{descriptor}")
+        finally:
+            os.close(descriptor)
+        return
+    with tempfile.NamedTemporaryFile(prefix="raypipe-parquet-") as file:
+        file.truncate(size)
+        yield file.fileno(), Path(file.name)
+
+
+def _write_at(descriptor: int, piece: bytes, offset: int) -> None:
+    view = memoryview(piece)
+    while view:
+        written = os.pwrite(descriptor, view, offset)
+        view, offset = view[written:], offset + written
 
 
 @functools.lru_cache(maxsize=256)
-def _footer_known(file: RemoteFile) -> pq.FileMetaData:
+def _footer_known(file: RemoteFile) -> tuple[pq.FileMetaData, bytes]:
     """The footer, once a process for each version of an object."""
     with open_as_it_was(file) as source:
         return _read_footer(source)
 
 
-def _read_footer(source: RemoteBytes) -> pq.FileMetaData:
+def _read_footer(source: RemoteBytes) -> tuple[pq.FileMetaData, bytes]:
+    """The footer, and the last bytes of the object, which hold it."""
     tail = source.read_at(max(0, source.size - TAIL), TAIL)
     length = int.from_bytes(tail[-_MARK:-4], "little") + _MARK
     if TAIL < length <= source.size and tail.endswith(b"PAR1"):
         tail = source.read_at(source.size - length, length)
-    return pq.read_metadata(pa.BufferReader(tail))
+    return pq.read_metadata(pa.BufferReader(tail)), tail[-length:] if 0 < length <= len(tail) else tail
 
 
 def _ranges(metadata: pq.FileMetaData, groups: Sequence[int], names: frozenset[str]) -> list[tuple[int, int]]:
@@ -91,33 +123,3 @@ def _coalesced(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
         else:
             joined.append((start, end))
     return joined
-
-
-class _Held(io.RawIOBase):
-    """A file of which some ranges are in memory; nothing else is ever asked for."""
-
-    def __init__(self, starts: list[int], pieces: list[bytes], size: int) -> None:
-        self._starts, self._pieces, self._size, self._at = starts, pieces, size, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        return self._at
-
-    def read(self, size: int | None = -1) -> Any:
-        wanted = self._size - self._at if size is None or size < 0 else min(size, self._size - self._at)
-        index = bisect.bisect_right(self._starts, self._at) - 1
-        offset = self._at - self._starts[index] if index >= 0 else 0
-        piece = memoryview(self._pieces[index])[offset : offset + wanted] if index >= 0 else memoryview(b"")
-        if len(piece) < wanted:
-            raise OSError(f"bytes {self._at:,} to {self._at + wanted:,} belong to no column that is wanted")
-        self._at += wanted
-        return piece
