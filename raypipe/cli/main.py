@@ -1,4 +1,4 @@
-"""`raypipe run | plan | profile | validate | timeline | doctor | init | cluster`."""
+"""`raypipe run | plan | profile | validate | timeline | history | doctor | init | cluster`."""
 
 from __future__ import annotations
 
@@ -242,6 +242,24 @@ def timeline(
         out.print_json(timeline_json(log, written))
     else:
         show_timeline(out, log, written)
+
+
+@app.command()
+def history(
+    place: Annotated[str, typer.Argument(help="Folder of runs, or the address of one in a bucket.")] = "output",
+    config: Config = None,
+    set_: Set = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the runs of a folder or a bucket, newest first."""
+    from raypipe.cli.history import history_json, show_history
+    from raypipe.pipeline.history import list_runs
+
+    runs = list_runs(place, _settings(config, set_, data_source=place).storage)
+    if as_json:
+        out.print_json(history_json(runs))
+    else:
+        show_history(out, runs, place)
 
 
 @app.command()
