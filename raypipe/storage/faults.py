@@ -76,14 +76,15 @@ class CutShort(OSError):  # noqa: N818  # never seen outside of this package
 
 def kind_of(error: BaseException) -> Kind:
     """What kind of trouble an error of a client is."""
+    text = str(error)
+    told = next((kind for kind, signs in _SIGNS if re.search(signs, text)), None)
+    if told is not None:
+        return told
     if isinstance(error, FileNotFoundError):
         return "missing"
     if isinstance(error, PermissionError):
         return "denied"
-    if isinstance(error, (ConnectionError, TimeoutError)):
-        return "network"
-    text = str(error)
-    return next((kind for kind, signs in _SIGNS if re.search(signs, text)), "other")
+    return "network" if isinstance(error, (ConnectionError, TimeoutError)) else "other"
 
 
 def patiently(action: Callable[[], T], address: Address, config: StorageConfig) -> T:
@@ -148,7 +149,7 @@ def said(error: BaseException, address: Address, config: StorageConfig, verb: Li
 def detail(error: BaseException) -> str:
     """The first line of a client's text, without credentials."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return masked(lines[0])[:DETAIL_CHARS].rstrip(" .")
+    return masked(lines[0].partition(" error_info=")[0])[:DETAIL_CHARS].rstrip(" .")
 
 
 def masked(text: str) -> str:

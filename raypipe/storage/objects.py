@@ -229,6 +229,9 @@ def list_objects(address: Address, config: StorageConfig, *, recursive: bool = T
     ReadError
         If the bucket is not there or does not answer. A folder without objects is none, and its list empty.
     """
+    if address.family == "gs" and not recursive:
+        # Arrow tells only those folders of GCS that somebody made an object for.
+        return _one_level(list_objects(address, config), address)
     fs, path = _at(address, config)
     selector = pafs.FileSelector(path, recursive=recursive, allow_not_found=True)
     try:
@@ -240,6 +243,17 @@ def list_objects(address: Address, config: StorageConfig, *, recursive: bool = T
     entries = [_entry(info, address, path) for info in infos]
     kept = (entry for entry in entries if not (recursive and entry.is_folder))
     return sorted(kept, key=lambda entry: entry.key.split("/"))  # as paths sort: folder by folder
+
+
+def _one_level(entries: Sequence[Entry], folder: Address) -> list[Entry]:
+    """Objects right in a folder, and the folders in it, from all objects below it."""
+    start = len(folder.key.rstrip("/")) + 1 if folder.key.strip("/") else 0
+    found: dict[str, Entry] = {}
+    for entry in entries:
+        name, _, below = entry.key[start:].partition("/")
+        place = folder.below(name)
+        found.setdefault(name, Entry(str(place), place.key, True, 0, "") if below else entry)
+    return list(found.values())
 
 
 def read_whole(uri: str, config: StorageConfig) -> bytes:
