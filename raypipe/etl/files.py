@@ -14,7 +14,7 @@ from raypipe.config import StorageConfig
 from raypipe.errors import ConfigError, ReadError
 from raypipe.etl.wording import shown
 from raypipe.storage.address import is_remote, local_path
-from raypipe.storage.objects import RemoteFile, look, look_at_all
+from raypipe.storage.ranges import RemoteFile, look, look_at_all
 from raypipe.storage.source import LocalBytes, Place, size_of
 
 Format = Literal["csv", "parquet"]

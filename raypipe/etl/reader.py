@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,13 +23,16 @@ from raypipe.etl.formats.parquet import ParquetFile, cut_ranges, read_footer, un
 from raypipe.etl.formats.slices import Slice, take_rows
 from raypipe.etl.source import MISCUT, Cutting, TableSource, cut_exactly, settle_types
 from raypipe.etl.types import Promotion, arrow_type, gather_misfits, join_kinds
-from raypipe.stage import ASIDE_SCHEMA, PartRead
-from raypipe.storage.objects import look_at_all
+from raypipe.stage import ASIDE_SCHEMA, Part, PartRead
+from raypipe.storage.address import is_remote
+from raypipe.storage.ranges import look_at_all
 from raypipe.storage.source import Place, size_of
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_PART_BYTES = 32 << 20
+PARTS_AHEAD = 3
+"""Parts of an object that are fetched at a time, where one process reads all."""
 TYPED_FILES = 24
 """Of many CSV files, rows of so many are looked at for types, spread over all of them."""
 
@@ -278,11 +283,28 @@ def _read_parts(source: TableSource) -> list[PartRead]:
 def _parts_of(source: TableSource) -> Iterator[PartRead]:
     """The parts one after the other; what the file system refuses is a ReadError."""
     read = source.open()
-    for part in source.parts():
+
+    def read_one(part: Part) -> PartRead:
         try:
-            yield read(part)
+            return read(part)
         except OSError as error:
             raise ReadError(f"{part.file}: cannot be read: {error.strerror or error}.") from error
+
+    if any(is_remote(path) for path in source.paths):
+        yield from _ahead(read_one, source.parts())
+    else:
+        yield from map(read_one, source.parts())
+
+
+def _ahead(read: Callable[[Part], PartRead], parts: Sequence[Part]) -> Iterator[PartRead]:
+    """Parts in order, while the next ones are being fetched: a bucket is slow to begin an answer."""
+    with ThreadPoolExecutor(PARTS_AHEAD) as pool:
+        waiting = deque(pool.submit(read, part) for part in parts[:PARTS_AHEAD])
+        for part in [*parts[PARTS_AHEAD:], *[None] * len(waiting)]:
+            done = waiting.popleft().result()
+            if part is not None:
+                waiting.append(pool.submit(read, part))
+            yield done
 
 
 def _refuse_text_options(options: ReadOptions) -> None:

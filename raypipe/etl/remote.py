@@ -11,7 +11,8 @@ from raypipe.etl.files import EXTENSIONS, sniff
 from raypipe.etl.wording import shown
 from raypipe.storage.address import GLOB, Address, parse_address
 from raypipe.storage.connect import resolved
-from raypipe.storage.objects import Entry, RemoteFile, list_objects, look_at_all, stat
+from raypipe.storage.objects import Entry, list_objects, stat
+from raypipe.storage.ranges import RemoteFile, look_at_all
 
 
 def list_remote(text: str, storage: StorageConfig) -> tuple[RemoteFile, ...]:

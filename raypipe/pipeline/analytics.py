@@ -21,6 +21,7 @@ from raypipe.engine.layout import explain
 from raypipe.engine.localframe import LocalFrame, as_frame
 from raypipe.engine.run import Engine, Pass, PassProgress
 from raypipe.errors import ConfigError, DataInvalidError, MissingColumnsError, RunCancelledError
+from raypipe.etl.outputs import RunFolder
 from raypipe.etl.process import DataProcessor
 from raypipe.etl.rules.schema import DataSchema
 from raypipe.etl.steps.step import Step
@@ -67,6 +68,7 @@ class AnalyticsPipeline:
         self._cancel = threading.Event()
         self._executing = threading.Lock()
         self._run: RunState | None = None
+        self._folder: RunFolder | None = None
         self._results: PipelineResult | None = None
 
     def add_progress_callback(self, callback: ProgressCallback) -> None:
@@ -140,7 +142,7 @@ class AnalyticsPipeline:
             self.run_id = resume
         elif self.tracker.status is not PipelineStatus.PENDING and self.config.run_id is None:
             self.run_id = new_run_id()  # another run of the same pipeline has a folder of its own
-        self._run = None
+        self._run = self._folder = None
         self.tracker.start()
         with ExitStack() as stack:
             try:
@@ -189,6 +191,7 @@ class AnalyticsPipeline:
         record = RunRecord.of(self.run_id, self.config, source, type(self))
         if resume:
             refuse_changes(folder, record)
+        self._folder = folder
         events = self.tracker.events = stack.enter_context(EventLog(folder.file("events.jsonl")))
         stack.enter_context(log_to_file(folder.file("pipeline.log")))
         engine, why = choose_engine(self.config.engine, source.size_bytes)
@@ -364,4 +367,6 @@ class AnalyticsPipeline:
         self.tracker.conclude(status, str(error) or type(error).__name__)
         if self._run is not None:
             write_down(self.config, self._run, self.tracker, status, error)
+        elif self._folder is not None:
+            keep_manifest(self.config, self._folder, None, self.tracker, error)
         self.tracker.announce()

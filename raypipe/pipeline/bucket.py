@@ -26,7 +26,8 @@ from raypipe.etl.outputs import TEMP_MARK, RunFolder, check_run_id
 from raypipe.pipeline.resume import LOCK, MANIFEST, RECORD, RESUME_FOLDER
 from raypipe.storage.address import parse_address
 from raypipe.storage.connect import resolved
-from raypipe.storage.objects import RemoteFolder, list_objects, read_whole, remove, stat, upload, write_whole
+from raypipe.storage.objects import RemoteFolder, list_objects, remove, stat, upload, write_whole
+from raypipe.storage.ranges import read_whole
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +82,7 @@ class BucketFolder(RunFolder):
 
     @property
     def parent(self) -> str:
-        return str(parse_address(self.home.uri).at(parse_address(self.home.uri).key.rpartition("/")[0]))
+        return self.home.uri.rpartition("/")[0]
 
     def shown(self, name: str) -> str:
         return str(self.home.address(name))
@@ -133,7 +134,8 @@ class BucketFolder(RunFolder):
         except ReadError as error:
             raise OutputError(str(error).replace("cannot read", "cannot write", 1)) from error
         if found:
-            raise ConfigError(f"run {self.home.address('').name}: {self.home} is not empty; choose another run id")
+            name = self.home.uri.rpartition("/")[2]
+            raise ConfigError(f"run {name}: {self.home} is not empty; choose another run id")
 
     def _fetch(self, path: Path) -> None:
         """Bring here what the run had committed, and its log."""

@@ -13,7 +13,8 @@ from raypipe.errors import ConfigError, ReadError
 from raypipe.pipeline.resume import MANIFEST
 from raypipe.storage.address import is_remote, local_path, parse_address
 from raypipe.storage.connect import resolved
-from raypipe.storage.objects import LOOKS_AT_A_TIME, RemoteFolder, list_objects, read_whole, stat
+from raypipe.storage.objects import RemoteFolder, list_objects, stat
+from raypipe.storage.ranges import LOOKS_AT_A_TIME, read_whole
 
 LOG = "events.jsonl"
 DASHBOARD = "dashboard.html"

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Protocol
 
-from raypipe.storage.objects import RemoteBytes, RemoteFile
+from raypipe.storage.ranges import RemoteBytes, RemoteFile
 
 Place = Path | RemoteFile
 """A file to read."""

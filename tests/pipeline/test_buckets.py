@@ -272,6 +272,23 @@ def test_a_process_whose_run_another_goes_on_with_ends(s3: Bucket, long_run: Pip
     assert "runs/long/run.json" not in s3.keys("runs")
 
 
+def test_what_a_killed_run_left_on_its_machine_is_removed_by_the_next(s3: Bucket, tmp_path: Path) -> None:
+    left = Path(tempfile.mkdtemp(prefix="raypipe-bucket-"))
+    (left / "lock").touch()
+    os.utime(left, (0, 0))
+    execute(s3, s3.put("in/a.csv", messy(50)), f"{s3.uri}/runs", generate_dashboard=False)
+    assert not left.exists()
+
+
+def test_a_run_that_fails_before_it_reads_leaves_a_record(s3: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    away = EngineConfig(engine="ray", address="nowhere")
+    with pytest.raises(ConfigError):
+        execute(s3, s3.put("in/a.csv", messy(50)), f"{s3.uri}/runs", run_id="lost", engine=away)
+    record = json.loads(s3.get("runs/lost/run.json"))
+    assert (record["outcome"], record["exit_code"], record["rows"]) == ("failed", 2, None)
+
+
 def test_there_is_nothing_to_resume_where_no_run_is(s3: Bucket) -> None:
     with pytest.raises(ResumeError, match="there is no unfinished run nobody in s3://sales/runs"):
         AnalyticsPipeline.resumed("nobody", f"{s3.uri}/runs", storage=s3.storage.model_dump())

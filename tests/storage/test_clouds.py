@@ -25,7 +25,8 @@ from raypipe.pipeline import AnalyticsPipeline
 from raypipe.pipeline.history import list_runs
 from raypipe.storage.address import parse_address
 from raypipe.storage.connect import filesystem
-from raypipe.storage.objects import list_objects, read_whole, remove, stat, write_whole
+from raypipe.storage.objects import list_objects, remove, stat, write_whole
+from raypipe.storage.ranges import read_whole
 from tests.storage.proxy import Fault, proxy_to
 from tests.storage.test_reading import csv_text, parts_of
 

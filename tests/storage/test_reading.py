@@ -62,6 +62,35 @@ def test_parts_of_a_csv_object_are_those_of_the_same_file(
     assert parts_of(remote, target) == parts_of(DataReader(tmp_path / "a.csv"), target)
 
 
+def test_parts_of_an_object_in_utf_16_are_those_of_the_same_file(s3: Bucket, tmp_path: Path, small_guess: None) -> None:
+    text = csv_text(2_000, quoted=True).decode().encode("utf-16")
+    (tmp_path / "a.csv").write_bytes(text)
+    remote = DataReader(s3.put("a.csv", text), storage=s3.storage)
+    assert any(piece.sought is not None for piece in remote.source(target_part_bytes=30_000).slices)
+    assert parts_of(remote, 30_000) == parts_of(DataReader(tmp_path / "a.csv"), 30_000)
+
+
+def test_samples_and_first_rows_of_an_object_are_those_of_the_same_file(
+    s3: Bucket, tmp_path: Path, small_guess: None
+) -> None:
+    text = csv_text(2_000, quoted=True)
+    (tmp_path / "a.csv").write_bytes(text)
+    uri = s3.put("a.csv", text)
+    first = ReadOptions(max_rows=777)
+    assert (
+        DataReader(uri, options=first, storage=s3.storage)
+        .read()
+        .equals(DataReader(tmp_path / "a.csv", options=first).read())
+    )
+    sources = (DataReader(uri, storage=s3.storage), DataReader(tmp_path / "a.csv"))
+    drawn = []
+    for reader in sources:
+        source = reader.source(sample_size=50, target_part_bytes=10_000)
+        read = source.open()
+        drawn.append([read(part).block.to_pydict() for part in source.parts()])
+    assert drawn[0] == drawn[1]
+
+
 def test_a_quote_that_is_never_closed_makes_the_object_be_cut_exactly(
     s3: Bucket, tmp_path: Path, small_guess: None, caplog: pytest.LogCaptureFixture
 ) -> None:

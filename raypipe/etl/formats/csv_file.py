@@ -25,7 +25,7 @@ from raypipe.etl.formats.csv_parse import gather
 from raypipe.etl.formats.csv_parts import resync
 from raypipe.etl.formats.csv_quotes import Codes, Rows, mend, scan_rows
 from raypipe.etl.formats.names import unique_names
-from raypipe.storage.objects import RemoteFile, look, open_as_it_was
+from raypipe.storage.ranges import RemoteFile, look, open_as_it_was
 from raypipe.storage.source import LocalBytes, Place, size_of
 
 SAMPLE_CELLS = 2_000_000

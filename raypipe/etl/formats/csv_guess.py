@@ -28,7 +28,7 @@ from raypipe.etl.formats.csv_quotes import (
     states_before,
 )
 from raypipe.etl.formats.slices import Slice
-from raypipe.storage.objects import LOOKS_AT_A_TIME
+from raypipe.storage.ranges import LOOKS_AT_A_TIME
 
 GUESS_BYTES = 8 << 20
 """Smaller objects are fetched whole to be cut."""

@@ -18,7 +18,7 @@ from raypipe.errors import ReadError, SchemaError
 from raypipe.etl.formats.names import safe_name, unique_names
 from raypipe.etl.formats.parquet_remote import footer_of
 from raypipe.etl.wording import shown
-from raypipe.storage.objects import RemoteFile
+from raypipe.storage.ranges import RemoteFile
 from raypipe.storage.source import Place, open_bytes
 
 _TEXT = pa.large_string()

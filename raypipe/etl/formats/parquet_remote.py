@@ -16,7 +16,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from raypipe.storage.objects import AT_A_TIME, RemoteBytes, RemoteFile, look, open_as_it_was
+from raypipe.storage.ranges import AT_A_TIME, RemoteBytes, RemoteFile, look, open_as_it_was
 
 TAIL = 256 << 10
 """Last bytes that are fetched for the footer; most footers are within."""
