@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 LOG = "events.jsonl"
 OWNER = f"{RESUME_FOLDER}/owner"
+COMMIT, EFFECTS = "/commit-", "/effects-"
 STAGING = "raypipe-bucket-"
 STALE_S = 60.0
 """Folders that a killed run left behind are removed once they are so old, in seconds."""
@@ -93,11 +94,11 @@ class BucketFolder(RunFolder):
     def bring(self) -> dict[str, tuple[int, str]]:
         with self._sending:
             self._check_owner()
-            for name in sorted(self._waiting(), key=lambda name: ("/commit-" in name, name)):
-                path = self.path / name
-                before = path.stat()
-                self._hashes[name] = upload(path, self.home.address(name), self.home.storage)
-                self._sent[name] = (before.st_size, before.st_mtime_ns)
+            for name in sorted(self._waiting(), key=lambda name: (COMMIT in name, name)):
+                if COMMIT in name:  # never without what it builds on, whatever the listing of a folder missed
+                    self._send(name.replace(COMMIT, EFFECTS))
+                self._send(name)
+            self._prune()
             return {name: found for name, found in self._hashes.items() if not name.startswith(RESUME_FOLDER)}
 
     def unseal(self, name: str) -> None:
@@ -161,6 +162,23 @@ class BucketFolder(RunFolder):
             raise OutputError(
                 f"run {self.path.name}: another process has gone on with it in {self.home}; this one ends"
             )
+
+    def _send(self, name: str) -> None:
+        """Put a file, unless it is there as it is now, or was removed meanwhile."""
+        path = self.path / name
+        with contextlib.suppress(FileNotFoundError):
+            now = path.stat()
+            if self._sent.get(name) != (now.st_size, now.st_mtime_ns):
+                self._hashes[name] = upload(path, self.home.address(name), self.home.storage)
+                self._sent[name] = (now.st_size, now.st_mtime_ns)
+
+    def _prune(self) -> None:
+        """Remove commits that the journal has removed since there are newer ones."""
+        if self.file(RESUME_FOLDER).exists():
+            gone = [name for name in self._sent if COMMIT in name and not (self.path / name).exists()]
+            remove([self.home.address(name) for name in gone], self.home.storage)
+            for name in gone:
+                del self._sent[name]
 
     def _waiting(self) -> list[str]:
         """Complete files that were not brought as they are now."""

@@ -123,17 +123,19 @@ def write_whole(address: Address, content: bytes | pa.Buffer | memoryview, confi
 def upload(path: Path, address: Address, config: StorageConfig) -> tuple[int, str]:
     """Put a file under an address; returns the bytes and the SHA-256 of what was put."""
     size, digest = 0, hashlib.sha256()
+    with path.open("rb") as source:  # a file that is not there is no trouble with the bucket
 
-    def put(fs: pafs.FileSystem, target: str) -> None:
-        nonlocal size, digest
-        size, digest = 0, hashlib.sha256()
-        with path.open("rb") as source, fs.open_output_stream(target) as stream:
-            while chunk := source.read(CHUNK):
-                stream.write(chunk)
-                digest.update(chunk)
-                size += len(chunk)
+        def put(fs: pafs.FileSystem, target: str) -> None:
+            nonlocal size, digest
+            size, digest = 0, hashlib.sha256()
+            source.seek(0)
+            with fs.open_output_stream(target) as stream:
+                while chunk := source.read(CHUNK):
+                    stream.write(chunk)
+                    digest.update(chunk)
+                    size += len(chunk)
 
-    _write(address, config, put)
+        _write(address, config, put)
     return size, digest.hexdigest()
 
 
