@@ -14,6 +14,7 @@ from rich.table import Table
 
 from benchmarks.harness import MIN_ROUNDS, Meeting, Sample
 from benchmarks.machine import commit, machine
+from benchmarks.process import ROOT
 
 FORMAT = 1
 
@@ -116,7 +117,7 @@ def report(name: str, meeting: Meeting, bars: Sequence[Bar], base: str = "raypip
         "format": FORMAT,
         "name": name,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": f"python -m benchmarks.{name.split('_')[0]} {_flags(meeting)}".strip(),
+        "command": f"python -m benchmarks.{_module(name)} {_flags(meeting)}".strip(),
         "commit": commit(),
         "quotable": options.rounds >= MIN_ROUNDS and not options.quick,
         "machine": machine(),
@@ -133,6 +134,11 @@ def report(name: str, meeting: Meeting, bars: Sequence[Bar], base: str = "raypip
     path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     show(name, entries, judged, meeting, notes)
     return 1 if meeting.failed else 0
+
+
+def _module(name: str) -> str:
+    """The script that a report is of: some have several reports."""
+    return name if (ROOT / "benchmarks" / f"{name}.py").exists() else name.split("_")[0]
 
 
 def _flags(meeting: Meeting) -> str:

@@ -15,6 +15,7 @@ EXTRA_MODULES: dict[str, tuple[str, ...]] = {
     "cluster": ("websocket", "pathspec", "requests"),
     "exchange": ("pandas", "fsspec"),
     "modin": ("modin", "pandas"),
+    "cloud": ("fsspec",),
 }
 """Extra -> the modules it brings, first the one that decides whether it is installed."""
 

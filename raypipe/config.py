@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -51,6 +52,15 @@ Labels = Annotated[
     tuple[tuple[str, str], ...], BeforeValidator(_pairs), PlainSerializer(dict, return_type=dict[str, str])
 ]
 """Given as a mapping, kept as sorted pairs."""
+
+
+def _place(value: str | Path) -> str | Path:
+    """A path, but for the address of a bucket: a path would lose one of its slashes."""
+    return Path(value) if isinstance(value, str) and "://" not in value else value
+
+
+OutputDir = Annotated[str | Path, AfterValidator(_place)]
+"""A folder, or the address of a bucket as text."""
 
 
 class Resources(Frozen):
@@ -191,11 +201,60 @@ class DashboardConfig(Frozen):
     """Bound on raw points in any chart."""
 
 
+class S3Config(Frozen):
+    """Where S3 is; credentials come from the environment, `~/.aws` or the machine's role, never from here."""
+
+    endpoint: str | None = None
+    """URL of a server other than AWS, e.g. http://127.0.0.1:9000; None takes AWS_ENDPOINT_URL, else AWS."""
+    region: str | None = None
+    """None takes AWS_REGION or AWS_DEFAULT_REGION, else asks S3 where the bucket is."""
+    anonymous: bool = False
+    """Read public buckets without credentials."""
+
+
+class GcsConfig(Frozen):
+    """Where Google Cloud Storage is; credentials are the application default ones."""
+
+    endpoint: str | None = None
+    """URL of a server other than Google's; None takes STORAGE_EMULATOR_HOST, else Google's."""
+    anonymous: bool = False
+    """Read public buckets without credentials."""
+
+
+class AzureConfig(Frozen):
+    """Where Azure Blob Storage is; credentials come from AZURE_STORAGE_… variables or the default Azure chain."""
+
+    account: str | None = None
+    """Storage account, for addresses that do not name one; None takes AZURE_STORAGE_ACCOUNT."""
+    blob_endpoint: str | None = None
+    """URL of a blob service other than Azure's, e.g. http://127.0.0.1:10000."""
+    dfs_endpoint: str | None = None
+    """URL of its Data Lake service; None takes `blob_endpoint`."""
+
+
+class StorageConfig(Frozen):
+    """Buckets: where they are and how patiently they are asked. It holds no secret and travels to workers."""
+
+    s3: S3Config = S3Config()
+    gcs: GcsConfig = GcsConfig()
+    azure: AzureConfig = AzureConfig()
+    retries: NonNegativeInt = 5
+    """How often a request that may pass, as under throttling or a cut connection, is tried again."""
+    backoff_s: PositiveFloat = 0.2
+    """Longest wait before the first retry; it doubles with each, up to 20 s, and a random share of it is waited."""
+    connect_timeout_s: PositiveFloat = 5.0
+    """For a connection."""
+    request_timeout_s: PositiveFloat = 30.0
+    """For an answer that does not move."""
+    upload_every_s: PositiveFloat = 15.0
+    """How often the log of a run that writes to a bucket is brought there."""
+
+
 class PipelineConfig(Frozen):
     """Everything a run needs to know. The first 17 names are those of the older platform."""
 
     data_source: str | Path
-    """A file, a folder, or a pattern such as data/*.csv."""
+    """A file, a folder, or a pattern such as data/*.csv; also in a bucket, as s3://bucket/data/*.csv."""
     data_format: Literal["csv", "parquet"] | None = None
     """None: by extension, checked against the content."""
     read_options: ReadOptions = ReadOptions()
@@ -221,8 +280,8 @@ class PipelineConfig(Frozen):
     """auto follows the reader's system."""
     dashboard_title: str | None = None
     """None makes one from the name of the source."""
-    output_dir: Path = Path("output")
-    """Each run makes a folder of its own in it."""
+    output_dir: OutputDir = Path("output")
+    """Each run makes a folder of its own in it; also in a bucket, as s3://bucket/runs."""
     save_intermediate: bool = False
     """Write the processed rows to `processed/` as Parquet."""
     export_formats: tuple[Literal["html"], ...] = ("html",)
@@ -236,6 +295,7 @@ class PipelineConfig(Frozen):
     validation: ValidationConfig = ValidationConfig()
     processing: ProcessingConfig = ProcessingConfig()
     dashboard: DashboardConfig = DashboardConfig()
+    storage: StorageConfig = StorageConfig()
 
     @field_validator("export_formats", mode="before")
     @classmethod

@@ -141,5 +141,18 @@ class JobLostError(ClusterError):
     """A job was lost with the head node of its cluster."""
 
 
+FAILED, USAGE, INVALID, CANCELLED = 1, 2, 3, 130
+"""Exit codes; 0 is done."""
+
+
+def exit_code(error: BaseException) -> int:
+    """The exit code that tells of `error`."""
+    if isinstance(error, (KeyboardInterrupt, RunCancelledError)):
+        return CANCELLED
+    if isinstance(error, DataInvalidError):
+        return INVALID
+    return USAGE if isinstance(error, (ConfigError, MissingColumnsError, MissingDependencyError)) else FAILED
+
+
 DataSciencePlatformError = RaypipeError
 """The root under the name that users of the older platform know."""

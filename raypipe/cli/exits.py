@@ -11,26 +11,9 @@ from collections.abc import Iterator
 
 from rich.console import Console
 
-from raypipe.errors import (
-    ConfigError,
-    DataInvalidError,
-    MissingColumnsError,
-    MissingDependencyError,
-    RaypipeError,
-    RunCancelledError,
-)
+from raypipe.errors import CANCELLED, FAILED, INVALID, USAGE, RaypipeError, exit_code
 
-FAILED, USAGE, INVALID, CANCELLED = 1, 2, 3, 130
-USAGE_ERRORS = (ConfigError, MissingColumnsError, MissingDependencyError)
-
-
-def exit_code(error: BaseException) -> int:
-    """The exit code that tells of `error`."""
-    if isinstance(error, (KeyboardInterrupt, RunCancelledError)):
-        return CANCELLED
-    if isinstance(error, DataInvalidError):
-        return INVALID
-    return USAGE if isinstance(error, USAGE_ERRORS) else FAILED
+__all__ = ["CANCELLED", "FAILED", "INVALID", "USAGE", "exit_code", "tidy_exit"]
 
 
 @contextlib.contextmanager

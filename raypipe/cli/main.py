@@ -84,7 +84,9 @@ def run(
     target: Target = None,
     time: Time = None,
     config: Config = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder for runs; default: output.")] = None,
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", help="Folder or bucket for runs; default: output.")
+    ] = None,
     run_id: Annotated[str | None, typer.Option("--run-id", help="Name of the run and its folder.")] = None,
     engine: EngineName = None,
     address: Address = None,
@@ -245,6 +247,24 @@ def timeline(
         out.print_json(timeline_json(log, written))
     else:
         show_timeline(out, log, written)
+
+
+@app.command()
+def history(
+    place: Annotated[str, typer.Argument(help="Folder of runs, or the address of one in a bucket.")] = "output",
+    config: Config = None,
+    set_: Set = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the runs of a folder or a bucket, newest first."""
+    from raypipe.cli.history import history_json, show_history
+    from raypipe.pipeline.history import list_runs
+
+    runs = list_runs(place, _settings(config, set_, data_source=place).storage)
+    if as_json:
+        out.print_json(history_json(runs))
+    else:
+        show_history(out, runs, place)
 
 
 @app.command()

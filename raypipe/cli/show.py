@@ -42,11 +42,11 @@ def show_results(console: Console, results: PipelineResult) -> None:
         console.print(f"note: {_line(note)}", markup=False, highlight=False, soft_wrap=True)
     for warning in results["warnings"]:
         console.print(f"[yellow]warning:[/] {escape(_line(warning))}", highlight=False)
-    folder = Path(results["output_directory"])
-    page = folder / "dashboard.html"
+    folder = str(results["output_directory"])
+    page = f"{folder}/dashboard.html" if "://" in folder else (Path(folder) / "dashboard.html").as_uri()
     console.print(f"\nresults    {folder}", markup=False, highlight=False, soft_wrap=True)
     if results["dashboard_generated"]:
-        console.print(f"dashboard  {page.as_uri()}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"dashboard  {page}", markup=False, highlight=False, soft_wrap=True)
 
 
 def show_profile(console: Console, checked: Checked) -> None:

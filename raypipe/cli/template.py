@@ -62,15 +62,15 @@ def assigned(assignments: list[str]) -> dict[str, Any]:
 
 def _lines(model: type[BaseModel], given: dict[str, Any], indent: str) -> list[str]:
     lines: list[str] = []
+    mark = "" if indent else "# "
     for name, field in model.model_fields.items():
         lines += _wrapped(field.description, indent)
         default = _default(field)
         if isinstance(default, BaseModel):
-            lines += [f"{indent}# {name}:", *_lines(type(default), {}, f"{indent}#   "), ""]
+            lines += [f"{indent}{mark}{name}:", *_lines(type(default), {}, f"{indent}{mark}  "), ""]
         elif name in given:
             lines.append(f"{indent}{name}: {_scalar(given[name])}")
         else:
-            mark = "" if indent else "# "
             lines.append(f"{indent}{mark}{name}: {_scalar(default)}")
     return lines
 

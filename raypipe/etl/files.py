@@ -10,8 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+from raypipe.config import StorageConfig
 from raypipe.errors import ConfigError, ReadError
 from raypipe.etl.wording import shown
+from raypipe.storage.address import is_remote, local_path
+from raypipe.storage.ranges import RemoteFile, look, look_at_all
+from raypipe.storage.source import LocalBytes, Place, size_of
 
 Format = Literal["csv", "parquet"]
 EXTENSIONS: dict[str, Format] = {
@@ -47,6 +51,15 @@ _GLOB = frozenset("*?[")
 _EVERY_SECOND = 0.2
 _MOST_CONTROLS = 0.1
 _TEXT_BYTES = bytes(byte for byte in range(256) if byte >= 32 or 9 <= byte <= 13 or byte == 27)
+
+
+def list_places(path: str | Path, storage: StorageConfig) -> tuple[Place, ...]:
+    """The data files that a path, or the address of a bucket, names; see `list_files`."""
+    if not is_remote(path):
+        return list_files(local_path(path))
+    from raypipe.etl.remote import list_remote
+
+    return list_remote(str(path), storage)
 
 
 def list_files(path: str | Path) -> tuple[Path, ...]:
@@ -138,7 +151,7 @@ def _has_bytes(file: Path) -> bool:
 
 
 def _is_known(file: Path) -> bool:
-    return file.stat().st_size > 0 and _sniff(file) is not None
+    return file.stat().st_size > 0 and sniff(file) is not None
 
 
 def _no_such_file(place: Path) -> str:
@@ -156,7 +169,7 @@ def _no_such_file(place: Path) -> str:
     return f"{place}: no such file.{hint}"
 
 
-def find_format(files: tuple[Path, ...], wanted: str | None) -> Format:
+def find_format(files: tuple[Place, ...], wanted: str | None) -> Format:
     """CSV or Parquet: by what the files hold, which `wanted` must agree with.
 
     Raises
@@ -168,7 +181,7 @@ def find_format(files: tuple[Path, ...], wanted: str | None) -> Format:
     """
     if wanted is not None and wanted not in ("csv", "parquet"):
         raise ConfigError(f"format: wants 'csv' or 'parquet', got {wanted!r}.")
-    formats = {file: _format_of(file, wanted) for file in files}
+    formats = dict(zip(files, look_at_all(files, lambda file: _format_of(file, wanted)), strict=True))
     counts = Counter(formats.values())
     if len(counts) > 1:
         examples = {found: next(str(file) for file, kind in formats.items() if kind == found) for found in counts}
@@ -179,12 +192,12 @@ def find_format(files: tuple[Path, ...], wanted: str | None) -> Format:
     return next(iter(counts))
 
 
-def _format_of(file: Path, wanted: str | None) -> Format:
+def _format_of(file: Place, wanted: str | None) -> Format:
     """What the file is by its content; says so where that is not what its name or the caller says."""
     try:
-        if not file.stat().st_size:
+        if not size_of(file):
             raise ReadError(f"{file}: is empty (0 bytes).")
-        found = _sniff(file)
+        found = sniff(file)
     except PermissionError as error:
         raise ReadError(f"{file}: permission denied. Make it readable: chmod u+r {str(file)!r}.") from error
     if found is None:
@@ -200,10 +213,9 @@ def _format_of(file: Path, wanted: str | None) -> Format:
     return found
 
 
-def _sniff(file: Path) -> Format | None:
+def sniff(file: Place) -> Format | None:
     """Format by content; None for neither. Parquet by its first bytes, text by the absence of others."""
-    with file.open("rb") as handle:
-        head = handle.read(_HEAD_BYTES)
+    head = _head(file, _HEAD_BYTES)
     if head.startswith(_PARQUET):
         return "parquet"
     if any(head.startswith(magic) for magic, _ in _MAGIC) and not _is_plain(head):
@@ -229,7 +241,17 @@ def _is_wide_text(head: bytes) -> bool:
     return max(even, odd) > _EVERY_SECOND and min(even, odd) < _EVERY_SECOND / 10
 
 
-def _looks_like(file: Path) -> str:
-    with file.open("rb") as handle:
-        head = handle.read(64)
+def _head(file: Place, length: int) -> bytes:
+    """The first bytes."""
+    if isinstance(file, RemoteFile):
+        return look(file).read_at(0, length)
+    opened = LocalBytes(file)
+    try:
+        return opened.read_at(0, length)
+    finally:
+        opened.close()
+
+
+def _looks_like(file: Place) -> str:
+    head = _head(file, 64)
     return next((what for magic, what in _MAGIC if head.startswith(magic)), "binary data (it holds control characters)")

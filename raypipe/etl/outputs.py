@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from raypipe.errors import ConfigError, OutputError
+from raypipe.storage.objects import RemoteFolder
 
 TEMP_MARK = ".tmp-"
 """Files that begin so are half-written, and removed when a run ends without finishing them."""
@@ -29,8 +30,7 @@ class RunFolder:
     """
 
     def __init__(self, output_dir: Path, run_id: str, *, resume: bool = False) -> None:
-        if not run_id or Path(run_id).name != run_id or run_id.startswith("."):
-            raise ConfigError(f"run_id: got {run_id!r}; it takes a plain name, with no slash and no leading dot")
+        check_run_id(run_id)
         self.path = output_dir / run_id
         if not resume:
             self._make(run_id)
@@ -48,6 +48,36 @@ class RunFolder:
     def file(self, name: str) -> Path:
         """Where the file of this name goes."""
         return self.path / name
+
+    @property
+    def location(self) -> str:
+        """Where its user finds it."""
+        return str(self.path)
+
+    @property
+    def parent(self) -> str:
+        """Where its user finds all runs."""
+        return str(self.path.parent)
+
+    def shown(self, name: str) -> str:
+        """Where its user finds the file of this name."""
+        return str(self.path / name)
+
+    def parts(self, name: str) -> Path | RemoteFolder:
+        """Where workers write the parts of an output."""
+        return self.path / name
+
+    def bring(self) -> dict[str, tuple[int, str]]:
+        """Bring what was written to where it belongs; on a disk it is there. Returns bytes and SHA-256 of what went."""
+        return {}
+
+    def unseal(self, name: str) -> None:
+        """Remove that file: a run that goes on is not over."""
+        self.file(name).unlink(missing_ok=True)
+
+    def seal(self, name: str, content: Mapping[str, Any]) -> None:
+        """Write the file that says that the run is over: after everything else."""
+        self.write_json(name, content)
 
     def write_text(self, name: str, text: str) -> Path:
         """Write a text file by way of a temporary name."""
@@ -73,6 +103,12 @@ class RunFolder:
         for path in list(self.path.rglob(f"{TEMP_MARK}*")):
             with contextlib.suppress(FileNotFoundError):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def check_run_id(run_id: str) -> None:
+    """Raise ConfigError if this is no plain name."""
+    if not run_id or Path(run_id).name != run_id or run_id.startswith("."):
+        raise ConfigError(f"run_id: got {run_id!r}; it takes a plain name, with no slash and no leading dot")
 
 
 @contextlib.contextmanager

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,21 +13,26 @@ from typing import Any
 import pyarrow as pa
 
 from raypipe.blocks.frames import canonical_schema
-from raypipe.config import ReadOptions
+from raypipe.config import ReadOptions, StorageConfig
 from raypipe.errors import ConfigError, MissingColumnsError, ReadError
-from raypipe.etl.files import find_format, list_files
+from raypipe.etl.files import find_format, list_places
 from raypipe.etl.formats.cells import Found, check_kind, find_kinds
 from raypipe.etl.formats.csv_file import Sample, look_at
 from raypipe.etl.formats.csv_plan import Sampling, plan_csv
 from raypipe.etl.formats.parquet import ParquetFile, cut_ranges, read_footer, unify
 from raypipe.etl.formats.slices import Slice, take_rows
-from raypipe.etl.source import TableSource, settle_types
+from raypipe.etl.source import MISCUT, Cutting, TableSource, cut_exactly, settle_types
 from raypipe.etl.types import Promotion, arrow_type, gather_misfits, join_kinds
-from raypipe.stage import ASIDE_SCHEMA, PartRead
+from raypipe.stage import ASIDE_SCHEMA, Part, PartRead
+from raypipe.storage.address import is_remote
+from raypipe.storage.ranges import look_at_all
+from raypipe.storage.source import Place, size_of
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_PART_BYTES = 32 << 20
+PARTS_AHEAD = 3
+"""Parts of an object that are fetched at a time, where one process reads all."""
 TYPED_FILES = 24
 """Of many CSV files, rows of so many are looked at for types, spread over all of them."""
 
@@ -48,11 +55,13 @@ class DataReader:
     Parameters
     ----------
     path : str or Path
-        What to read.
+        What to read; also an address in a bucket, such as `s3://bucket/data/*.csv`.
     format : {"csv", "parquet"}, optional
         None finds it by looking at the content.
     options : ReadOptions
         How to read; what is left out is found by looking at the data.
+    storage : StorageConfig
+        Where buckets are.
 
     Raises
     ------
@@ -62,10 +71,16 @@ class DataReader:
         If an option cannot be, or has no meaning for the format.
     """
 
-    def __init__(self, path: str | Path, format: str | None = None, options: ReadOptions | None = None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        format: str | None = None,
+        options: ReadOptions | None = None,
+        storage: StorageConfig | None = None,
+    ) -> None:
         self.path = path
         self.options = options or ReadOptions()
-        self.files = list_files(path)
+        self.files = list_places(path, storage or StorageConfig())
         self.format = find_format(self.files, format)
         columns = self.options.columns
         if columns is not None and not columns:
@@ -96,7 +111,7 @@ class DataReader:
         return plan(sampling, target_part_bytes, seed)
 
     def _csv_source(self, sampling: Sampling | None, target: int, seed: int) -> TableSource:
-        samples = [_look(path, self.options) for path in self.files]
+        samples = look_at_all(self.files, lambda path: _look(path, self.options))
         kinds, notes = _csv_kinds(samples, self.options)
         files = tuple(sample.file for sample in samples)
         plan = plan_csv(files, target, self.options.max_rows, sampling)
@@ -109,11 +124,14 @@ class DataReader:
             null_values=self.options.null_values,
             fixed=tuple(self.options.dtypes),
             seed=seed,
+            cutting=Cutting(
+                target=target, max_rows=self.options.max_rows, sample_rows=sampling.rows if sampling else None
+            ),
             notes=(*notes, *plan.notes),
         )
 
     def _parquet_source(self, sampling: Sampling | None, target: int, seed: int) -> TableSource:
-        files = tuple(_footer(path) for path in self.files)
+        files = tuple(look_at_all(self.files, _footer))
         unified = unify([(file.path, file.table_schema) for file in files], self.options.columns)
         schema = _select(unified.schema, self.options.columns, str(self.path))
         slices = _parquet_slices(files, schema, target, self.options.max_rows)
@@ -140,6 +158,9 @@ class DataReader:
         """
         source = self.source()
         parts = _read_parts(source)
+        if any(MISCUT in part.notes for part in parts):
+            source = cut_exactly(source)
+            parts = _read_parts(source)
         promotions: list[Promotion] = []
         while True:
             source, more = settle_types(source, gather_misfits(part.notes for part in parts), max_bad_share)
@@ -186,16 +207,20 @@ class DataReader:
     def _settled(self) -> TableSource:
         """The source with types that hold for all of it."""
         source = self.source()
-        while True:
+        while source.format == "csv":
             read = source.open()
-            notes = (read(part).notes for part in source.parts()) if source.format == "csv" else ()
+            notes = [read(part).notes for part in source.parts()]
+            if any(MISCUT in note for note in notes):
+                source = cut_exactly(source)
+                continue
             source, promotions = settle_types(source, gather_misfits(notes), 0.0)
             if not promotions:
-                return source
+                break
+        return source
 
     def get_file_info(self) -> dict[str, Any]:
         """Format, size, columns and rows; the rows of a large CSV are an estimate, and said to be."""
-        sizes = [path.stat().st_size for path in self.files]
+        sizes = [size_of(path) for path in self.files]
         info: dict[str, Any] = {
             "file_path": str(self.path),
             "files": [str(path) for path in self.files],
@@ -205,7 +230,7 @@ class DataReader:
             "exists": True,
         }
         if self.format == "parquet":
-            footers = [_footer(path) for path in self.files]
+            footers = look_at_all(self.files, _footer)
             columns = unify([(file.path, file.table_schema) for file in footers]).schema.names
             rows = sum(file.rows for file in footers)
             return info | {
@@ -214,7 +239,7 @@ class DataReader:
                 "estimated_rows": rows,
                 "rows_exact": True,
             }
-        samples = [_look(path, self.options) for path in self.files]
+        samples = look_at_all(self.files, lambda path: _look(path, self.options))
         columns = list(dict.fromkeys(name for sample in samples for name in sample.file.names))
         dialect = samples[0].file.dialect
         estimates = [_estimate_rows(sample) for sample in samples]
@@ -237,14 +262,14 @@ def _estimate_rows(sample: Sample) -> tuple[int, bool]:
     return round(body / sample.bytes_per_row), False
 
 
-def _look(path: Path, options: ReadOptions) -> Sample:
+def _look(path: Place, options: ReadOptions) -> Sample:
     try:
         return look_at(path, options)
     except PermissionError as error:
         raise ReadError(f"{path}: permission denied. Make it readable: chmod u+r {str(path)!r}.") from error
 
 
-def _footer(path: Path) -> ParquetFile:
+def _footer(path: Place) -> ParquetFile:
     try:
         return read_footer(path)
     except PermissionError as error:
@@ -258,11 +283,28 @@ def _read_parts(source: TableSource) -> list[PartRead]:
 def _parts_of(source: TableSource) -> Iterator[PartRead]:
     """The parts one after the other; what the file system refuses is a ReadError."""
     read = source.open()
-    for part in source.parts():
+
+    def read_one(part: Part) -> PartRead:
         try:
-            yield read(part)
+            return read(part)
         except OSError as error:
             raise ReadError(f"{part.file}: cannot be read: {error.strerror or error}.") from error
+
+    if any(is_remote(path) for path in source.paths):
+        yield from _ahead(read_one, source.parts())
+    else:
+        yield from map(read_one, source.parts())
+
+
+def _ahead(read: Callable[[Part], PartRead], parts: Sequence[Part]) -> Iterator[PartRead]:
+    """Parts in order, while the next ones are being fetched: a bucket is slow to begin an answer."""
+    with ThreadPoolExecutor(PARTS_AHEAD) as pool:
+        waiting = deque(pool.submit(read, part) for part in parts[:PARTS_AHEAD])
+        for part in [*parts[PARTS_AHEAD:], *[None] * len(waiting)]:
+            done = waiting.popleft().result()
+            if part is not None:
+                waiting.append(pool.submit(read, part))
+            yield done
 
 
 def _refuse_text_options(options: ReadOptions) -> None:

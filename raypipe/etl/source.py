@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,14 +13,31 @@ import pyarrow as pa
 from pydantic import ConfigDict
 
 from raypipe.blocks.frames import canonical_schema
+from raypipe.config import Frozen
 from raypipe.errors import ReadError
 from raypipe.etl.formats.csv_file import CsvFile
+from raypipe.etl.formats.csv_guess import check_guess
 from raypipe.etl.formats.csv_layout import Layout, Take, Wanted
 from raypipe.etl.formats.csv_parse import Task, draw, read_part
-from raypipe.etl.formats.parquet import ParquetFile, conform, read_range
+from raypipe.etl.formats.csv_plan import Sampling, plan_csv
+from raypipe.etl.formats.parquet import ParquetFile
+from raypipe.etl.formats.parquet_rows import conform, read_range
 from raypipe.etl.formats.slices import Slice, draw_seed
 from raypipe.etl.types import Promotion, arrow_type, decide, kind_of
 from raypipe.stage import Part, PartRead, SourceStage
+
+logger = logging.getLogger(__name__)
+
+MISCUT = "miscut"
+"""Note of a part whose end turned out to be none: the source is to be cut exactly."""
+
+
+class Cutting(Frozen):
+    """How a CSV source was cut, so that it can be cut again."""
+
+    target: int
+    max_rows: int | None = None
+    sample_rows: int | None = None
 
 
 class TableSource(SourceStage):
@@ -37,6 +55,8 @@ class TableSource(SourceStage):
     fixed: tuple[str, ...] = ()
     """Columns whose type the user gave: never promoted."""
     seed: int = 0
+    cutting: Cutting | None = None
+    """CSV: how it was cut."""
     notes: tuple[str, ...] = ()
     """What a user should know: names that were changed, types that were joined, how a sample was drawn."""
 
@@ -54,9 +74,15 @@ class TableSource(SourceStage):
         """Bytes of all files."""
         return sum(file.size for file in self.csv_files or self.parquet_files)
 
-    def stamps(self) -> list[tuple[str, int, int]]:
-        """Path, bytes and time of the last change (ns since 1970) of each file, in source order."""
-        return [(file.path, file.size, file.mtime_ns) for file in self.csv_files or self.parquet_files]
+    def stamps(self) -> list[tuple[str, int, int, str]]:
+        """Path, bytes, time of the last change (ns since 1970) and version of each file, in source order.
+
+        A local file has no version but its time; an object in a bucket has no time but its version.
+        """
+        return [
+            (file.path, file.size, file.mtime_ns, file.remote.version if file.remote else "")
+            for file in self.csv_files or self.parquet_files
+        ]
 
     @property
     def is_sample(self) -> bool:
@@ -104,8 +130,13 @@ class TableSource(SourceStage):
         def read(piece: Slice, part_id: str) -> PartRead:
             file, layout = self.csv_files[piece.file], layouts[piece.file]
             take = Take(piece.take, draw_seed(self.seed, part_id)) if piece.take is not None else None
-            raw = file.raw(piece.start, piece.end)
-            got = read_part(Task(raw, piece.clean, piece.first_line, take), layout)
+            raw, clean = file.raw(piece.start, piece.end), piece.clean
+            if piece.sought is not None:
+                checked = check_guess(raw, file, piece)
+                if checked is None:
+                    return PartRead(self.table_schema.empty_table(), bytes_read=len(raw), lines=0, notes={MISCUT: 1})
+                clean = checked
+            got = read_part(Task(raw, clean, piece.first_line, take), layout)
             block = conform(got.block, got.block.num_rows, self.table_schema)
             return replace(got, block=block, lines=None if take else got.lines)
 
@@ -124,6 +155,16 @@ class TableSource(SourceStage):
         rows = draw(block.num_rows, Take(piece.take, draw_seed(self.seed, part_id)))
         numbers = pa.array(rows.astype(np.int64))
         return PartRead(block=block.take(numbers), row_numbers=numbers, bytes_read=block.nbytes, notes=notes)
+
+
+def cut_exactly(source: TableSource) -> TableSource:
+    """The source with cuts that are certain, after a part said `MISCUT`: the driver reads all of it once."""
+    how = source.cutting
+    assert how is not None
+    sampling = Sampling(how.sample_rows, source.seed) if how.sample_rows else None
+    plan = plan_csv(source.csv_files, how.target, how.max_rows, sampling, guess=False)
+    logger.warning("%s: its quotes cannot be told from pieces of it; it is read as a whole to be cut", source.paths[0])
+    return source.replace(slices=plan.slices)
 
 
 def settle_types(

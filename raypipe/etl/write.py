@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 from collections.abc import Callable
@@ -13,22 +14,30 @@ import pyarrow.parquet as pq
 
 from raypipe.etl.outputs import TEMP_MARK, writing
 from raypipe.stage import SinkStage
+from raypipe.storage.objects import RemoteFolder, write_whole
 
 NAME_BYTES = 150
 """Bytes of a part id that a file name takes over; file systems allow 255 for the whole name."""
 
 
 class WriteParquet(SinkStage):
-    """One Parquet file (zstd) a part in `folder`; writing a part again replaces its file."""
+    """One Parquet file (zstd) a part in `folder`; writing a part again replaces its file.
 
-    folder: Path
+    On a disk a file is written under a temporary name and renamed. In a bucket it is put whole under its last name,
+    which is made from the part, so that nothing there is ever renamed.
+    """
+
+    folder: Path | RemoteFolder
 
     def open(self) -> Callable[[pa.Table, str], dict[str, Any]]:
+        if isinstance(self.folder, RemoteFolder):
+            return functools.partial(_put, self.folder)
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
         return self._write
 
     def _write(self, block: pa.Table, part: str) -> dict[str, Any]:
+        assert isinstance(self.folder, Path)
         name = f"part-{_file_name(part)}.parquet"
         temp, target = self.folder / f"{TEMP_MARK}{name}", self.folder / name
         with writing(target):
@@ -36,6 +45,17 @@ class WriteParquet(SinkStage):
             size = temp.stat().st_size
             os.replace(temp, target)
         return {"path": str(target), "rows": block.num_rows, "bytes": size}
+
+
+def _put(folder: RemoteFolder, block: pa.Table, part: str) -> dict[str, Any]:
+    """The block as one object."""
+    address = folder.address(f"part-{_file_name(part)}.parquet")
+    held = pa.BufferOutputStream()
+    pq.write_table(block, held, compression="zstd")
+    content = held.getvalue()
+    write_whole(address, content, folder.storage)
+    digest = hashlib.sha256(content).hexdigest()
+    return {"path": str(address), "rows": block.num_rows, "bytes": content.size, "sha256": digest}
 
 
 def _file_name(part: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import pyarrow as pa
 
-from raypipe.config import PipelineConfig, merge_settings
+from raypipe.config import PipelineConfig, StorageConfig, merge_settings
 from raypipe.engine.choose import choose_engine
 from raypipe.engine.events import EventLog
 from raypipe.engine.explain import explain_plan
@@ -21,6 +21,7 @@ from raypipe.engine.layout import explain
 from raypipe.engine.localframe import LocalFrame, as_frame
 from raypipe.engine.run import Engine, Pass, PassProgress
 from raypipe.errors import ConfigError, DataInvalidError, MissingColumnsError, RunCancelledError
+from raypipe.etl.outputs import RunFolder
 from raypipe.etl.process import DataProcessor
 from raypipe.etl.rules.schema import DataSchema
 from raypipe.etl.steps.step import Step
@@ -30,10 +31,11 @@ from raypipe.etl.write import WriteParquet
 from raypipe.monitor.logs import log_to_file
 from raypipe.pipeline.analysis import analyse
 from raypipe.pipeline.ending import result_of, write_down
-from raypipe.pipeline.folder import new_run_id, open_folder
+from raypipe.pipeline.folder import new_run_id, open_folder, record_of
 from raypipe.pipeline.ingest import SUMMARY, Ingest, open_source, summary_of
+from raypipe.pipeline.manifest import keep_manifest
 from raypipe.pipeline.record import profile_json, summary_json
-from raypipe.pipeline.resume import RunRecord, begin_journal, read_record, refuse_changes, reopen_journal
+from raypipe.pipeline.resume import RunRecord, begin_journal, refuse_changes, reopen_journal
 from raypipe.pipeline.state import RunState
 from raypipe.pipeline.tracker import ProgressCallback, Tracker
 from raypipe.pipeline.verdict import judge, refuse_columns
@@ -66,6 +68,7 @@ class AnalyticsPipeline:
         self._cancel = threading.Event()
         self._executing = threading.Lock()
         self._run: RunState | None = None
+        self._folder: RunFolder | None = None
         self._results: PipelineResult | None = None
 
     def add_progress_callback(self, callback: ProgressCallback) -> None:
@@ -87,15 +90,15 @@ class AnalyticsPipeline:
         return self._results
 
     @classmethod
-    def resumed(cls, run_id: str, output_dir: Path | None = None, **settings: Any) -> Self:
+    def resumed(cls, run_id: str, output_dir: Path | str | None = None, **settings: Any) -> Self:
         """The pipeline of a run that was cut off, with the settings that it had; then call `execute(resume=run_id)`.
 
         Parameters
         ----------
         run_id : str
             Name of the run's folder.
-        output_dir : Path, optional
-            Where that folder is; None looks in the default, `output`.
+        output_dir : Path or str, optional
+            Where that folder is, also the address of a bucket; None looks in the default, `output`.
         settings
             Settings given again, or those that may differ: `engine`.
 
@@ -105,7 +108,7 @@ class AnalyticsPipeline:
             If no unfinished run of this name is there.
         """
         folder = output_dir or PipelineConfig.model_fields["output_dir"].default
-        record = read_record(Path(folder).expanduser().resolve() / run_id)
+        record = record_of(folder, run_id, StorageConfig.model_validate(settings.get("storage", {})))
         given = merge_settings(record.config, {**settings, "output_dir": folder})
         return cls(PipelineConfig.of(given, origin=f"run {run_id}"))
 
@@ -139,7 +142,7 @@ class AnalyticsPipeline:
             self.run_id = resume
         elif self.tracker.status is not PipelineStatus.PENDING and self.config.run_id is None:
             self.run_id = new_run_id()  # another run of the same pipeline has a folder of its own
-        self._run = None
+        self._run = self._folder = None
         self.tracker.start()
         with ExitStack() as stack:
             try:
@@ -184,10 +187,11 @@ class AnalyticsPipeline:
         processor.check(source.schema())
         if validator is not None and self.config.strict_validation:
             refuse_columns(validator, source.schema())
-        folder = open_folder(stack, self.config.output_dir, self.run_id, resume=resume)
+        folder = open_folder(stack, self.config, self.run_id, resume=resume)
         record = RunRecord.of(self.run_id, self.config, source, type(self))
         if resume:
             refuse_changes(folder, record)
+        self._folder = folder
         events = self.tracker.events = stack.enter_context(EventLog(folder.file("events.jsonl")))
         stack.enter_context(log_to_file(folder.file("pipeline.log")))
         engine, why = choose_engine(self.config.engine, source.size_bytes)
@@ -219,7 +223,7 @@ class AnalyticsPipeline:
         if self.config.strict_validation and run.validation is not None and not run.validation.is_valid:
             ingested.quarantine.close()
             shown = "; ".join(run.validation.errors[:3])
-            raise DataInvalidError(f"validation failed: {shown}. See {run.folder.file('validation.json')}")
+            raise DataInvalidError(f"validation failed: {shown}. See {run.folder.shown('validation.json')}")
 
     def _process(self, run: RunState) -> None:
         """Data processing: the user's override if there is one, else the fitted steps."""
@@ -262,7 +266,7 @@ class AnalyticsPipeline:
             schema = step.output_schema(schema)
         stages: list[Stage] = [*busy, summary_of(schema)]
         if self.config.save_intermediate:
-            stages.append(WriteParquet(folder=run.folder.file("processed")))
+            stages.append(WriteParquet(folder=run.folder.parts("processed")))
         work = self._pass_over(frame, tuple(stages), PipelineStage.DATA_PROCESSING)
         work.keep, work.consume, work.on_aside = True, True, run.loaded.quarantine.add
         outcome = run.engine.run(work)
@@ -311,13 +315,15 @@ class AnalyticsPipeline:
         counts.check()
         run.folder.write_json("profile.json", profile_json(run.data[1]))
         run.folder.write_text("insights_report.md", run.analysis.report)
-        self.tracker.end(PipelineStage.FINALIZATION, str(run.folder.path))
+        self.tracker.end(PipelineStage.FINALIZATION, run.folder.location)
         self.tracker.conclude(PipelineStatus.COMPLETED)
+        run.folder.bring()  # what is committed goes only once all else is where it belongs
         if run.journal is not None:
             run.journal.remove()
         summary = summary_json(self.config, self.run_id, run, self.tracker, None)
         run.folder.write_json("execution_summary.json", summary)
         self.tracker.events.emit("run_done", status="completed", **counts.to_dict())
+        keep_manifest(self.config, run.folder, run, self.tracker, None)
         self._results = result_of(self.config, run, self.tracker, summary)
         self.tracker.announce()
         return self._results
@@ -362,4 +368,6 @@ class AnalyticsPipeline:
         self.tracker.conclude(status, str(error) or type(error).__name__)
         if self._run is not None:
             write_down(self.config, self._run, self.tracker, status, error)
+        elif self._folder is not None:
+            keep_manifest(self.config, self._folder, None, self.tracker, error)
         self.tracker.announce()

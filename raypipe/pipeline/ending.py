@@ -10,6 +10,7 @@ from typing import Any
 from raypipe.config import PipelineConfig
 from raypipe.errors import DataInvalidError
 from raypipe.pipeline.ingest import end_quarantine
+from raypipe.pipeline.manifest import keep_manifest
 from raypipe.pipeline.record import summary_json
 from raypipe.pipeline.state import RunState
 from raypipe.pipeline.tracker import Tracker
@@ -30,6 +31,7 @@ def write_down(
     with contextlib.suppress(Exception):  # the error that ended the run is the one to tell
         summary = summary_json(config, run.run_id, run, tracker, error)
         run.folder.write_json("execution_summary.json", summary)
+    keep_manifest(config, run.folder, run, tracker, error)
 
 
 def _keep_journal(run: RunState, error: BaseException) -> None:
@@ -39,7 +41,7 @@ def _keep_journal(run: RunState, error: BaseException) -> None:
     if run.journal.is_empty or isinstance(error, DataInvalidError):
         run.journal.remove()
         return
-    command = f"raypipe run --resume {run.run_id} --output {run.folder.path.parent}"
+    command = f"raypipe run --resume {run.run_id} --output {run.folder.parent}"
     error.add_note(f"what was done until then is kept; to go on from there: {command}")
 
 
@@ -65,6 +67,6 @@ def result_of(config: PipelineConfig, run: RunState, tracker: Tracker, summary: 
         steps=run.steps,
         warnings=tuple(run.attempts.warnings),
         dashboard_generated=run.folder.file("dashboard.html").exists(),
-        output_directory=str(run.folder.path),
+        output_directory=run.folder.location,
         summary=summary,
     )

@@ -7,13 +7,17 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
+from raypipe.config import PipelineConfig, StorageConfig
 from raypipe.engine.journal import locked
 from raypipe.etl.outputs import RunFolder
-from raypipe.pipeline.resume import LOCK, RESUME_FOLDER, drop_if_unused, read_record
+from raypipe.pipeline.bucket import BucketFolder, record_bytes
+from raypipe.pipeline.resume import LOCK, RESUME_FOLDER, RunRecord, drop_if_unused, parse_record, read_record
+from raypipe.storage.address import is_remote, local_path, parse_address
+from raypipe.storage.objects import RemoteFolder
 
 
-def open_folder(stack: ExitStack, output_dir: Path, run_id: str, *, resume: bool) -> RunFolder:
-    """The run's folder, which no other process works on until `stack` is closed.
+def open_folder(stack: ExitStack, config: PipelineConfig, run_id: str, *, resume: bool) -> RunFolder:
+    """The run's folder, which no other process works on until `stack` is closed; it may be in a bucket.
 
     Raises
     ------
@@ -22,7 +26,11 @@ def open_folder(stack: ExitStack, output_dir: Path, run_id: str, *, resume: bool
     ResumeError
         If there is no run to go on with, or another process works on it.
     """
-    output = output_dir.expanduser().resolve()
+    if is_remote(config.output_dir):
+        bucket = BucketFolder(remote_output(config.output_dir, config.storage), run_id, resume=resume)
+        stack.callback(bucket.close)
+        return bucket
+    output = local_path(config.output_dir).expanduser().resolve()
     if resume:
         read_record(output / run_id)  # says what is wrong with a run that is not there
     folder = RunFolder(output, run_id, resume=resume)
@@ -31,6 +39,19 @@ def open_folder(stack: ExitStack, output_dir: Path, run_id: str, *, resume: bool
     folder.sweep()
     stack.callback(folder.sweep)
     return folder
+
+
+def record_of(output_dir: Path | str, run_id: str, storage: StorageConfig) -> RunRecord:
+    """The record of an unfinished run, on a disk or in a bucket; ResumeError where there is none."""
+    if is_remote(output_dir):
+        content = record_bytes(remote_output(output_dir, storage), run_id)
+        return parse_record(content.decode("utf-8", "replace"), f"{output_dir}/{run_id}")
+    return read_record(local_path(output_dir).expanduser().resolve() / run_id)
+
+
+def remote_output(output_dir: Path | str, storage: StorageConfig) -> RemoteFolder:
+    """A folder of runs in a bucket; ConfigError if the address is none."""
+    return RemoteFolder(uri=str(parse_address(str(output_dir))), storage=storage)
 
 
 def new_run_id() -> str:

@@ -20,16 +20,18 @@ from raypipe.errors import SchemaError, StageFailedError
 from raypipe.etl.process import DataProcessor
 from raypipe.etl.quarantine import QuarantineWriter
 from raypipe.etl.reader import DataReader
-from raypipe.etl.source import TableSource, settle_types
+from raypipe.etl.source import MISCUT, TableSource, cut_exactly, settle_types
 from raypipe.etl.summarise import Summarise
 from raypipe.etl.types import Misfits, Promotion, gather_misfits
 from raypipe.etl.validate import DataValidator
 from raypipe.stage import Plan, Stage
+from raypipe.storage.source import size_of
 
 logger = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 4
-"""Types only ever widen (integer, float, text), so that more rounds than this mean a defect."""
+"""Types only ever widen (integer, float, text), so that more rounds than this mean a defect; one more may be needed for
+cuts that were guessed wrongly."""
 
 
 SUMMARY = "Summarise"
@@ -49,8 +51,8 @@ def open_source(config: PipelineConfig) -> TableSource:
     Parts depend on the source and on `block_mib`, and not on the engine or the number of workers, so that results do
     not either.
     """
-    reader = DataReader(config.data_source, config.data_format, config.read_options)
-    size = sum(path.stat().st_size for path in reader.files) * DISK_TO_MEMORY[reader.format]
+    reader = DataReader(config.data_source, config.data_format, config.read_options, config.storage)
+    size = sum(size_of(path) for path in reader.files) * DISK_TO_MEMORY[reader.format]
     most = int(config.engine.block_mib * (1 << 20))
     part_bytes = min(most, max(MIN_PART_BYTES, size // MIN_PARTS))
     return reader.source(seed=config.seed, sample_size=config.sample_size, target_part_bytes=part_bytes)
@@ -119,7 +121,7 @@ class Ingest:
     def run(self, source: TableSource) -> Ingested:
         """Run until types are settled."""
         promotions: list[Promotion] = []
-        for _ in range(MAX_ATTEMPTS):
+        for _ in range(MAX_ATTEMPTS + 1):
             quarantine = QuarantineWriter(self.quarantine_path)
             notes = _Notes(quarantine)
             try:
@@ -129,20 +131,21 @@ class Ingest:
                     )
                 )
                 misfits = notes.misfits()
+                miscut = notes.counts[MISCUT] > 0
                 settled, found = settle_types(source, misfits, self.config.validation.max_bad_cell_share)
             except BaseException as error:
                 end_quarantine(quarantine, error)
                 raise
-            if not found:
+            if not found and not miscut:
                 profile = outcome.results[SUMMARY]
                 return Ingested(source, outcome, profile, quarantine, promotions, dict(notes.counts))
             quarantine.discard()
             if outcome.frame is not None:
                 outcome.frame.release()  # room for the blocks of the next round
-            for promotion in found:
+            for promotion in [] if miscut else found:
                 logger.warning("%s; reading again", promotion.reason)
-            promotions += found
-            source = settled
+            promotions += [] if miscut else found
+            source = cut_exactly(source) if miscut else settled
         raise SchemaError(
             f"read: types did not settle after {MAX_ATTEMPTS} rounds, the last for {promotions[-1].reason}"
         )

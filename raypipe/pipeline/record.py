@@ -41,7 +41,7 @@ def summary_json(
         "pipeline_config": config.model_dump(mode="json"),
         "execution_status": tracker.status.value,
         "progress": tracker.progress.to_dict(),
-        "error": _error(error),
+        "error": error_json(error),
         "stage_seconds": {stage: round(seconds, 4) for stage, seconds in tracker.seconds.items()},
         "versions": versions(),
         "machine": machine(),
@@ -88,7 +88,8 @@ def _run_json(run: RunState) -> dict[str, Any]:
     return body
 
 
-def _error(error: BaseException | None) -> dict[str, str] | None:
+def error_json(error: BaseException | None) -> dict[str, str] | None:
+    """Code, class and text of what ended a run."""
     if error is None:
         return None
     if isinstance(error, RaypipeError):

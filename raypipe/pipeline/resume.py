@@ -25,9 +25,11 @@ logger = logging.getLogger(__name__)
 
 RESUME_FOLDER = "resume"
 RECORD = "run.json"
+MANIFEST = "run.json"
+"""In the run's own folder: what became of it, see `raypipe.pipeline.manifest`."""
 LOCK = "lock"
 RECORD_VERSION = 1
-MAY_CHANGE = ("output_dir", "run_id")
+MAY_CHANGE = ("output_dir", "run_id", "storage")
 """Settings that decide nothing about the result."""
 ENGINE_DECIDES = ("block_mib", "block_rows", "max_failed_share")
 """Settings of the engine that do."""
@@ -40,6 +42,8 @@ class FileStamp(Frozen):
     path: str
     size: int
     mtime_ns: int
+    version: str = ""
+    """ETag of an object in a bucket; empty for a local file."""
 
 
 class RunRecord(Frozen):
@@ -64,7 +68,10 @@ class RunRecord(Frozen):
             pipeline=f"{pipeline.__module__}.{pipeline.__qualname__}",
             code=_code_of(pipeline),
             config=config.model_dump(mode="json"),
-            files=tuple(FileStamp(path=path, size=size, mtime_ns=mtime) for path, size, mtime in source.stamps()),
+            files=tuple(
+                FileStamp(path=path, size=size, mtime_ns=mtime, version=version)
+                for path, size, mtime, version in source.stamps()
+            ),
         )
 
     def changes(self, now: RunRecord) -> list[str]:
@@ -113,7 +120,9 @@ def refuse_changes(folder: RunFolder, record: RunRecord) -> None:
 
 def reopen_journal(folder: RunFolder, record: RunRecord, checkpoint_s: float, events: EventLog) -> Journal:
     """The journal of a run to go on with; ResumeError where there is no key to check it with."""
-    return Journal(folder.file(RESUME_FOLDER), resume_key(), checkpoint_s, events)
+    key = resume_key()
+    folder.unseal(MANIFEST)
+    return Journal(folder.file(RESUME_FOLDER), key, checkpoint_s, events)
 
 
 def drop_if_unused(folder: Path) -> None:
@@ -126,11 +135,19 @@ def read_record(folder: Path) -> RunRecord:
     """The record of a run that is not done; ResumeError where there is none."""
     path = folder / RESUME_FOLDER / RECORD
     try:
-        return RunRecord.model_validate_json(path.read_text(encoding="utf-8"))
+        return parse_record(path.read_text(encoding="utf-8"), str(path))
     except FileNotFoundError as error:
         raise ResumeError(_nothing_to_resume(folder)) from error
-    except (OSError, ValidationError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise ResumeError(f"resume: {path} cannot be read: {str(error).splitlines()[0]}. Start a new run") from error
+
+
+def parse_record(text: str, place: str) -> RunRecord:
+    """A record from its text; ResumeError where it is none."""
+    try:
+        return RunRecord.model_validate_json(text)
+    except ValidationError as error:
+        raise ResumeError(f"resume: {place} cannot be read: {str(error).splitlines()[0]}. Start a new run") from error
 
 
 def _nothing_to_resume(folder: Path) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import engine, profile, startup
+from benchmarks import cloud_io, engine, profile, startup
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,7 @@ from benchmarks import engine, profile, startup
         ("startup", startup.main, 1),
         ("profile", profile.main, 1),
         ("engine", engine.main, 2),
+        ("cloud_io", cloud_io.main, 1),
     ],
 )
 def test_measurement_runs_at_its_tiny_size(

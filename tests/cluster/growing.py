@@ -16,7 +16,7 @@ import yaml
 from raypipe.cluster.spec import MARKET, POOL, Pool
 from raypipe.config import EngineConfig, Resources
 from raypipe.engine.session import close_session
-from raypipe.engine.stream import RayEngine
+from raypipe.engine.rayengine import RayEngine
 from tests.cluster.shipped import FOLDER, shipped
 from tests.faults.autoscaler import STORE_BYTES, start_head
 

@@ -23,22 +23,29 @@ BEGIN, END = "<!-- settings: written from raypipe.config -->\n", "<!-- end of se
 
 def reference() -> str:
     """One table for the top level, and one for each nested part."""
-    top = [(name, field) for name, field in PipelineConfig.model_fields.items() if _nested(field) is None]
-    parts = {name: _nested(field) for name, field in PipelineConfig.model_fields.items()}
-    tables = ["## Top level\n\n" + _table(top)]
-    tables += [
-        f"## `{name}`\n\n{_table(list(model.model_fields.items()))}"
-        for name, model in parts.items()
-        if model is not None
-    ]
+    tables = ["## Top level\n\n" + _table(_plain_fields(PipelineConfig))]
+    tables += [f"## `{name}`\n\n{_table(_plain_fields(model))}" for name, model in _parts(PipelineConfig)]
     return "\n".join(tables)
+
+
+def _plain_fields(model: type[BaseModel]) -> list[tuple[str, FieldInfo]]:
+    return [(name, field) for name, field in model.model_fields.items() if _nested(field) is None]
+
+
+def _parts(model: type[BaseModel], above: str = "") -> Iterator[tuple[str, type[BaseModel]]]:
+    """Nested parts, and those nested in them, by their full names."""
+    for name, field in model.model_fields.items():
+        part = _nested(field)
+        if part is not None:
+            yield f"{above}{name}", part
+            yield from _parts(part, f"{above}{name}.")
 
 
 def every_setting() -> Iterator[str]:
     """Names of all settings, nested ones as `part.name`."""
-    for name, field in PipelineConfig.model_fields.items():
-        model = _nested(field)
-        yield from [name] if model is None else (f"{name}.{inner}" for inner in model.model_fields)
+    yield from (name for name, _ in _plain_fields(PipelineConfig))
+    for part, model in _parts(PipelineConfig):
+        yield from (f"{part}.{name}" for name, _ in _plain_fields(model))
 
 
 def _nested(field: FieldInfo) -> type[BaseModel] | None:

@@ -165,9 +165,10 @@ def test_the_reference_of_settings_is_that_of_the_code() -> None:
 def test_every_setting_that_a_page_names_exists(page: Path) -> None:
     parts = [name for name in PipelineConfig.model_fields if any(one.startswith(f"{name}.") for one in every_setting())]
     text = page.read_text(encoding="utf-8")
-    named = set(re.findall(rf"`((?:{'|'.join(parts)})\.(?!json|html)[a-z_]+)", text))
-    named |= set(re.findall(r"(?:--set|-s) ([a-z_.]+)=", text))
-    assert named <= set(every_setting()), sorted(named - set(every_setting()))
+    named = set(re.findall(rf"`((?:{'|'.join(parts)})\.(?!json|html)[a-z_0-9]+(?:\.[a-z_0-9]+)*)", text))
+    named |= set(re.findall(r"(?:--set|-s) ([a-z_0-9.]+)=", text))
+    known = {*every_setting(), *(setting.rpartition(".")[0] for setting in every_setting())}
+    assert named <= known, sorted(named - known)
 
 
 def test_every_error_and_every_exit_code_is_explained() -> None:

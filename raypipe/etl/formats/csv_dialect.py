@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import codecs
-import os
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
@@ -15,6 +12,7 @@ from raypipe.config import Frozen, ReadOptions
 from raypipe.errors import ConfigError, ReadError
 from raypipe.etl.formats.csv_parts import CodeFile, resync
 from raypipe.etl.formats.csv_quotes import Codes, Grammar, Rows, scan_rows
+from raypipe.storage.source import ByteSource, Place
 
 SAMPLE_BYTES = 256 << 10
 SMALL_FILE = 1 << 20
@@ -69,14 +67,13 @@ class Dialect(Frozen):
 class Pieces:
     """Samples of a file: its head, and pieces from the middle and the tail where it is not small."""
 
-    def __init__(self, path: Path, size: int) -> None:
-        self.path, self.size = path, size
-        with path.open("rb") as file:
-            self.head = _read_head(file, size, path)
-            self.others: tuple[bytes, ...] = ()
-            if len(self.head) < size:
-                offsets = (size // 2 // 4 * 4, max(len(self.head), size - SAMPLE_BYTES) // 4 * 4)
-                self.others = tuple(_read_at(file.fileno(), offset) for offset in offsets)
+    def __init__(self, path: Place, source: ByteSource) -> None:
+        self.path, self.size = path, source.size
+        self.head = _read_head(source, path)
+        self.others: tuple[bytes, ...] = ()
+        if len(self.head) < self.size:
+            offsets = (self.size // 2 // 4 * 4, max(len(self.head), self.size - SAMPLE_BYTES) // 4 * 4)
+            self.others = tuple(source.read_at(offset, SAMPLE_BYTES) for offset in offsets)
 
     @property
     def is_whole(self) -> bool:
@@ -84,15 +81,12 @@ class Pieces:
         return len(self.head) >= self.size
 
 
-def _read_at(descriptor: int, offset: int) -> bytes:
-    return os.pread(descriptor, SAMPLE_BYTES, offset)
-
-
-def _read_head(file: BinaryIO, size: int, path: Path) -> bytes:
+def _read_head(source: ByteSource, path: Place) -> bytes:
     """The first bytes: at least two line ends, where the file has them within reason."""
-    head = file.read(size if size <= SMALL_FILE else SAMPLE_BYTES)
+    size = source.size
+    head = source.read_at(0, size if size <= SMALL_FILE else SAMPLE_BYTES)
     while len(head) < min(size, LONGEST_LINE) and max(head.count(b"\n"), head.count(b"\r")) < 2:
-        more = file.read(len(head))
+        more = source.read_at(len(head), len(head))
         if not more:
             break
         head += more
@@ -308,6 +302,6 @@ def whole_rows(rows: Rows, codes: Codes, grammar: Grammar) -> Codes:
     return rows.fields[data]
 
 
-def open_codes(path: Path, dialect: Dialect, start: int) -> CodeFile:
+def open_codes(path: Place, dialect: Dialect, start: int, ahead: int = 0) -> CodeFile:
     """The file from `start` on, as code units of the dialect."""
-    return CodeFile(path, start, dialect.code_bytes, dialect.encoding == "utf-16-be")
+    return CodeFile(path, start, dialect.code_bytes, dialect.encoding == "utf-16-be", ahead)

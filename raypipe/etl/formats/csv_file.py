@@ -25,6 +25,8 @@ from raypipe.etl.formats.csv_parse import gather
 from raypipe.etl.formats.csv_parts import resync
 from raypipe.etl.formats.csv_quotes import Codes, Rows, mend, scan_rows
 from raypipe.etl.formats.names import unique_names
+from raypipe.storage.ranges import RemoteFile, look, open_as_it_was
+from raypipe.storage.source import LocalBytes, Place, size_of
 
 SAMPLE_CELLS = 2_000_000
 """Cells of a sample that types are found from; of a very wide file fewer rows are looked at."""
@@ -48,9 +50,21 @@ class CsvFile(Frozen):
     """Text lines before the first data row."""
     has_header: bool
     notes: tuple[str, ...] = ()
+    remote: RemoteFile | None = None
+    """The object that it is, where it is none of this machine's files."""
+
+    @property
+    def place(self) -> Place:
+        """Where it is."""
+        return self.remote or Path(self.path)
 
     def raw(self, start: int, end: int) -> bytes:
         """Bytes of a range; ReadError if the file is not the one that was looked at."""
+        if self.remote is not None:
+            with open_as_it_was(self.remote) as source:
+                if not self.dialect.code_bytes:
+                    return whole_text(self.remote, self.dialect)[start:end]
+                return source.read_at(start, end - start)
         path = Path(self.path)
         stat = path.stat()
         if (stat.st_size, stat.st_mtime_ns) != (self.size, self.mtime_ns):
@@ -77,18 +91,19 @@ class Sample(Frozen, arbitrary_types_allowed=True):
     bytes_per_row: float
 
 
-def whole_text(path: Path, dialect: Dialect) -> bytes:
+def whole_text(path: Place, dialect: Dialect) -> bytes:
     """The text as UTF-8, for encodings in which bytes of ASCII characters may mean something else."""
-    size = path.stat().st_size
+    size = size_of(path)
     if size > WHOLE_FILE_LIMIT:
         raise ReadError(
             f"{path}: a file in {dialect.encoding} is read as a whole, up to {WHOLE_FILE_LIMIT >> 20} MiB; this one has"
             f" {size >> 20} MiB. Turn it into UTF-8 first: iconv -f {dialect.encoding} -t utf-8."
         )
-    return to_utf8(path.read_bytes()[dialect.start :], dialect.encoding)[0]
+    raw = look(path).read_at(0, size) if isinstance(path, RemoteFile) else path.read_bytes()
+    return to_utf8(raw[dialect.start :], dialect.encoding)[0]
 
 
-def look_at(path: Path, options: ReadOptions) -> Sample:
+def look_at(path: Place, options: ReadOptions) -> Sample:
     """Dialect, header, names and a sample of rows.
 
     Raises
@@ -98,8 +113,7 @@ def look_at(path: Path, options: ReadOptions) -> Sample:
     ConfigError
         If `options` ask for what cannot be.
     """
-    stat = path.stat()
-    pieces = Pieces(path, stat.st_size)
+    pieces, changed_ns, remote = _take_pieces(path)
     options = _honour_sep_line(pieces, options)
     dialect = find_dialect(pieces, options)
     head = _head_codes(pieces, dialect)
@@ -130,14 +144,15 @@ def look_at(path: Path, options: ReadOptions) -> Sample:
     lines = options.skip_rows + int(rows.lines[first]) + (_lines_of(body, rows, first, dialect) if has_header else 0)
     file = CsvFile(
         path=str(path),
-        size=stat.st_size,
-        mtime_ns=stat.st_mtime_ns,
+        size=pieces.size,
+        mtime_ns=changed_ns,
         dialect=dialect,
         names=tuple(names),
         data_start=begin * max(1, dialect.code_bytes) + (dialect.start if dialect.code_bytes else 0),
         header_lines=lines,
         has_header=has_header,
         notes=tuple(notes),
+        remote=remote,
     )
     return Sample(
         file=file,
@@ -145,6 +160,19 @@ def look_at(path: Path, options: ReadOptions) -> Sample:
         is_whole=pieces.is_whole and texts.height < _most_rows(width),
         bytes_per_row=float(rows.nexts[data[-1]]) * max(1, dialect.code_bytes) / data.size,
     )
+
+
+def _take_pieces(path: Place) -> tuple[Pieces, int, RemoteFile | None]:
+    """Samples of a file, when it was last changed, and the object that it is."""
+    if isinstance(path, RemoteFile):
+        opened = look(path)
+        return Pieces(path, opened), 0, opened.seen
+    changed_ns = path.stat().st_mtime_ns
+    source = LocalBytes(path)
+    try:
+        return Pieces(path, source), changed_ns, None
+    finally:
+        source.close()
 
 
 def _guesses(options: ReadOptions, dialect: Dialect, has_header: bool) -> Iterator[str]:

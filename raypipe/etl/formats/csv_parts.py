@@ -11,7 +11,6 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -29,6 +28,7 @@ from raypipe.etl.formats.csv_quotes import (
     states_after,
     states_before,
 )
+from raypipe.storage.source import Place, open_bytes
 
 CHUNK = 1 << 18
 """Codes summarised at a time; so few that every array in between stays in the cache."""
@@ -74,30 +74,23 @@ class ChunkSummary:
 class CodeFile:
     """A file as an array of code units, read in windows; positions count codes from the start of the data."""
 
-    def __init__(self, path: Path, start: int, width: int = 1, big_endian: bool = False) -> None:
-        self._fd = os.open(path, os.O_RDONLY)
+    def __init__(self, path: Place, start: int, width: int = 1, big_endian: bool = False, ahead: int = 0) -> None:
+        self._source = open_bytes(path, ahead)
         self._dtype = np.dtype(np.uint8) if width == 1 else np.dtype(">u2" if big_endian else "<u2")
         self._start = start
         self.width = width
-        self.size = max(0, os.fstat(self._fd).st_size - start) // width
+        self.size = max(0, self._source.size - start) // width
 
     def __enter__(self) -> CodeFile:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        os.close(self._fd)
+        self._source.close()
 
     def read(self, lo: int, hi: int) -> Codes:
         """Codes [lo, hi), as far as the file goes."""
-        parts = []
-        at, left = self._start + lo * self.width, (min(hi, self.size) - lo) * self.width
-        while left > 0:
-            piece = os.pread(self._fd, left, at)
-            if not piece:
-                break
-            parts.append(piece)
-            at, left = at + len(piece), left - len(piece)
-        data = parts[0] if len(parts) == 1 else b"".join(parts)
+        at, length = self._start + lo * self.width, (min(hi, self.size) - lo) * self.width
+        data = self._source.read_at(at, length) if length > 0 else b""
         return np.frombuffer(data, self._dtype, len(data) // self.width)
 
     def byte(self, position: int) -> int:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from raypipe.etl.formats.csv_dialect import open_codes, sample_codes
 from raypipe.etl.formats.csv_file import CsvFile, whole_text
+from raypipe.etl.formats.csv_guess import GUESS_BYTES, guess_cuts
 from raypipe.etl.formats.csv_parts import CodeFile, cut_file, resync
 from raypipe.etl.formats.csv_quotes import QUOTE_SPAN, Rows, scan_rows
 from raypipe.etl.formats.slices import Slice, take_rows
@@ -18,6 +18,8 @@ EXACT_SAMPLE_BYTES = 64 << 20
 """Sources up to this size are counted for an exact sample, in bytes."""
 PIECE = 256 << 10
 """Bytes of a piece of a larger source that a sample is drawn from."""
+AHEAD_BYTES = 32 << 20
+"""Bytes fetched at a time of an object that is cut exactly."""
 _LEAST_PIECES = 64
 _OVERSAMPLING = 2.0
 _MEMORY_PER_BYTE = 1.2
@@ -39,13 +41,18 @@ class CsvPlan:
     notes: tuple[str, ...] = ()
 
 
-def plan_csv(files: Sequence[CsvFile], target: int, max_rows: int | None, sampling: Sampling | None) -> CsvPlan:
-    """Slices of about `target` bytes in memory, cut at `max_rows`, or those that hold a sample."""
+def plan_csv(
+    files: Sequence[CsvFile], target: int, max_rows: int | None, sampling: Sampling | None, guess: bool = True
+) -> CsvPlan:
+    """Slices of about `target` bytes in memory, cut at `max_rows`, or those that hold a sample.
+
+    With `guess`, cuts of large objects in buckets are guessed, to be checked when their parts are read.
+    """
     if sampling and max_rows is None and sum(file.size - file.data_start for file in files) > EXACT_SAMPLE_BYTES:
         drawn = _draw_pieces(files, sampling)
         if drawn is not None:
             return drawn
-    slices = tuple(piece for index, file in enumerate(files) for piece in _cut(file, index, target))
+    slices = tuple(piece for index, file in enumerate(files) for piece in _cut(file, index, target, guess))
     if max_rows is not None:
         slices = tuple(_first_rows(files, slices, max_rows))
     if sampling is None:
@@ -55,18 +62,11 @@ def plan_csv(files: Sequence[CsvFile], target: int, max_rows: int | None, sampli
     return CsvPlan(tuple(take_rows(slices, rows, sampling.rows, sampling.seed)), (note,))
 
 
-def _cut(file: CsvFile, index: int, target: int) -> Iterator[Slice]:
-    wanted = max(1, int(target / _MEMORY_PER_BYTE))
-    if not file.dialect.code_bytes:
-        end = len(whole_text(Path(file.path), file.dialect))
-        cuts = [(file.data_start, end, False)] if end > file.data_start else []
-    else:
-        with open_codes(Path(file.path), file.dialect, file.data_start) as codes:
-            found = cut_file(codes, file.dialect.grammar, max(1, wanted // file.dialect.code_bytes))
-        cuts = [(cut.start, cut.end, cut.clean) for cut in found]
+def _cut(file: CsvFile, index: int, target: int, guess: bool) -> Iterator[Slice]:
+    cuts = _cuts(file, max(1, int(target / _MEMORY_PER_BYTE)), guess)
     if cuts and file.dialect.code_bytes:
-        cuts[-1] = (cuts[-1][0], file.size, cuts[-1][2])
-    for number, (start, end, clean) in enumerate(cuts):
+        cuts[-1] = (cuts[-1][0], file.size, *cuts[-1][2:])
+    for number, (start, end, clean, sought) in enumerate(cuts):
         yield Slice(
             file=index,
             start=start,
@@ -74,7 +74,23 @@ def _cut(file: CsvFile, index: int, target: int) -> Iterator[Slice]:
             bytes=int((end - start) * _MEMORY_PER_BYTE),
             clean=clean,
             first_line=0 if number else file.header_lines,
+            sought=sought,
         )
+
+
+def _cuts(file: CsvFile, wanted: int, guess: bool) -> list[tuple[int, int, bool, int | None]]:
+    """Start, end, whether it is clean, and where its end was looked for, of ranges of about `wanted` bytes."""
+    if not file.dialect.code_bytes:
+        end = len(whole_text(file.place, file.dialect))
+        return [(file.data_start, end, False, None)] if end > file.data_start else []
+    codes_wanted = max(1, wanted // file.dialect.code_bytes)
+    if guess and file.remote is not None and file.size > GUESS_BYTES:
+        guessed = guess_cuts(file, codes_wanted)
+        if guessed is not None:
+            return [(cut.start, cut.end, False, cut.sought) for cut in guessed]
+    with open_codes(file.place, file.dialect, file.data_start, AHEAD_BYTES) as codes:
+        found = cut_file(codes, file.dialect.grammar, codes_wanted)
+    return [(cut.start, cut.end, cut.clean, None) for cut in found]
 
 
 def scan_slice(file: CsvFile, start: int, end: int) -> Rows:
@@ -102,7 +118,7 @@ def _first_rows(files: Sequence[CsvFile], slices: Sequence[Slice], max_rows: int
             yield piece.replace(rows=int(data.size))
             continue
         end = piece.start + int(rows.nexts[data[left - 1]]) * max(1, file.dialect.code_bytes)
-        yield piece.replace(end=end, rows=left, bytes=int((end - piece.start) * _MEMORY_PER_BYTE))
+        yield piece.replace(end=end, rows=left, bytes=int((end - piece.start) * _MEMORY_PER_BYTE), sought=None)
         return
 
 
@@ -136,7 +152,7 @@ def _draw_pieces(files: Sequence[CsvFile], sampling: Sampling) -> CsvPlan | None
 
 def _piece(file: CsvFile, index: int, at: int) -> tuple[Slice, int]:
     """The rows that start in one cell of the file."""
-    with open_codes(Path(file.path), file.dialect, at) as codes:
+    with open_codes(file.place, file.dialect, at) as codes:
         start, end, rows = _rows_from(codes, file, at == file.data_start)
         piece = Slice(file=index, start=codes.byte(start), end=codes.byte(end), rows=rows, bytes=end - start)
     return piece, rows

@@ -1,4 +1,4 @@
-"""Parquet files: schemas from footers, row ranges as parts, and reading them."""
+"""Parquet files: schemas from footers, and row ranges as parts."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import polars as pl
-import polars.selectors as cs
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from raypipe.blocks.frames import ROW, canonical_type, from_polars
+from raypipe.blocks.frames import ROW, canonical_type
 from raypipe.blocks.kinds import is_time_zone
 from raypipe.config import Frozen
 from raypipe.errors import ReadError, SchemaError
 from raypipe.etl.formats.names import safe_name, unique_names
+from raypipe.etl.formats.parquet_remote import footer_of
 from raypipe.etl.wording import shown
+from raypipe.storage.ranges import RemoteFile
+from raypipe.storage.source import Place, open_bytes
 
 _TEXT = pa.large_string()
 _INT_BITS = 64
@@ -42,6 +42,8 @@ class ParquetFile(Frozen, arbitrary_types_allowed=True):
     group_rows: tuple[int, ...]
     group_bytes: tuple[int, ...]
     """Uncompressed."""
+    remote: RemoteFile | None = None
+    """The object that it is, where it is none of this machine's files."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class Unified:
     notes: tuple[str, ...]
 
 
-def read_footer(path: Path) -> ParquetFile:
+def read_footer(path: Place) -> ParquetFile:
     """What the footer says.
 
     Raises
@@ -69,21 +71,26 @@ def read_footer(path: Path) -> ParquetFile:
     ReadError
         If the file is cut off, or its footer is damaged.
     """
-    stat = path.stat()
+    size, changed_ns, remote = 0, 0, None
     try:
-        file = pq.ParquetFile(path)
-        schema = file.schema_arrow
-        metadata = file.metadata
+        if isinstance(path, RemoteFile):
+            metadata, remote = footer_of(path)
+            size, schema = remote.size, metadata.schema.to_arrow_schema()
+        else:
+            stat = path.stat()
+            size, changed_ns = stat.st_size, stat.st_mtime_ns
+            file = pq.ParquetFile(path)
+            schema, metadata = file.schema_arrow, file.metadata
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, PermissionError):
             raise
-        raise ReadError(_damage(path, stat.st_size, error)) from error
+        raise ReadError(_damage(path, size, error)) from error
     names, notes = _names_of(path, schema)
     groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
     return ParquetFile(
         path=str(path),
-        size=stat.st_size,
-        mtime_ns=stat.st_mtime_ns,
+        size=size,
+        mtime_ns=changed_ns,
         rows=metadata.num_rows,
         table_schema=pa.schema([field.with_name(name) for field, name in zip(schema, names, strict=True)]),
         original_names=tuple(schema.names) if notes else (),
@@ -91,10 +98,11 @@ def read_footer(path: Path) -> ParquetFile:
         notes=tuple(f"{path}: {note}" for note in notes),
         group_rows=tuple(group.num_rows for group in groups),
         group_bytes=tuple(group.total_byte_size for group in groups),
+        remote=remote,
     )
 
 
-def _names_of(path: Path, schema: pa.Schema) -> tuple[list[str], list[str]]:
+def _names_of(path: Place, schema: pa.Schema) -> tuple[list[str], list[str]]:
     """Names that blocks can carry, and what was changed; an empty name is one that they can."""
     if ROW in schema.names:
         raise SchemaError(f"{path}: has a column named {ROW!r}, a name that raypipe keeps for itself. Rename it.")
@@ -128,11 +136,11 @@ def _panics(kind: pa.DataType) -> bool:
     return _has_odd_zone(kind) or (pa.types.is_fixed_size_list(kind) and not kind.list_size)
 
 
-def _damage(path: Path, size: int, error: Exception) -> str:
-    with path.open("rb") as file:
-        head = file.read(4)
-        file.seek(max(0, size - 4))
-        tail = file.read(4)
+def _damage(path: Place, size: int, error: Exception) -> str:
+    source = open_bytes(path)
+    size = size or source.size
+    head, tail = source.read_at(0, 4), source.read_at(max(0, size - 4), 4)
+    source.close()
     if head == b"PAR1" and tail != b"PAR1":
         what = (
             f"starts as Parquet but does not end as one: it is cut off or was not written to its end ({size:,} bytes)"
@@ -301,81 +309,3 @@ def _join_integers(a: pa.DataType, b: pa.DataType) -> pa.DataType:
         return max((a, b), key=lambda kind: kind.bit_width)
     bits = max(kind.bit_width * (1 if pa.types.is_signed_integer(kind) else 2) for kind in (a, b))
     return pa.float64() if bits > _INT_BITS else {8: pa.int8(), 16: pa.int16(), 32: pa.int32(), 64: pa.int64()}[bits]
-
-
-def read_range(file: ParquetFile, start: int, rows: int, schema: pa.Schema) -> tuple[pa.Table, dict[str, Any]]:
-    """Rows of a file under the schema of all files, and notes.
-
-    Polars reads, since it is several times faster; what it cannot read goes through pyarrow.
-
-    Raises
-    ------
-    ReadError
-        If the file changed since it was looked at, or its pages are damaged.
-    """
-    path = Path(file.path)
-    stat = path.stat()
-    if (stat.st_size, stat.st_mtime_ns) != (file.size, file.mtime_ns):
-        raise ReadError(f"{path}: changed while it was being read. Run again when nothing writes to it.")
-    have = set(file.table_schema.names)
-    names = [name for name in schema.names if name in have]
-    if not names:
-        return conform(None, rows, schema), {}
-    stored = dict(zip(file.table_schema.names, file.original_names or file.table_schema.names, strict=True))
-    wanted = [stored[name] for name in names]
-    frame, why = _read_with_polars(path, start, rows, wanted) if file.polars_reads else (None, "a type it cannot read")
-    if frame is not None:
-        frame.columns = names
-        return conform(from_polars(frame), rows, schema), {}
-    table = _read_with_pyarrow(file, start, rows, wanted).rename_columns(names)
-    return conform(table, rows, schema), {"read_with_pyarrow": why}
-
-
-def _read_with_polars(path: Path, start: int, rows: int, names: list[str]) -> tuple[pl.DataFrame | None, str]:
-    """The rows, or why there are none."""
-    try:
-        # By selector: a plain name such as "^a$" would be a pattern, and bring another column.
-        scan = pl.scan_parquet(path, glob=False, hive_partitioning=False).select(cs.by_name(names))
-        frame = scan.slice(start, rows).collect()
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        return None, str(error).strip().splitlines()[0]
-    if frame.height != rows or frame.columns != names:
-        return None, f"polars read {frame.height} rows of {rows} and {frame.width} columns of {len(names)}"
-    return frame, ""
-
-
-def _read_with_pyarrow(file: ParquetFile, start: int, rows: int, names: list[str]) -> pa.Table:
-    """The same rows by pyarrow, from the row groups that hold them."""
-    groups, first, at = [], None, 0
-    for index, count in enumerate(file.group_rows):
-        if at < start + rows and at + count > start:
-            groups.append(index)
-            first = at if first is None else first
-        at += count
-    try:
-        table = pq.ParquetFile(file.path).read_row_groups(groups, columns=names, use_threads=False)
-    except (pa.ArrowException, OSError) as error:
-        raise ReadError(
-            f"{file.path}: rows {start:,} to {start + rows:,} cannot be read; the file is damaged there."
-            f" ({str(error).strip().splitlines()[0]})"
-        ) from error
-    return table.select(names).slice(start - (first or 0), rows)
-
-
-def conform(table: pa.Table | None, rows: int, schema: pa.Schema) -> pa.Table:
-    """The table under `schema`: columns in its order, types widened, missing columns null."""
-    if table is not None and table.schema.equals(schema):
-        return table
-    have = dict(zip(table.column_names, table.columns, strict=True)) if table is not None else {}
-    columns = [
-        _cast(have[field.name], field.type) if field.name in have else pa.nulls(rows, field.type) for field in schema
-    ]
-    return pa.table(columns, schema=schema)
-
-
-def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
-    if column.type == kind:
-        return column
-    if pa.types.is_integer(column.type) and pa.types.is_floating(kind):
-        return column.cast(kind, safe=False)
-    return column.cast(kind)

@@ -30,6 +30,8 @@ class Slice(Frozen):
     """CSV: lines of the header that count as part of it."""
     take: int | None = None
     """Draw so many of its rows; None takes all."""
+    sought: int | None = None
+    """CSV: the byte from which its end was looked for, where that was guessed, to be checked; None: it is certain."""
 
 
 def quotas(rows: Sequence[int], wanted: int, seed: int) -> NDArray[np.int64]:

@@ -1,0 +1,115 @@
+"""Rows of Parquet files, under the schema of all files of a source."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import polars.selectors as cs
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from raypipe.blocks.frames import from_polars
+from raypipe.errors import ReadError
+from raypipe.etl.formats.parquet import ParquetFile
+from raypipe.etl.formats.parquet_remote import held_locally
+
+
+def read_range(file: ParquetFile, start: int, rows: int, schema: pa.Schema) -> tuple[pa.Table, dict[str, Any]]:
+    """Rows of a file under the schema of all files, and notes.
+
+    Polars reads, since it is several times faster; what it cannot read goes through pyarrow.
+
+    Raises
+    ------
+    ReadError
+        If the file changed since it was looked at, or its pages are damaged.
+    """
+    path = Path(file.path)
+    if file.remote is None:
+        stat = path.stat()
+        if (stat.st_size, stat.st_mtime_ns) != (file.size, file.mtime_ns):
+            raise ReadError(f"{path}: changed while it was being read. Run again when nothing writes to it.")
+    have = set(file.table_schema.names)
+    names = [name for name in schema.names if name in have]
+    if not names:
+        return conform(None, rows, schema), {}
+    stored = dict(zip(file.table_schema.names, file.original_names or file.table_schema.names, strict=True))
+    wanted = [stored[name] for name in names]
+    if file.remote is None:
+        table, notes = _read_rows(file, path, (start, rows), (wanted, names))
+    else:
+        groups, _ = _groups_of(file, start, rows)
+        with held_locally(file.remote, groups, wanted) as path:
+            table, notes = _read_rows(file, path, (start, rows), (wanted, names))
+    return conform(table, rows, schema), notes
+
+
+def _read_rows(
+    file: ParquetFile, path: Path, span: tuple[int, int], columns: tuple[list[str], list[str]]
+) -> tuple[pa.Table, dict[str, Any]]:
+    """Rows [start, start + rows) of what is at a path, and notes; `columns` are names there and names here."""
+    (start, rows), (wanted, names) = span, columns
+    frame, why = _read_with_polars(path, start, rows, wanted) if file.polars_reads else (None, "a type it cannot read")
+    if frame is not None:
+        frame.columns = names
+        return from_polars(frame), {}
+    return _read_with_pyarrow(file, path, span, wanted).rename_columns(names), {"read_with_pyarrow": why}
+
+
+def _read_with_polars(path: Path, start: int, rows: int, names: list[str]) -> tuple[pl.DataFrame | None, str]:
+    """The rows, or why there are none."""
+    try:
+        # By selector: a plain name such as "^a$" would be a pattern, and bring another column.
+        scan = pl.scan_parquet(path, glob=False, hive_partitioning=False).select(cs.by_name(names))
+        frame = scan.slice(start, rows).collect()
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        return None, str(error).strip().splitlines()[0]
+    if frame.height != rows or frame.columns != names:
+        return None, f"polars read {frame.height} rows of {rows} and {frame.width} columns of {len(names)}"
+    return frame, ""
+
+
+def _read_with_pyarrow(file: ParquetFile, path: Path, span: tuple[int, int], names: list[str]) -> pa.Table:
+    """The same rows by pyarrow, from the row groups that hold them."""
+    start, rows = span
+    groups, first = _groups_of(file, start, rows)
+    try:
+        table = pq.ParquetFile(path).read_row_groups(groups, columns=names, use_threads=False)
+    except (pa.ArrowException, OSError) as error:
+        raise ReadError(
+            f"{file.path}: rows {start:,} to {start + rows:,} cannot be read; the file is damaged there."
+            f" ({str(error).strip().splitlines()[0]})"
+        ) from error
+    return table.select(names).slice(start - first, rows)
+
+
+def _groups_of(file: ParquetFile, start: int, rows: int) -> tuple[list[int], int]:
+    """Row groups that hold these rows, and the first row of the first of them."""
+    groups, first, at = [], None, 0
+    for index, count in enumerate(file.group_rows):
+        if at < start + rows and at + count > start:
+            groups.append(index)
+            first = at if first is None else first
+        at += count
+    return groups, first or 0
+
+
+def conform(table: pa.Table | None, rows: int, schema: pa.Schema) -> pa.Table:
+    """The table under `schema`: columns in its order, types widened, missing columns null."""
+    if table is not None and table.schema.equals(schema):
+        return table
+    have = dict(zip(table.column_names, table.columns, strict=True)) if table is not None else {}
+    columns = [
+        _cast(have[field.name], field.type) if field.name in have else pa.nulls(rows, field.type) for field in schema
+    ]
+    return pa.table(columns, schema=schema)
+
+
+def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    if column.type == kind:
+        return column
+    if pa.types.is_integer(column.type) and pa.types.is_floating(kind):
+        return column.cast(kind, safe=False)
+    return column.cast(kind)

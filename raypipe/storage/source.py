@@ -1,0 +1,62 @@
+"""One way to read local files and objects: by byte ranges. Local files keep their direct way."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Protocol
+
+from raypipe.storage.ranges import RemoteBytes, RemoteFile
+
+Place = Path | RemoteFile
+"""A file to read."""
+
+
+class ByteSource(Protocol):
+    """Bytes that can be asked for by range, from several threads."""
+
+    size: int
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Bytes [offset, offset + length), as far as they go."""
+
+    def close(self) -> None:
+        """Let go of it."""
+
+
+class LocalBytes:
+    """An open local file."""
+
+    def __init__(self, path: Path) -> None:
+        self._fd = os.open(path, os.O_RDONLY)
+        self.size = os.fstat(self._fd).st_size
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Bytes [offset, offset + length), as far as the file goes."""
+        data = os.pread(self._fd, length, offset)
+        while 0 < len(data) < length:  # a call reads at most 2 GiB
+            more = os.pread(self._fd, length - len(data), offset + len(data))
+            if not more:
+                break
+            data += more
+        return data
+
+    def close(self) -> None:
+        """Close it."""
+        os.close(self._fd)
+
+
+def open_bytes(place: Place, ahead: int = 0) -> ByteSource:
+    """Open a file for reading by ranges.
+
+    Parameters
+    ----------
+    ahead : int
+        For an object that is read from one end to the other: bytes to fetch at a time.
+    """
+    return RemoteBytes(place, ahead) if isinstance(place, RemoteFile) else LocalBytes(place)
+
+
+def size_of(place: Place) -> int:
+    """Bytes of a file."""
+    return place.size if isinstance(place, RemoteFile) else place.stat().st_size
