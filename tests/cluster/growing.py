@@ -15,8 +15,8 @@ import yaml
 
 from raypipe.cluster.spec import MARKET, POOL, Pool
 from raypipe.config import EngineConfig, Resources
-from raypipe.engine.session import close_session
 from raypipe.engine.rayengine import RayEngine
+from raypipe.engine.session import close_session
 from tests.cluster.shipped import FOLDER, shipped
 from tests.faults.autoscaler import STORE_BYTES, start_head
 
