@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -48,3 +49,4 @@ def test_no_process_is_left_of_a_local_head(number: signal.Signals, tmp_path: Pa
         child.wait(60)
     await_that(lambda: not left_of(folder))
     assert Path(folder).exists() == (number == signal.SIGKILL)
+    shutil.rmtree(folder, ignore_errors=True)
