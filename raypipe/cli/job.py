@@ -23,11 +23,13 @@ from raypipe.config import PipelineConfig
 from raypipe.engine.journal import KEY_ENV
 from raypipe.engine.secretrefs import resolve_secrets
 from raypipe.pipeline import AnalyticsPipeline
-from raypipe.pipeline.folder import new_run_id
+from raypipe.pipeline.folder import held, new_run_id, place_of
 from raypipe.pipeline.resume import RECORD, RESUME_FOLDER
+from raypipe.storage.objects import RemoteFolder
 from raypipe.submit.news import event_line
 from raypipe.submit.target import find_token
 
+JOURNAL_RECORD = f"{RESUME_FOLDER}/{RECORD}"
 EVERY_S = 1.0
 """Progress is told at most so often, but for changes of stage, message and status."""
 
@@ -52,7 +54,7 @@ def main(arguments: list[str]) -> None:
 
 def _drive(asked: argparse.Namespace) -> None:
     teller = Teller()
-    folder: Path | None = None
+    folder: Path | RemoteFolder | None = None
     try:
         secrets = resolve_secrets()
         _share_the_resume_key()
@@ -60,13 +62,13 @@ def _drive(asked: argparse.Namespace) -> None:
         config = PipelineConfig.load(asked.config, **given)
         config = config.replace(engine=config.engine.replace(address=_address()))
         run_id = asked.resume or asked.run_id or config.run_id or new_run_id()
-        folder = Path(config.output_dir).expanduser() / run_id
+        folder = place_of(config, run_id)
         before = _earlier(folder) if asked.again else {}
         if before.get("execution_status") == "completed":
             sys.stdout.write(f"run {run_id} is completed already: an earlier attempt did it\n")
             teller.tell("ended", code=0, output=str(folder), rows=before["rows"])
             return
-        resume = asked.resume is not None or (asked.again and (folder / RESUME_FOLDER / RECORD).exists())
+        resume = asked.resume is not None or (asked.again and held(folder, JOURNAL_RECORD) is not None)
         teller.tell("started", run_id=run_id, output=str(folder), resumed=resume, secrets=secrets, **_versions())
         pipeline = AnalyticsPipeline(config.replace(run_id=run_id))
         pipeline.add_progress_callback(teller)
@@ -79,22 +81,22 @@ def _drive(asked: argparse.Namespace) -> None:
     teller.tell("ended", code=0, output=results["output_directory"], rows=summary["rows"])
 
 
-def _earlier(folder: Path) -> dict[str, Any]:
+def _earlier(folder: Path | RemoteFolder) -> dict[str, Any]:
     """What an earlier attempt wrote down about how it ended; empty where there is nothing."""
     try:
-        found = json.loads((folder / "execution_summary.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found = json.loads(held(folder, "execution_summary.json") or b"{}")
+    except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
 
 
-def committed(folder: Path | None) -> dict[str, int]:
+def committed(folder: Path | RemoteFolder | None) -> dict[str, int]:
     """Pass of the run -> parts that it has committed, from its events; empty where there is nothing to go on from."""
-    if folder is None or not (folder / RESUME_FOLDER / RECORD).exists():
+    if folder is None or held(folder, JOURNAL_RECORD) is None:
         return {}
     found: dict[str, int] = {}
     name = "pass"
-    for line in _whole_lines(folder / "events.jsonl"):
+    for line in _whole_lines(held(folder, "events.jsonl") or b""):
         event = json.loads(line)
         name = event.get("name", name) if event.get("event") == "pass_started" else name
         if event.get("event") == "committed":
@@ -102,11 +104,8 @@ def committed(folder: Path | None) -> dict[str, int]:
     return found
 
 
-def _whole_lines(path: Path) -> list[str]:
-    try:
-        return [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
-    except OSError:
-        return []
+def _whole_lines(log: bytes) -> list[str]:
+    return [line for line in log.decode("utf-8", "replace").splitlines(keepends=True) if line.endswith("\n")]
 
 
 def _address() -> str:

@@ -9,11 +9,14 @@ from pathlib import Path
 
 from raypipe.config import PipelineConfig, StorageConfig
 from raypipe.engine.journal import locked
+from raypipe.errors import ReadError
 from raypipe.etl.outputs import RunFolder
 from raypipe.pipeline.bucket import BucketFolder, record_bytes
 from raypipe.pipeline.resume import LOCK, RESUME_FOLDER, RunRecord, drop_if_unused, parse_record, read_record
 from raypipe.storage.address import is_remote, local_path, parse_address
+from raypipe.storage.connect import resolved
 from raypipe.storage.objects import RemoteFolder
+from raypipe.storage.ranges import read_whole
 
 
 def open_folder(stack: ExitStack, config: PipelineConfig, run_id: str, *, resume: bool) -> RunFolder:
@@ -47,6 +50,24 @@ def record_of(output_dir: Path | str, run_id: str, storage: StorageConfig) -> Ru
         content = record_bytes(remote_output(output_dir, storage), run_id)
         return parse_record(content.decode("utf-8", "replace"), f"{output_dir}/{run_id}")
     return read_record(local_path(output_dir).expanduser().resolve() / run_id)
+
+
+def place_of(config: PipelineConfig, run_id: str) -> Path | RemoteFolder:
+    """Where the files of a run are, or will be."""
+    if is_remote(config.output_dir):
+        output = remote_output(config.output_dir, resolved(config.storage))
+        return output.below(run_id)
+    return local_path(config.output_dir).expanduser() / run_id
+
+
+def held(place: Path | RemoteFolder, name: str) -> bytes | None:
+    """The content of a file of a run; None where there is none, or it cannot be read."""
+    try:
+        if isinstance(place, Path):
+            return (place / name).read_bytes()
+        return read_whole(str(place.address(name)), place.storage)
+    except (OSError, ReadError):
+        return None
 
 
 def remote_output(output_dir: Path | str, storage: StorageConfig) -> RemoteFolder:

@@ -289,6 +289,23 @@ def test_a_run_that_fails_before_it_reads_leaves_a_record(s3: Bucket, monkeypatc
     assert (record["outcome"], record["exit_code"], record["rows"]) == ("failed", 2, None)
 
 
+def test_a_job_knows_in_a_bucket_that_an_earlier_attempt_did_it(s3: Bucket, tmp_path: Path) -> None:
+    source = s3.put("in/a.csv", messy(50))
+    config = tmp_path / "job.yaml"
+    config.write_text(
+        f"data_source: {source}\noutput_dir: {s3.uri}/runs\ngenerate_dashboard: false\nengine: {{engine: inline}}\n"
+    )
+    driver = "import sys; from raypipe.cli.job import main; main(sys.argv[1:])"
+    command = [sys.executable, "-c", driver, str(config), "--run-id", "job", "--again"]
+    environment = {**os.environ, "AWS_ENDPOINT_URL": s3.url, "RAYPIPE_RESUME_KEY": "a key for tests"}
+    first, second = (subprocess.run(command, env=environment, capture_output=True, text=True) for _ in range(2))
+    assert first.returncode == 0, first.stderr
+    assert second.returncode == 0, second.stderr
+    assert "is completed already" not in first.stdout
+    assert "run job is completed already" in second.stdout
+    assert json.loads(s3.get("runs/job/run.json"))["outcome"] == "completed"
+
+
 def test_there_is_nothing_to_resume_where_no_run_is(s3: Bucket) -> None:
     with pytest.raises(ResumeError, match="there is no unfinished run nobody in s3://sales/runs"):
         AnalyticsPipeline.resumed("nobody", f"{s3.uri}/runs", storage=s3.storage.model_dump())
