@@ -51,7 +51,7 @@ class ChainSpec:
     reads_again: bool = False
     """Whether an earlier pass has read the parts: what reading sets aside is counted already."""
     folder: str | None = None
-    """Where relative paths of the stages count from; None leaves it to the worker."""
+    """Where relative paths of source and stages count from, if it is there; None leaves it to the worker."""
 
 
 @dataclass

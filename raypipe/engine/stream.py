@@ -149,8 +149,7 @@ class Stream:
             block_rows=self.config.block_rows,
             hands_on=not last or self.work.keep,
             reads_again=self.work.frame is not None,
-            # A Ray of our own was started in the folder that this process was in then.
-            folder=os.getcwd() if self.session.private else None,
+            folder=os.getcwd(),  # Ray's workers are in the folder that Ray was started in, or in one of their own
         )
         pool = new_pool(self.session, number, group, spec, len(self.todo))
         self.crew.check_possible(pool)

@@ -62,8 +62,7 @@ class WorkerCore:
         part = parts[0]
         try:
             chain = self._chain(key, spec)
-            if chain.spec.folder is not None:
-                os.chdir(chain.spec.folder)
+            _go_to(chain.spec.folder)
             for index, part in enumerate(parts):
                 given = None if blocks is None else blocks[index]
                 how, pieces = _careful(care.get(index) if care else None, part, given)
@@ -88,8 +87,7 @@ class WorkerCore:
         """Run some rows of a part through the first stages, for nothing but to see whether this worker survives."""
         try:
             chain = self._chain(key, spec)
-            if chain.spec.folder is not None:
-                os.chdir(chain.spec.folder)
+            _go_to(chain.spec.folder)
             first, stop = chain.probe(parts[wanted.part], None if blocks is None else blocks[wanted.part], wanted)
         except BaseException as error:
             if not is_fault(error):
@@ -134,6 +132,12 @@ class WorkerCore:
             lost = BundleReport([], StageFailedError(self._names(key), part.id, text))
             lost.seconds, lost.rss_bytes, lost.pid = report.seconds, report.rss_bytes, report.pid
             return pickle.dumps(lost)
+
+
+def _go_to(folder: str | None) -> None:
+    """Count relative paths from where the driver does; a node that has no such folder stays where it is."""
+    if folder is not None and os.path.isdir(folder):
+        os.chdir(folder)
 
 
 def _careful(care: Care | None, part: Part, block: pa.Table | None) -> tuple[Care | None, int]:

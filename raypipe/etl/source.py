@@ -120,6 +120,7 @@ class TableSource(SourceStage):
                 # Any other OSError passes: the engine tries again what may pass, and words the rest.
                 raise ReadError(
                     f"{part.file}: is no longer there; it was when the run began. Put it back and run again."
+                    " On a cluster, every node must see it under this path."
                 ) from error
 
         return read_one

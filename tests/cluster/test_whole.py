@@ -77,7 +77,7 @@ def raypipe(folder: Path, env: dict[str, str], *flags: str) -> subprocess.Comple
         "-m",
         "raypipe",
         "run",
-        str(folder / "sales.csv"),
+        "sales.csv",  # a relative path counts from the driver's folder, on workers too
         "--json",
         "--quiet",
         "--no-dashboard",

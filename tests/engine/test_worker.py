@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -57,6 +58,19 @@ def test_blocks_that_are_not_wanted_do_not_come_back() -> None:
     blocks, report = call(SumX(), hand_on=False)
     assert blocks is None
     assert [part.bytes_out for part in report.parts] == [0] * 5
+
+
+def test_relative_paths_count_from_the_folder_of_the_driver_where_the_node_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "driver").mkdir()
+    for folder, found in (("driver", "driver"), ("elsewhere", ".")):
+        os.chdir(tmp_path)
+        spec = pickle.dumps(ChainSpec(SOURCE, folder=str(tmp_path / folder)))
+        _, report = call(key=folder, spec=spec)
+        assert report.error is None
+        assert Path.cwd() == (tmp_path / found).resolve()
 
 
 def test_blocks_that_are_handed_in_are_not_read() -> None:
