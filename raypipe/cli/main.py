@@ -229,20 +229,25 @@ def validate(
 
 @app.command()
 def timeline(
-    run: Annotated[str, typer.Argument(help="Folder of a run, or its name under --output.", metavar="RUN")],
+    run: Annotated[
+        str, typer.Argument(help="Folder of a run on a disk or in a bucket, or its name under --output.", metavar="RUN")
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of runs.")] = Path("output"),
     page: Annotated[Path | None, typer.Option("--page", help="Where to write; default: into the run's folder.")] = None,
     theme: Annotated[str, typer.Option("--theme", help="auto, light, dark, corporate or enterprise.")] = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Show the course of a run: what took the time, what waited for what, what was lost."""
-    from raypipe.cli.timeline import find_log, show_timeline, timeline_json
+    from raypipe.cli.timeline import fetch_log, find_log, show_timeline, timeline_json
     from raypipe.dashboard.timeline import TimelineGenerator
     from raypipe.monitor.eventlog import read_events
+    from raypipe.storage.address import is_remote
 
     generator = TimelineGenerator(theme)
-    log = read_events(find_log(run, output))
-    written = generator.write(log, page)
+    with contextlib.ExitStack() as stack:
+        path, home = fetch_log(run, stack) if is_remote(run) else (find_log(run, output), None)
+        log = read_events(path)
+        written = generator.write(log, page or home)
     if as_json:
         out.print_json(timeline_json(log, written))
     else:

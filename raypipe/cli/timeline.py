@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import difflib
 import json
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from rich.console import Console
 from rich.markup import escape
 
+from raypipe.config import StorageConfig
 from raypipe.errors import ConfigError
 from raypipe.insights.words import plain
 from raypipe.monitor.facts import facts_of
 from raypipe.monitor.limits import Limit, duration, limits_of
 from raypipe.monitor.runlog import RunLog
 from raypipe.monitor.usage import PassUse, use_of
+from raypipe.storage.address import parse_address
+from raypipe.storage.connect import resolved
+from raypipe.storage.objects import RemoteFolder
+from raypipe.storage.ranges import read_whole
 
 LOG = "events.jsonl"
 LINE_CHARS = 600
@@ -49,6 +56,23 @@ def find_log(run: str, output: Path) -> Path:
     hint = f" Did you mean {close[0]!r}?" if close else ""
     shown = ", ".join(known[-NAMES_SHOWN:])
     raise ConfigError(f"timeline: there is no run {run!r} under {output}. The last ones there: {shown}.{hint}")
+
+
+def fetch_log(run: str, stack: ExitStack) -> tuple[Path, Path]:
+    """A copy of the log of a run in a bucket, gone when `stack` is closed; and where its page goes by default.
+
+    Raises
+    ------
+    ConfigError
+        If the address is none.
+    ReadError
+        If there is no log, or the bucket does not answer.
+    """
+    storage = resolved(StorageConfig())
+    home = RemoteFolder(uri=str(parse_address(run.rstrip("/"))), storage=storage)
+    log = Path(stack.enter_context(TemporaryDirectory(prefix="raypipe-log-"))) / LOG
+    log.write_bytes(read_whole(str(home.address(LOG)), storage))
+    return log, Path(f"{home.uri.rpartition('/')[2]}-timeline.html")
 
 
 def timeline_json(log: RunLog, page: Path) -> str:

@@ -94,7 +94,7 @@ def test_history_tells_runs_newest_first_and_those_without_a_record(source: Path
         list_runs(tmp_path / "nowhere")
 
 
-def test_history_of_a_bucket_from_the_command_line(s3: Bucket) -> None:
+def test_history_and_timeline_of_a_bucket_from_the_command_line(s3: Bucket, tmp_path: Path) -> None:
     uri = s3.put("in/prices.csv", ROWS.encode())
     environment = {**os.environ, "AWS_ENDPOINT_URL": s3.url, "RAY_JOB_CONFIG_JSON_ENV_VAR": json.dumps(
         {"metadata": {"job_submission_id": "raysubmit_1"}}
@@ -102,7 +102,9 @@ def test_history_of_a_bucket_from_the_command_line(s3: Bucket) -> None:
 
     def raypipe(*words: str) -> str:
         command = [sys.executable, "-m", "raypipe", *words]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0 or "timeline" in words, done.stderr
+        return done.stdout + done.stderr * bool(done.returncode)
 
     raypipe("run", uri, "--output", f"{s3.uri}/runs", "--run-id", "one", "--quiet", "--no-dashboard")
     s3.put("runs/killed/events.jsonl", b"")
@@ -112,6 +114,9 @@ def test_history_of_a_bucket_from_the_command_line(s3: Bucket) -> None:
     ]  # fmt: skip
     assert found[0]["submission_id"] == "raysubmit_1"
     assert "completed" in raypipe("history", f"{s3.uri}/runs")
+    assert "run one completed after" in raypipe("timeline", f"{s3.uri}/runs/one")
+    assert (tmp_path / "one-timeline.html").stat().st_size > 100_000
+    assert "runs/two/events.jsonl: there is no such object" in raypipe("timeline", f"{s3.uri}/runs/two")
 
 
 def test_secrets_are_masked_wherever_they_stand() -> None:
