@@ -320,18 +320,31 @@ class PipelineConfig(Frozen):
     @classmethod
     def load(cls, path: str | Path, **overrides: Any) -> Self:
         """From a YAML or TOML file; `overrides` win. Relative paths inside count from the working folder."""
-        path = Path(path)
-        try:
-            text = path.read_text(encoding="utf-8")
-            values = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text)
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
-        except (tomllib.TOMLDecodeError, yaml.YAMLError) as error:
-            said = " ".join(str(error).split())  # YAML draws a picture over several lines
-            raise ConfigError(f"{path}: not valid {path.suffix.lstrip('.') or 'YAML'}: {said}") from error
-        if not isinstance(values, dict):
-            raise ConfigError(f"{path}: holds {type(values).__name__}; wanted settings, one `name: value` a line")
+        values = read_settings(path)
         return cls.of(merge_settings(values, overrides), origin=str(path))
+
+
+def read_settings(path: str | Path, wanted: str = "settings") -> dict[str, Any]:
+    """Plain values of a YAML or TOML file; `wanted` says in an error what it should hold.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read, or holds no settings.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+        values = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    except (tomllib.TOMLDecodeError, yaml.YAMLError) as error:
+        said = " ".join(str(error).split())  # YAML draws a picture over several lines
+        kind = "TOML" if path.suffix == ".toml" else "YAML"
+        raise ConfigError(f"{path}: not valid {kind}: {said}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: holds {type(values).__name__}; wanted {wanted}, one `name: value` a line")
+    return values
 
 
 def merge_settings(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def test_overrides_win_part_by_part(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "wanted"),
-    [("- a\n- b\n", "holds list; wanted settings"), ("a: [1\n", "not valid yaml"), ("", "holds NoneType")],
+    [("- a\n- b\n", "holds list; wanted settings"), ("a: [1\n", "not valid YAML"), ("", "holds NoneType")],
 )
 def test_files_that_hold_no_settings_say_so(tmp_path: Path, text: str, wanted: str) -> None:
     (tmp_path / "a.yaml").write_text(text)
@@ -68,7 +68,7 @@ def test_files_that_hold_no_settings_say_so(tmp_path: Path, text: str, wanted: s
 
 def test_yaml_cannot_make_objects(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("data_source: !!python/object/apply:os.system ['true']\n")
-    with pytest.raises(ConfigError, match="not valid yaml"):
+    with pytest.raises(ConfigError, match="not valid YAML"):
         PipelineConfig.load(tmp_path / "a.yaml")
 
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import (
     AfterValidator,
     Field,
@@ -22,7 +20,7 @@ from pydantic import (
 
 from raypipe.cluster.places import AwsPlace, AzurePlace, Cidr, ComposePlace, GcpPlace, KubernetesPlace, LocalPlace, Pod
 from raypipe.cluster.problems import problems_of
-from raypipe.config import Frozen, Labels, Share
+from raypipe.config import Frozen, Labels, Share, read_settings
 from raypipe.errors import ConfigError
 
 Target = Literal["aws", "gcp", "azure", "onprem", "kuberay", "docker"]
@@ -271,15 +269,4 @@ class ClusterSpec(Frozen):
         ConfigError
             If the file cannot be read, or what it says is wrong.
         """
-        path = Path(path)
-        try:
-            text = path.read_text(encoding="utf-8")
-            values = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text)
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
-        except (tomllib.TOMLDecodeError, yaml.YAMLError) as error:
-            kind = "TOML" if path.suffix == ".toml" else "YAML"
-            raise ConfigError(f"{path}: not valid {kind}: {' '.join(str(error).split())}") from error
-        if not isinstance(values, dict):
-            raise ConfigError(f"{path}: holds {type(values).__name__}; wanted keys of a cluster, `name: value` a line")
-        return cls.of(values, origin=str(path))
+        return cls.of(read_settings(path, "keys of a cluster"), origin=str(path))

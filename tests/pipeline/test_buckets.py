@@ -322,6 +322,7 @@ def test_the_log_is_brought_while_the_run_goes_on(s3: Bucket, long_run: Pipeline
         time.sleep(0.2)
     thread.join()
     assert seen == sorted(seen)
+    assert len(set(seen)) > 1, "the log was not brought before the end"
     assert "runs/live/run.json" in s3.keys("runs/live")
 
 
