@@ -149,7 +149,7 @@ class Stream:
             block_rows=self.config.block_rows,
             hands_on=not last or self.work.keep,
             reads_again=self.work.frame is not None,
-            folder=os.getcwd(),  # Ray's workers are in the folder that Ray was started in, or in one of their own
+            folder=_here(),
         )
         pool = new_pool(self.session, number, group, spec, len(self.todo))
         self.crew.check_possible(pool)
@@ -377,6 +377,14 @@ class Stream:
 
     def _why_stalled(self, still_s: float) -> str:
         return self.news.why_stalled(still_s, [(call, self._first_of(call.bundle)) for call in self.calls.values()])
+
+
+def _here() -> str | None:
+    """The folder of this process, which Ray's workers are not in; None where it was removed, as a job's may be."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return None
 
 
 def _first_line(error: BaseException) -> str:
