@@ -193,12 +193,27 @@ def error_of_reading(error: BaseException, address: Address, config: StorageConf
     """In words; where an object is missing, it may be for want of its bucket."""
     if isinstance(error, ReadError):
         return error
+    if kind_of(error) == "denied" and address.family == "s3":
+        error = _told_in_full(error, address, config)
     if kind_of(error) == "missing":
         try:
             check_bucket(filesystem(address, config), address, config)
         except FAULTS as worse:
             error = worse
     return read_error(error, address, config)
+
+
+def _told_in_full(error: BaseException, address: Address, config: StorageConfig) -> BaseException:
+    """The refusal as the answer to a listing tells it, if credentials are at fault.
+
+    Arrow has the answer to a GET of a range written into the memory for the range; what lay there before follows it, so
+    that the code of an error is lost now and then, and any 403 is called ACCESS_DENIED.
+    """
+    try:
+        filesystem(address, config).get_file_info(pafs.FileSelector(path_of(address), allow_not_found=True))
+    except FAULTS as told:
+        return told if kind_of(told) == "bad_credentials" else error
+    return error
 
 
 def _version(handle: Any, fs: pafs.FileSystem, path: str) -> str:

@@ -114,6 +114,17 @@ def test_join_pairs_the_rows_that_loops_would_pair_in_their_order(how: Any, data
     assert ranged.schema == made.schema
 
 
+@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize("rows", [1, 2])
+def test_not_a_number_meets_itself_in_sides_of_any_height(how: Any, rows: int) -> None:
+    keys = pa.array([float("nan"), 1.0][:rows])
+    left, right = pa.table({"k": keys, "a": pa.array(range(rows))}), pa.table({"k": keys, "b": pa.array(range(rows))})
+    made = as_frame(left).join(right, ["k"], how).to_arrow()
+    assert made.num_rows == (0 if how == "anti" else rows)
+    if "b" in made.column_names:
+        assert made["a"].to_pylist() == made["b"].to_pylist() == list(range(rows))
+
+
 @pytest.mark.parametrize(
     ("left", "right", "kind"),
     [
