@@ -120,6 +120,7 @@ def test_a_row_that_always_kills_its_worker_is_found_and_set_aside(ray_session: 
     assert [(event["part"], event["stage"], event["rows"]) for event in blamed] == [("00002", "KillAlways", 1)]
 
 
+@pytest.mark.slow
 def test_rows_that_kill_are_left_out_when_their_part_is_read_again(ray_session: Session) -> None:
     tight = RayEngine(EngineConfig(workers=2, max_task_retries=0, memory_gib=1e-9))
     first = tight.run(Pass(Plan(source=NUMBERS, stages=(KillAlways(value=250), AddTo(amount=1))), keep=True))
@@ -131,6 +132,7 @@ def test_rows_that_kill_are_left_out_when_their_part_is_read_again(ray_session: 
     assert frame.to_arrow()["x"].to_pylist() == [x + 1 for x in range(1000) if x != 250]
 
 
+@pytest.mark.slow
 def test_more_killing_rows_than_allowed_end_the_run_and_the_session_lives_on(ray_session: Session) -> None:
     plan = Plan(source=NUMBERS, stages=(KillAlways(value=250),))
     with pytest.raises(
@@ -146,6 +148,7 @@ def test_a_source_that_kills_its_worker_ends_the_run_after_finite_tries(ray_sess
         RayEngine(EngineConfig(workers=1, max_task_retries=0)).run(Pass(plan))
 
 
+@pytest.mark.slow
 def test_a_row_on_which_a_stage_never_returns_is_found_and_set_aside(ray_session: Session) -> None:
     found: list[tuple[str, int]] = []
     plan = Plan(source=NUMBERS, stages=(NeverReturn(value=437), SumX()))

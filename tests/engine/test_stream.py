@@ -259,6 +259,7 @@ def test_a_ray_that_was_shut_down_behind_our_back_is_started_again() -> None:
     assert json.loads(done.stdout.splitlines()[-1]) == [100, True], done.stderr
 
 
+@pytest.mark.slow
 def test_two_threads_that_begin_at_once_share_one_session() -> None:
     done = run_python(
         "import json\n"

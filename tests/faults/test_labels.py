@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.faults.family import Child
 
 
+@pytest.mark.slow
 def test_workers_come_up_on_nodes_with_the_labels_that_their_stage_wants(
     cluster: Callable[[], Child], folder: Path
 ) -> None:

@@ -203,6 +203,6 @@ class Waiting:
 
 
 def test_a_job_that_is_not_over_in_its_time_is_stopped(cli: Cli, job: Job) -> None:
-    done = cli.submit(job(rows=400_000, engine=SLOW_ENGINE), "--timeout", 12, "--json", code=130)
+    done = cli.submit(job(rows=3_000_000, engine=SLOW_ENGINE), "--timeout", 12, "--json", code=130)
     assert records(done, "ended")[0]["status"] == "STOPPED"
     assert "is not over in its time" in done.out
