@@ -96,6 +96,7 @@ def test_a_killed_worker_does_not_change_the_result(ray_session: Session, tmp_pa
     assert outcome.frame.to_arrow()["x"].to_pylist() == list(range(1, 1001))
 
 
+@pytest.mark.slow
 def test_a_row_that_always_kills_its_worker_is_found_and_set_aside(ray_session: Session, tmp_path: Path) -> None:
     found: list[dict[str, object]] = []
     plan = Plan(source=NUMBERS, stages=(AddTo(amount=0), KillAlways(value=250), SumX()))

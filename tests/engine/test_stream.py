@@ -239,6 +239,7 @@ class SlowFirst(Dawdle):
         return super().apply(block) if 0 in block["x"].to_pylist() else block
 
 
+@pytest.mark.slow
 def test_a_ray_that_was_shut_down_behind_our_back_is_started_again() -> None:
     done = run_python(
         "import json, ray\n"

@@ -82,7 +82,7 @@ def cut_off_and_resume(source: Path, tmp_path: Path, engine: tuple[str, ...], co
     return sorted(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("engine", [INLINE, RAY], ids=["inline", "ray"])
+@pytest.mark.parametrize("engine", [INLINE, pytest.param(RAY, marks=pytest.mark.slow)], ids=["inline", "ray"])
 def test_a_killed_run_is_gone_on_with_to_the_same_files(
     source: Path, undisturbed: Path, tmp_path: Path, engine: tuple[str, ...]
 ) -> None:

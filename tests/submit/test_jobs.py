@@ -202,6 +202,7 @@ class Waiting:
     def line(self, *_: object) -> None: ...
 
 
+@pytest.mark.slow
 def test_a_job_that_is_not_over_in_its_time_is_stopped(cli: Cli, job: Job) -> None:
     done = cli.submit(job(rows=3_000_000, engine=SLOW_ENGINE), "--timeout", 12, "--json", code=130)
     assert records(done, "ended")[0]["status"] == "STOPPED"

@@ -68,6 +68,7 @@ def test_a_job_that_is_stopped_commits_what_is_done_and_is_gone_on_with_to_the_s
     assert prints(runs / "stopped") == quiet_prints(cli, slow)
 
 
+@pytest.mark.slow
 def test_ctrl_c_lets_go_of_a_job_and_a_second_one_stops_it(cli: Cli, job: Job, client: JobsClient) -> None:
     slow = job(rows=20 * ROWS, engine=SLOW_ENGINE)  # far from over when it is stopped, on a quick machine too
     with cli.begin_submit(slow, "--submission-id", "let-go") as first:
