@@ -201,7 +201,7 @@ class BucketFolder(RunFolder):
                 told = False
             except (OutputError, ReadError, OSError) as error:
                 if not told:
-                    logger.warning("the log is not brought to %s for now: %s", self.home, error)
+                    logger.warning("the log could not be brought to %s, and is tried again: %s", self.home, error)
                 told = True
 
 
