@@ -7,7 +7,7 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -75,9 +75,11 @@ class RunFolder:
         """Remove that file: a run that goes on is not over."""
         self.file(name).unlink(missing_ok=True)
 
-    def seal(self, name: str, content: Mapping[str, Any]) -> None:
-        """Write the file that says that the run is over: after everything else."""
+    def seal(self, name: str, content: Mapping[str, Any], then: Callable[[], None] | None = None) -> None:
+        """Write the file that says that the run is over, after everything else; `then` forgets how to go on with it."""
         self.write_json(name, content)
+        if then is not None:
+            then()
 
     def write_text(self, name: str, text: str) -> Path:
         """Write a text file by way of a temporary name."""

@@ -317,9 +317,6 @@ class AnalyticsPipeline:
         run.folder.write_text("insights_report.md", run.analysis.report)
         self.tracker.end(PipelineStage.FINALIZATION, run.folder.location)
         self.tracker.conclude(PipelineStatus.COMPLETED)
-        run.folder.bring()  # what is committed goes only once all else is where it belongs
-        if run.journal is not None:
-            run.journal.remove()
         summary = summary_json(self.config, self.run_id, run, self.tracker, None)
         run.folder.write_json("execution_summary.json", summary)
         self.tracker.events.emit("run_done", status="completed", **counts.to_dict())

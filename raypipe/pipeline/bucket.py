@@ -15,7 +15,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -105,11 +105,13 @@ class BucketFolder(RunFolder):
         remove([self.home.address(name)], self.home.storage)
         self._begin()
 
-    def seal(self, name: str, content: Mapping[str, Any]) -> None:
+    def seal(self, name: str, content: Mapping[str, Any], then: Callable[[], None] | None = None) -> None:
         self._over.set()
         self.bring()
         path = self.write_json(name, content)
         upload(path, self.home.address(name), self.home.storage)
+        if then is not None:
+            then()
         if not self.file(RESUME_FOLDER).exists():  # nobody goes on with it
             kept = [*(sent for sent in self._sent if sent.startswith(RESUME_FOLDER)), OWNER]
             remove([self.home.address(sent) for sent in kept], self.home.storage)

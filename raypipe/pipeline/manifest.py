@@ -41,11 +41,14 @@ def keep_manifest(
 ) -> None:
     """Write down what the run was and what became of it, after everything else that it wrote.
 
-    A run that has failed already is not failed by this: it is logged then.
+    A run that has failed already is not failed by this: it is logged then. The journal of one that is done goes last,
+    so that a run killed at any moment either can be gone on with or has all its files.
     """
+    journal = run.journal if run is not None and error is None else None
     try:
         sent = folder.bring()
-        folder.seal(MANIFEST, manifest_json(config, folder, (run, tracker, error), sent))
+        content = manifest_json(config, folder, (run, tracker, error), sent)
+        folder.seal(MANIFEST, content, journal.remove if journal is not None else None)
     except (RaypipeError, OSError) as trouble:
         if error is None:
             raise

@@ -62,7 +62,7 @@ def _run_json(run: RunState) -> dict[str, Any]:
         "resumed": run.resumed,
         "analysis_tasks": run.analysis_tasks,
         "warnings": run.attempts.warnings,
-        "output_files": run.folder.files(),
+        "output_files": [name for name in run.folder.files() if not name.startswith("resume/")],
     }
     if not known:
         return body

@@ -90,6 +90,18 @@ def test_a_run_that_was_cancelled_goes_on_with_its_own_settings(
     assert not (tmp_path / "r" / "resume").exists()
 
 
+def test_a_run_killed_just_before_its_journal_goes_is_gone_on_with_to_the_same_files(
+    table: Path, tmp_path: Path, whole: tuple[dict[str, str], float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(journals.Journal, "remove", lambda self: None)  # as if killed before it
+        pipeline(table, tmp_path, "r").execute()
+    assert json.loads((tmp_path / "r" / "run.json").read_text())["outcome"] == "completed"
+    assert AnalyticsPipeline.resumed("r", tmp_path).execute(resume="r").status == "completed"
+    assert hashes(tmp_path / "r") == whole[0]
+    assert not (tmp_path / "r" / "resume").exists()
+
+
 def _cancel_in(run: AnalyticsPipeline, stage: str) -> Any:
     def look(data: dict[str, Any]) -> None:
         shares = data["progress"]["stage_progress"]
@@ -119,7 +131,8 @@ def test_a_run_killed_at_any_moment_ends_with_the_same_files(
         time.sleep(draw.uniform(0, 1.2 * whole[1]))
         os.kill(child.pid, signal.SIGKILL)
     if not (tmp_path / "r" / "resume").exists():
-        assert child.returncode == 0, "it was done before it was killed"
+        assert json.loads((tmp_path / "r" / "run.json").read_text())["outcome"] == "completed", "it was done already"
+        assert hashes(tmp_path / "r") == whole[0]
         return
     AnalyticsPipeline.resumed("r", tmp_path).execute(resume="r")
     assert hashes(tmp_path / "r") == whole[0]
