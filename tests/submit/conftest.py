@@ -55,6 +55,11 @@ def cli(head: LocalHead, tmp_path: Path) -> Cli:
     return Cli(head, tmp_path)
 
 
+def _heeds_ctrl_c() -> None:
+    """A shell that starts the tests in the background has its children ignore SIGINT, which a terminal never does."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Running:
     """`raypipe …`, begun."""
 
@@ -62,7 +67,9 @@ class Running:
         self._out, self._err = folder / "out.txt", folder / "err.txt"
         with self._out.open("wb") as out, self._err.open("wb") as err:
             command = [sys.executable, "-m", "raypipe", *words]
-            self.process = subprocess.Popen(command, env=env, cwd=folder, stdout=out, stderr=err)
+            self.process = subprocess.Popen(
+                command, env=env, cwd=folder, stdout=out, stderr=err, preexec_fn=_heeds_ctrl_c
+            )
 
     def __enter__(self) -> Self:
         return self
