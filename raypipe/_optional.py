@@ -16,6 +16,10 @@ EXTRA_MODULES: dict[str, tuple[str, ...]] = {
     "exchange": ("pandas", "fsspec"),
     "modin": ("modin", "pandas"),
     "cloud": ("fsspec",),
+    "excel": ("python_calamine", "xlsxwriter"),
+    "delta": ("deltalake",),
+    "sql": ("sqlalchemy", "adbc_driver_manager", "adbc_driver_sqlite", "adbc_driver_postgresql", "psycopg"),
+    "avro": ("fastavro",),
 }
 """Extra -> the modules it brings, first the one that decides whether it is installed."""
 

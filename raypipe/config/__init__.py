@@ -1,0 +1,33 @@
+"""Settings that several modules share: frozen values with units in their names.
+
+Validators touch no disk and no hardware; what needs those is checked when a run starts.
+"""
+
+from raypipe.config.base import Frozen, Labels, Resources, Share
+from raypipe.config.engine import EngineConfig
+from raypipe.config.files import merge_settings, read_settings
+from raypipe.config.pipeline import DashboardConfig, OutputDir, PipelineConfig
+from raypipe.config.processing import ProcessingConfig
+from raypipe.config.quality import ValidationConfig
+from raypipe.config.read import ReadOptions
+from raypipe.config.storage import AzureConfig, GcsConfig, S3Config, StorageConfig
+
+__all__ = [
+    "AzureConfig",
+    "DashboardConfig",
+    "EngineConfig",
+    "Frozen",
+    "GcsConfig",
+    "Labels",
+    "OutputDir",
+    "PipelineConfig",
+    "ProcessingConfig",
+    "ReadOptions",
+    "Resources",
+    "S3Config",
+    "Share",
+    "StorageConfig",
+    "ValidationConfig",
+    "merge_settings",
+    "read_settings",
+]

@@ -1,0 +1,30 @@
+"""How a source is read."""
+
+from __future__ import annotations
+
+from pydantic import Field, NonNegativeInt, PositiveInt
+
+from raypipe.config.base import Frozen
+
+
+class ReadOptions(Frozen):
+    """How to read a source; what is None is found by looking at the data."""
+
+    delimiter: str | None = None
+    """One ASCII character between fields; None looks."""
+    quote: str | None = '"'
+    """None: the file has no quoting."""
+    encoding: str | None = None
+    """Name of a Python codec; None looks."""
+    header: bool | None = None
+    """Whether the first line names the columns; None looks."""
+    skip_rows: NonNegativeInt = 0
+    """Lines before the header."""
+    max_rows: PositiveInt | None = None
+    """Stop after this many rows of the source."""
+    null_values: tuple[str, ...] = ("", "NA", "N/A", "n/a", "NULL", "null", "None", "NaN", "nan", "#N/A")
+    """Texts that mean "no value", after trimming."""
+    dtypes: dict[str, str] = Field(default_factory=dict)
+    """Column -> type, for columns whose type is known: int64, float64, boolean, text, date, datetime."""
+    columns: tuple[str, ...] | None = None
+    """Read only these."""
