@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from raypipe.config.base import Frozen
+
+FormatName = Literal["csv", "parquet"]
+"""Formats that `data_format` may name."""
 
 
 class ReadOptions(Frozen):
