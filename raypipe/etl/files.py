@@ -31,9 +31,6 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"GIF8", "a GIF picture"),
     (b"%PDF", "a PDF document"),
     (b"\xd0\xcf\x11\xe0", "an old Excel or Word file (.xls, .doc)"),
-    (b"ARROW1", "an Arrow IPC (Feather) file"),
-    (b"ORC", "an ORC file"),
-    (b"Obj\x01", "an Avro file"),
     (b"\x89HDF", "an HDF5 file"),
     (b"\x7fELF", "a program"),
 )

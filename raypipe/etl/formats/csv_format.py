@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 TYPED_FILES = 24
 """Of many CSV files, rows of so many are looked at for types, spread over all of them."""
 
+_OF_OTHERS = {"nested", "records"}
+"""Read options that no text has."""
+
 
 class CsvFormat(Format):
     """Lines of fields with a character between them."""
@@ -39,7 +42,7 @@ class CsvFormat(Format):
     title: ClassVar[str] = "CSV"
     extensions: ClassVar[tuple[str, ...]] = (".csv", ".tsv", ".tab", ".txt")
     is_text: ClassVar[bool] = True
-    honours: ClassVar[frozenset[str]] = frozenset(ReadOptions.model_fields)
+    honours: ClassVar[frozenset[str]] = frozenset(ReadOptions.model_fields) - _OF_OTHERS
     settles: ClassVar[bool] = True
 
     def holds(self, head: bytes, suffix: str) -> bool:
