@@ -215,7 +215,12 @@ def _format_of(file: Place, wanted: str | None) -> str:
         raise ReadError(f"{file}: is not text; it looks like {_looks_like(file)}. Wanted: {titles}.")
     said = FORMATS.get(wanted or EXTENSIONS.get(file.suffix.lower(), ""))
     holds = FORMATS[found]
-    if said is not None and not said.is_text and holds.is_text:
+    if (
+        said is not None
+        and said.name != found
+        and holds.is_text
+        and not (said.is_text and (wanted or said.name == "csv"))
+    ):
         raise ReadError(
             f"{file}: is not {said.title}, though {'the format' if wanted else 'its name'} says so: it holds text."
             f" Rename it to {holds.extensions[0]}, and leave format out or set it to {found!r}."

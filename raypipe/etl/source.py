@@ -16,7 +16,7 @@ from raypipe.errors import ReadError
 from raypipe.etl.formats.format import Cutting, SourceFile
 from raypipe.etl.formats.registry import FORMATS
 from raypipe.etl.formats.slices import MISCUT, Slice
-from raypipe.etl.types import Promotion, arrow_type, decide, kind_of
+from raypipe.etl.types import Promotion, appeared, arrow_type, decide, kind_of
 from raypipe.stage import Part, PartRead, SourceStage
 
 __all__ = ["MISCUT", "TableSource", "cut_exactly", "settle_types"]
@@ -142,12 +142,15 @@ def settle_types(
     promotions = []
     for field in source.table_schema:
         kind = kind_of(field.type)
-        if field.name in misfits and field.name not in source.fixed and kind not in (None, "text"):
-            promotion = decide(field.name, str(kind), misfits[field.name], max_bad_share)
+        if field.name in misfits and field.name not in source.fixed and kind != "text":
+            promotion = decide(field.name, kind or str(field.type), misfits[field.name], max_bad_share)
             if promotion:
                 promotions.append(promotion)
+    known = set(source.table_schema.names)
+    promotions += [appeared(name, found) for name, found in misfits.items() if name not in known and found.get("new")]
     if not promotions:
         return source, []
     targets = {promotion.column: arrow_type(promotion.to_type) for promotion in promotions}
-    schema = pa.schema([(field.name, targets.get(field.name, field.type)) for field in source.table_schema])
+    fields = [(field.name, targets.pop(field.name, field.type)) for field in source.table_schema]
+    schema = pa.schema([*fields, *targets.items()])
     return source.replace(table_schema=canonical_schema(schema)), promotions

@@ -48,6 +48,9 @@ class CsvFormat(Format):
     def holds(self, head: bytes, suffix: str) -> bool:
         return is_text(head)
 
+    def takes(self, found: str) -> bool:
+        return found in ("csv", "json")
+
     def look(self, place: Place, options: ReadOptions) -> Look:
         for column, kind in options.dtypes.items():
             check_kind(kind, column)
