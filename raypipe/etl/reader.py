@@ -13,16 +13,17 @@ from typing import Any
 import pyarrow as pa
 
 from raypipe.blocks.frames import canonical_schema
-from raypipe.config import ReadOptions, StorageConfig
+from raypipe.config import CellFormat, ReadOptions, StorageConfig
 from raypipe.errors import ConfigError, MissingColumnsError, ReadError
 from raypipe.etl.files import find_format, list_places
+from raypipe.etl.formats.cell_formats import find_formats
 from raypipe.etl.formats.cells import Found, check_kind, find_kinds
 from raypipe.etl.formats.csv_file import Sample, look_at
 from raypipe.etl.formats.csv_plan import Sampling, plan_csv
 from raypipe.etl.formats.parquet import ParquetFile, cut_ranges, read_footer, unify
 from raypipe.etl.formats.slices import Slice, take_rows
 from raypipe.etl.source import MISCUT, Cutting, TableSource, cut_exactly, settle_types
-from raypipe.etl.types import Promotion, arrow_type, gather_misfits, join_kinds
+from raypipe.etl.types import Promotion, arrow_type, gather_misfits, join_found
 from raypipe.stage import ASIDE_SCHEMA, Part, PartRead
 from raypipe.storage.address import is_remote
 from raypipe.storage.ranges import look_at_all
@@ -112,7 +113,7 @@ class DataReader:
 
     def _csv_source(self, sampling: Sampling | None, target: int, seed: int) -> TableSource:
         samples = look_at_all(self.files, lambda path: _look(path, self.options))
-        kinds, notes = _csv_kinds(samples, self.options)
+        kinds, formats, notes = _csv_kinds(samples, self.options)
         files = tuple(sample.file for sample in samples)
         plan = plan_csv(files, target, self.options.max_rows, sampling)
         schema = canonical_schema(pa.schema([(name, arrow_type(kind)) for name, kind in kinds.items()]))
@@ -122,6 +123,7 @@ class DataReader:
             table_schema=schema,
             slices=plan.slices,
             null_values=self.options.null_values,
+            formats=formats,
             fixed=tuple(self.options.dtypes),
             seed=seed,
             cutting=Cutting(
@@ -313,7 +315,7 @@ def _refuse_text_options(options: ReadOptions) -> None:
         "delimiter": options.delimiter is not None,
         "encoding": options.encoding is not None,
         "header": options.header is not None,
-        "skip_rows": options.skip_rows > 0,
+        "skip_rows": options.skip_rows is not None,
         "dtypes": bool(options.dtypes),
     }
     wrong = [name for name, is_set in given.items() if is_set]
@@ -323,10 +325,12 @@ def _refuse_text_options(options: ReadOptions) -> None:
         )
 
 
-def _csv_kinds(samples: Sequence[Sample], options: ReadOptions) -> tuple[dict[str, str], list[str]]:
-    """Kind of every wanted column, and notes."""
+def _csv_kinds(
+    samples: Sequence[Sample], options: ReadOptions
+) -> tuple[dict[str, str], dict[str, CellFormat], list[str]]:
+    """Kind of every wanted column, formats of those not written plainly, and notes."""
     names = list(dict.fromkeys(name for sample in samples for name in sample.file.names))
-    for given in (options.columns, tuple(options.dtypes)):
+    for given in (options.columns, tuple(options.dtypes), tuple(options.formats)):
         missing = [name for name in given or () if name not in names]
         if missing:
             raise MissingColumnsError("read_options", missing, names)
@@ -341,16 +345,19 @@ def _csv_kinds(samples: Sequence[Sample], options: ReadOptions) -> tuple[dict[st
     looked = [*samples[::step], *([samples[-1]] if (len(samples) - 1) % step else [])]
     found = _found(looked, options)
     kinds: dict[str, str] = {}
+    formats: dict[str, CellFormat] = {}
     for name in options.columns or names:
         known = [one for one in found.get(name, ()) if one.values]
-        joined = join_kinds(one.kind for one in known) if known else "text"
+        joined, how = join_found(known)
         wanted = options.dtypes.get(name, joined)
         kinds[name] = joined if (wanted, joined) == ("datetime", "datetime_utc") else wanted
+        if (how := options.formats.get(name, how)) is not None:
+            formats[name] = how
         if len({one.kind for one in known}) > 1 and name not in options.dtypes:
             notes.append(_join_note(name, joined, looked, found[name]))
         if name not in options.dtypes:
             notes += [f"column {name!r} {note}" for note in dict.fromkeys(one.note for one in known) if note]
-    return kinds, notes
+    return kinds, formats, notes
 
 
 def _join_note(name: str, joined: str, samples: Sequence[Sample], found: Sequence[Found]) -> str:
@@ -364,7 +371,10 @@ def _found(samples: Sequence[Sample], options: ReadOptions) -> dict[str, list[Fo
     """What each sample says of each of its columns."""
     found: dict[str, list[Found]] = {}
     for sample in samples:
-        for name, one in zip(sample.file.names, find_kinds(sample.texts, options.null_values), strict=True):
+        plain = find_kinds(sample.texts, options.null_values)
+        for name, one in zip(
+            sample.file.names, find_formats(sample.texts, sample.file.names, plain, options), strict=True
+        ):
             found.setdefault(name, []).append(one)
     return found
 

@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from raypipe.blocks.frames import canonical_schema
-from raypipe.config import Frozen
+from raypipe.config import CellFormat, Frozen
 from raypipe.errors import ReadError
 from raypipe.etl.formats.csv_file import CsvFile
 from raypipe.etl.formats.csv_guess import check_guess
@@ -52,6 +52,8 @@ class TableSource(SourceStage):
     """Columns that blocks have, under the types they travel with."""
     slices: tuple[Slice, ...] = ()
     null_values: tuple[str, ...] = ()
+    formats: dict[str, CellFormat] = Field(default_factory=dict)
+    """Column -> how its cells are written, where that is not the plain way."""
     fixed: tuple[str, ...] = ()
     """Columns whose type the user gave: never promoted."""
     seed: int = 0
@@ -145,7 +147,9 @@ class TableSource(SourceStage):
 
     def _layout(self, file: CsvFile) -> Layout:
         kinds = {field.name: kind_of(field.type) or "text" for field in self.table_schema}
-        wanted = tuple(Wanted(at, name, kinds[name]) for at, name in enumerate(file.names) if name in kinds)
+        wanted = tuple(
+            Wanted(at, name, kinds[name], self.formats.get(name)) for at, name in enumerate(file.names) if name in kinds
+        )
         return Layout(file.dialect.grammar, file.part_encoding, len(file.names), wanted, self.null_values)
 
     def _read_parquet(self, piece: Slice, part_id: str) -> PartRead:

@@ -217,7 +217,7 @@ def find_dialect(pieces: Pieces, options: ReadOptions) -> Dialect:
     _check_character("delimiter", options.delimiter, eol)
     _check_character("quote", options.quote, eol)
     quote = _find_quote(head, options.quote)
-    after = skip_lines(head, eol, options.skip_rows)
+    after = skip_lines(head, eol, options.skip_rows or 0)
     delimiter = options.delimiter or _find_delimiter(head[after:], others, (quote, eol))
     return Dialect(delimiter=delimiter, quote=quote, eol=eol, encoding=encoding, start=start)
 

@@ -117,12 +117,13 @@ def look_at(path: Place, options: ReadOptions) -> Sample:
     options = _honour_sep_line(pieces, options)
     dialect = find_dialect(pieces, options)
     head = _head_codes(pieces, dialect)
-    skipped = skip_lines(head, dialect.eol, options.skip_rows)
+    skip_rows = options.skip_rows or 0
+    skipped = skip_lines(head, dialect.eol, skip_rows)
     body = head[skipped:]
     rows = scan_rows(body, dialect.grammar)
     data = np.flatnonzero(rows.ends > rows.starts)
     if not data.size:
-        behind = f" behind the {options.skip_rows} lines to skip" if options.skip_rows else ""
+        behind = f" behind the {skip_rows} lines to skip" if skip_rows else ""
         raise ReadError(f"{path}: has no row, only blank lines{behind}.")
     width = _width(rows.fields[data], body, dialect)
     texts = _texts(pieces, body, dialect, width)
@@ -141,7 +142,7 @@ def look_at(path: Place, options: ReadOptions) -> Sample:
         notes.append("the header has a quote that is never closed; its names are read as they stand")
     notes = [*_guesses(options, dialect, has_header), *notes]
     begin = skipped + int(rows.nexts[first] if has_header else rows.starts[first])
-    lines = options.skip_rows + int(rows.lines[first]) + (_lines_of(body, rows, first, dialect) if has_header else 0)
+    lines = skip_rows + int(rows.lines[first]) + (_lines_of(body, rows, first, dialect) if has_header else 0)
     file = CsvFile(
         path=str(path),
         size=pieces.size,

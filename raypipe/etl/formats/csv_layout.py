@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from raypipe.config import CellFormat
 from raypipe.etl.formats.cells import KINDS
 from raypipe.etl.formats.csv_quotes import Grammar, Positions
 from raypipe.stage import ASIDE_SCHEMA
@@ -25,6 +26,13 @@ class Wanted:
     index: int
     name: str
     kind: str
+    format: CellFormat | None = None
+    """How its cells are written; None: plainly."""
+
+    @property
+    def is_number(self) -> bool:
+        """Whether a parser of plain numbers reads it."""
+        return self.kind in NUMBERS and self.format is None
 
 
 @dataclass(frozen=True)
@@ -102,7 +110,7 @@ def read_text(body: bytes, layout: Layout, typed: bool = False, every: bool = Fa
     """
     schema: dict[str, pl.DataType] = dict.fromkeys(layout.names, pl.String())
     if typed:
-        schema |= {f"c{want.index}": KINDS[want.kind] for want in layout.wanted if want.kind in NUMBERS}
+        schema |= {f"c{want.index}": KINDS[want.kind] for want in layout.wanted if want.is_number}
     if not body:
         return pl.DataFrame(schema=schema)
     grammar = layout.grammar

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from raypipe.etl.formats.csv_layout import MARK, NUMBERS, Layout, Placed, Take, empty_aside, read_text, to_utf8
+from raypipe.etl.formats.cells import FLOAT_DIGITS
+from raypipe.etl.formats.csv_layout import MARK, Layout, Placed, Take, empty_aside, read_text, to_utf8
 from raypipe.etl.formats.csv_quotes import Codes, Flags, Grammar, Positions, Rows, mend, scan_rows
 from raypipe.etl.formats.csv_typing import plain_floats, type_rows
 from raypipe.stage import PartRead
@@ -18,6 +19,13 @@ _LOWEST_OF_NUMBERS = ord("-")
 """Lowest code within a number or a date; ends of lines, quotes and spaces are below it."""
 _PIECE = 1 << 18
 """Codes looked at in one go, so that they stay in the cache."""
+_LONGEST_RUN = 64
+"""Codes behind a piece that are looked at, too, since a number may go on there."""
+_POINT_TO_NINE = ord("9") - ord(".") + 1
+_EACH = 0x0101010101010101
+_LOW, _HIGH = np.uint64(0x7F * _EACH), np.uint64(0x80 * _EACH)
+_FROM_POINT, _FROM_COLON = np.uint64((0x80 - ord(".")) * _EACH), np.uint64((0x80 - ord("9") - 1) * _EACH)
+"""Added to a byte, they set its high bit from "." and from behind "9" on."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +77,8 @@ def _place_plain(body: bytes, layout: Layout, lines: int) -> Placed | None:
 
     Polars refuses a row with too many fields and fills one with too few with nulls, the last column always.
     """
-    frame = None if _may_hold_codes(body, layout) else _numbers_at_once(body, layout)
+    doubtful = _may_hold_codes(body, layout) or _may_hold_long_fractions(body, layout)
+    frame = None if doubtful else _numbers_at_once(body, layout)
     try:
         frame = read_text(body, layout) if frame is None else frame
     except pl.exceptions.PolarsError:
@@ -89,13 +98,13 @@ def _numbers_at_once(body: bytes, layout: Layout) -> pl.DataFrame | None:
         frame = read_text(body, layout, typed=True)
     except pl.exceptions.PolarsError:
         return None
-    floats = [frame[f"c{want.index}"] for want in layout.wanted if want.kind == "float64"]
+    floats = [frame[f"c{want.index}"] for want in layout.wanted if want.is_number and want.kind == "float64"]
     return frame if all(plain_floats(values) for values in floats) else None
 
 
 def _may_hold_codes(body: bytes, layout: Layout) -> bool:
     """Whether some field seems to start with 0 and another digit: a code that a number parser would shorten."""
-    if not any(want.kind in NUMBERS for want in layout.wanted):
+    if not any(want.is_number for want in layout.wanted):
         return False
     codes, grammar = np.frombuffer(body, np.uint8), layout.grammar
     if body[:1] == b"0" and body[1:2].isdigit():
@@ -111,6 +120,34 @@ def _may_hold_codes(body: bytes, layout: Layout) -> bool:
         if bool((hit & edge).any()):
             return True
     return False
+
+
+def _may_hold_long_fractions(body: bytes, layout: Layout) -> bool:
+    """Whether some number seems to have more digits than a float64 holds, which a number parser would round.
+
+    So many digits fill a word of eight bytes wherever they begin; only where one is full is a closer look taken.
+    """
+    if not any(want.is_number and want.kind == "float64" for want in layout.wanted):
+        return False
+    codes = np.frombuffer(body, np.uint8)
+    for at in range(0, codes.size, _PIECE):
+        piece = codes[at : at + _PIECE + _LONGEST_RUN]
+        words = piece[: piece.size // 8 * 8].view(np.uint64)
+        low = words & _LOW
+        full = (low + _FROM_POINT) & ~(low + _FROM_COLON) & ~words & _HIGH
+        if bool((full == _HIGH).any()) and _has_long_run(piece):
+            return True
+    return False
+
+
+def _has_long_run(piece: Codes) -> bool:
+    """Whether more digits than `FLOAT_DIGITS` stand in a row, points and one leading zero left out."""
+    other = np.flatnonzero((piece - ord(".")) >= _POINT_TO_NINE)
+    starts = np.concatenate(([0], other + 1))
+    lengths = np.append(other, piece.size) - starts
+    long = lengths > FLOAT_DIGITS
+    digits = lengths[long] - 1 - (piece[starts[long]] == _ZERO)
+    return bool((digits > FLOAT_DIGITS).any())
 
 
 def _outside_quotes(body: bytes, grammar: Grammar) -> tuple[int, int]:
