@@ -8,6 +8,8 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 
 from raypipe.config.base import Frozen
 
+FormatName = Literal["csv", "parquet"]
+"""Formats that `data_format` may name."""
 DateOrder = Literal["dmy", "mdy", "ymd", "iso"]
 
 

@@ -24,8 +24,8 @@ MONTHS = {
 """Names of the months by language, in lower case."""
 SHORT = {
     "sept": 9, "mrz": 3, "mär": 3, "jän": 1, "jänner": 1, "janv": 1, "févr": 2, "fév": 2, "avr": 4, "juil": 7,
-    "déc": 12, "ene": 1, "abr": 4, "ago": 8, "dic": 12, "gen": 1, "mag": 5, "giu": 6, "lug": 7, "set": 9, "ott": 10, "mrt": 3,
-    "fev": 2, "out": 10, "dez": 12, "okt": 10, "maa": 3,
+    "déc": 12, "ene": 1, "abr": 4, "ago": 8, "dic": 12, "gen": 1, "mag": 5, "giu": 6, "lug": 7, "set": 9, "ott": 10,
+    "mrt": 3, "fev": 2, "out": 10, "dez": 12, "okt": 10, "maa": 3,
 }  # fmt: skip
 """Short names beside the first three letters."""
 
