@@ -43,6 +43,8 @@ class ReadOptions(Frozen):
     """ASCII character around fields that hold a delimiter or a line end; None: the file has no quoting."""
     escape: str | None = None
     """ASCII character that makes the next one part of the text, such as a backslash; "": none; None looks."""
+    line_end: Literal["lf", "cr", "mixed"] | None = None
+    """What ends a line: LF or CR LF, CR alone, or all three mixed; None looks."""
     comment: str = ""
     """Rows that start with this text are left out and counted; "": no row is a comment. Lines before the header need
     no such setting."""

@@ -13,9 +13,10 @@ from raypipe.config import CellFormat, ReadOptions
 from raypipe.errors import MissingColumnsError
 from raypipe.etl.formats.cell_formats import find_formats
 from raypipe.etl.formats.cells import Found, check_kind, find_kinds
-from raypipe.etl.formats.csv_file import CsvFile, Sample, look_at
+from raypipe.etl.formats.csv_file import CsvFile, Sample
 from raypipe.etl.formats.csv_guess import check_guess
 from raypipe.etl.formats.csv_layout import Layout, Take, Wanted
+from raypipe.etl.formats.csv_look import look_at
 from raypipe.etl.formats.csv_parse import Task, read_part
 from raypipe.etl.formats.csv_plan import Sampling, plan_csv
 from raypipe.etl.formats.format import Cut, Cutting, Format, Joined, Look, ReadSlice
@@ -101,14 +102,24 @@ def _layout(file: Any, schema: pa.Schema, options: ReadOptions) -> Layout:
     wanted = tuple(
         Wanted(at, name, kinds[name], options.formats.get(name)) for at, name in enumerate(file.names) if name in kinds
     )
-    return Layout(file.dialect.grammar, file.part_encoding, len(file.names), wanted, options.null_values)
+    return Layout(
+        file.dialect.grammar_in("utf-8"),
+        file.part_encoding,
+        len(file.names),
+        wanted,
+        options.null_values,
+        marks=file.dialect.marks_in("utf-8"),
+        comment=file.dialect.comment_in("utf-8"),
+        ragged=options.ragged,
+        lenient=options.bad_bytes == "cp1252",
+    )
 
 
 def _estimate_rows(sample: Sample) -> tuple[int, bool]:
     """Rows of the file by the mean length of those sampled, and whether the sample is the file."""
     if sample.is_whole:
         return sample.texts.height, True
-    body = max(0, sample.file.size - sample.file.data_start)
+    body = max(0, sample.file.data_end - sample.file.data_start)
     return round(body / sample.bytes_per_row), False
 
 

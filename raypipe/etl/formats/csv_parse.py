@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from raypipe.errors import ReadError
 from raypipe.etl.formats.cells import FLOAT_DIGITS
-from raypipe.etl.formats.csv_layout import MARK, Layout, Placed, Take, empty_aside, read_text, to_utf8
-from raypipe.etl.formats.csv_quotes import Codes, Flags, Grammar, Positions, Rows, mend, scan_rows
+from raypipe.etl.formats.csv_layout import MARK, Layout, Placed, Take, empty_aside, read_rows, read_text, to_utf8
+from raypipe.etl.formats.csv_quotes import Codes, Flags, Grammar, Positions, Rows, gather
 from raypipe.etl.formats.csv_typing import plain_floats, type_rows
+from raypipe.etl.formats.csv_view import data_rows, rows_of
+from raypipe.etl.wording import counted, shown
 from raypipe.stage import PartRead
 
 _ZERO, _DIGITS = ord("0"), 10
@@ -42,14 +45,15 @@ class Task:
 
 def read_part(task: Task, layout: Layout) -> PartRead:
     """Rows of one part, typed; rows that have no place or a cell that does not fit are set aside."""
-    lines, placed, body = 0, None, task.raw
-    if task.clean and task.take is None and layout.encoding == "utf-8":
-        lines = count_lines(body, layout.grammar)
+    lines, placed, body, wrong = 0, None, task.raw, 0
+    plain = task.clean and task.take is None and layout.is_plain
+    if plain and layout.encoding == "utf-8":
+        lines = count_lines(body, layout)
         placed = _place_plain(body, layout, lines)
     if placed is None:
-        body, marked = to_utf8(task.raw, layout.encoding)
-        lines = count_lines(body, layout.grammar)
-        if task.clean and task.take is None and not marked and body is not task.raw:
+        body, wrong = to_utf8(task.raw, layout.encoding, layout.lenient)
+        lines = count_lines(body, layout)
+        if plain and (layout.lenient or not wrong) and body is not task.raw:
             placed = _place_plain(body, layout, lines)
     if placed is None:
         placed = _place_exactly(body, layout, task.take, task.first_line)
@@ -60,16 +64,19 @@ def read_part(task: Task, layout: Layout) -> PartRead:
         row_numbers=read.row_numbers,
         bytes_read=len(task.raw),
         lines=lines + task.first_line,
-        notes=read.notes,
+        notes=read.notes | ({"bytes_read_as_cp1252": wrong} if wrong and layout.lenient else {}),
     )
 
 
-def count_lines(body: bytes, grammar: Grammar) -> int:
+def count_lines(body: bytes, layout: Layout) -> int:
     """Text lines, those inside quoted fields included."""
     codes = np.frombuffer(body, np.uint8)
+    if layout.marks is not None:
+        return rows_of(codes, layout.grammar, layout.marks).line_count
+    eol = layout.grammar.eol
     pieces = range(0, codes.size, _PIECE)
-    ends = sum(int(np.count_nonzero(codes[at : at + _PIECE] == grammar.eol)) for at in pieces)
-    return ends + int(bool(body) and codes[-1] != grammar.eol)
+    ends = sum(int(np.count_nonzero(codes[at : at + _PIECE] == eol)) for at in pieces)
+    return ends + int(bool(body) and codes[-1] != eol)
 
 
 def _place_plain(body: bytes, layout: Layout, lines: int) -> Placed | None:
@@ -164,25 +171,29 @@ def _outside_quotes(body: bytes, grammar: Grammar) -> tuple[int, int]:
 
 
 def _place_exactly(body: bytes, layout: Layout, take: Take | None, first_line: int) -> Placed:
-    """Rows found by the scanner; blank lines are left out, rows without a place go aside."""
+    """Rows found by the scanner; blank lines and comments are left out, rows without a place go aside."""
     codes = np.frombuffer(body, np.uint8)
-    rows = scan_rows(codes, layout.grammar)
+    rows = rows_of(codes, layout.grammar, layout.marks)
     blank = rows.ends == rows.starts
-    data = np.flatnonzero(~blank)
-    numbers = np.cumsum(~blank) - 1
+    is_data = data_rows(codes, rows, layout.comment)
+    data = np.flatnonzero(is_data)
+    numbers = np.cumsum(is_data) - 1
+    counts = {"blank_lines": int(blank.sum()), "comment_lines": int((~is_data & ~blank).sum())}
     if take is not None:
-        data = data[draw(data.size, take)]
+        data, counts = data[draw(data.size, take)], {}
     reasons = _row_faults(body, rows, data, (layout, first_line))
     good = data[reasons == ""]
     bad = data[reasons != ""]
-    notes = {"blank_lines": int(blank.sum()) if take is None else 0, "ragged_rows": int(bad.size)}
-    frame = read_text(mend(gather(codes, rows, good), layout.grammar), layout)
+    counts["ragged_rows"] = int(bad.size)
+    if layout.ragged == "pad":
+        counts["padded_rows"] = int((rows.fields[good] < layout.width).sum())
+    frame = read_rows(gather(codes, rows, good), layout)
     if frame.height != good.size:
         raise RuntimeError(
             f"rows found {good.size}, rows parsed {frame.height}: the row grammar and the parser disagree"
         )
     aside = _aside_rows(body, rows, bad, reasons[reasons != ""])
-    return Placed(frame, numbers[good], rows.lines[good], aside, {key: n for key, n in notes.items() if n})
+    return Placed(frame, numbers[good], rows.lines[good], aside, {key: n for key, n in counts.items() if n})
 
 
 def draw(total: int, take: Take) -> Positions:
@@ -197,7 +208,14 @@ def _row_faults(body: bytes, rows: Rows, data: Positions, origin: tuple[Layout, 
     layout, first_line = origin
     reasons = np.full(data.size, "", object)
     fields = rows.fields[data]
-    wrong = fields != layout.width
+    wrong = fields > layout.width if layout.ragged == "pad" else fields != layout.width
+    if layout.ragged == "error" and wrong.any():
+        at = data[wrong][0]
+        text = shown(body[rows.starts[at] : rows.ends[at]].decode("utf-8", "replace"))
+        raise ReadError(
+            f"the row {text} has {counted(int(rows.fields[at]), 'field')} instead of {layout.width}. Mend it, or set read_options.ragged"
+            " to 'quarantine' or 'pad'."
+        )
     many = "field" if layout.width == 1 else "fields"
     reasons[wrong] = [f"{found} fields instead of {layout.width}" for found in fields[wrong].tolist()]
     reasons[wrong & (fields == 1)] = f"1 field instead of {layout.width} {many}"
@@ -220,17 +238,6 @@ def _rows_with(body: bytes, mark: bytes, starts: Positions) -> Flags:
     found = np.zeros(starts.size, bool)
     found[np.searchsorted(starts, first, side="right") - 1] = True
     return found
-
-
-def gather(codes: np.ndarray[Any, Any], rows: Rows, which: Positions) -> bytes:
-    """The text of some rows."""
-    if which.size == rows.starts.size:
-        return codes.tobytes()
-    edges = np.zeros(codes.size + 1, np.int8)
-    edges[rows.starts[which]] += 1
-    edges[rows.nexts[which]] -= 1
-    kept: Codes = codes[np.cumsum(edges[:-1], dtype=np.int8).astype(bool)]
-    return kept.tobytes()
 
 
 def _aside_rows(body: bytes, rows: Rows, which: Positions, reasons: np.ndarray[Any, Any]) -> pl.DataFrame:
