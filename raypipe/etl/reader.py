@@ -111,7 +111,7 @@ class DataReader:
             files=files,
             table_schema=joined.schema,
             slices=cut.slices,
-            options=self.options,
+            options=self.options.replace(formats={**self.options.formats, **joined.formats}),
             fixed=joined.fixed,
             seed=seed,
             cutting=how,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pyarrow as pa
 
-from raypipe.config import Frozen, ReadOptions, StorageConfig
+from raypipe.config import CellFormat, Frozen, ReadOptions, StorageConfig
 from raypipe.errors import ReadError
 from raypipe.etl.formats.schemas import select, unify
 from raypipe.etl.formats.slices import Slice
@@ -106,6 +106,8 @@ class Joined:
     notes: tuple[str, ...] = ()
     fixed: tuple[str, ...] = ()
     """Columns whose type the user gave: never promoted."""
+    formats: Mapping[str, CellFormat] = field(default_factory=dict)
+    """Column -> how its cells are written, where that is not the plain way."""
 
 
 class Cutting(Frozen):
