@@ -7,9 +7,10 @@ import os
 from pathlib import Path
 from typing import Any, Protocol
 
+from raypipe.storage.packed import PackedFile, unpacked
 from raypipe.storage.ranges import RemoteBytes, RemoteFile
 
-Place = Path | RemoteFile
+Place = Path | RemoteFile | PackedFile
 """A file to read."""
 
 
@@ -55,11 +56,15 @@ def open_bytes(place: Place, ahead: int = 0) -> ByteSource:
     ahead : int
         For an object that is read from one end to the other: bytes to fetch at a time.
     """
+    if isinstance(place, PackedFile):
+        return unpacked(place)
     return RemoteBytes(place, ahead) if isinstance(place, RemoteFile) else LocalBytes(place)
 
 
 def size_of(place: Place) -> int:
-    """Bytes of a file."""
+    """Bytes of a file, as it lies there: of a compressed one before it is unpacked."""
+    if isinstance(place, PackedFile):
+        return place.packed_size
     return place.size if isinstance(place, RemoteFile) else place.stat().st_size
 
 

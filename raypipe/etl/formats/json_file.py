@@ -12,7 +12,8 @@ import numpy as np
 
 from raypipe.config import ReadOptions
 from raypipe.errors import ConfigError, ReadError
-from raypipe.etl.formats.csv_dialect import SAMPLE_BYTES, WHOLE_FILE_LIMIT, Pieces, find_encoding, keeps_ascii
+from raypipe.etl.formats.csv_dialect import WHOLE_FILE_LIMIT
+from raypipe.etl.formats.csv_encoding import SAMPLE_BYTES, Pieces, find_encoding, keeps_ascii
 from raypipe.etl.formats.csv_layout import to_utf8
 from raypipe.etl.formats.format import SourceFile
 from raypipe.etl.formats.json_scan import BLANKS, Records, Walker, records_of_array, records_of_lines
@@ -325,7 +326,7 @@ def _sample(file: JsonFile, text: bytes, is_all: bool) -> JsonSample:
     size = max(1, len(text) - file.start)
     kept = min(records.count, _SAMPLE_RECORDS)
     chosen = records.chosen(np.arange(kept))
-    return JsonSample(chosen, is_all and kept == records.count, size / max(1, records.count), marked)
+    return JsonSample(chosen, is_all and kept == records.count, size / max(1, records.count), bool(marked))
 
 
 def _sample_of_pieces(file: JsonFile, head: bytes, pieces: Pieces, mark: int) -> JsonSample:

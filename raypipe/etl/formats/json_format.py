@@ -181,9 +181,9 @@ def _records_of(file: Any, piece: Slice) -> tuple[Records, int, int, bool]:
     raw = file.raw(piece.start, piece.end)
     body, marked = to_utf8(raw.removeprefix(_BOM) if piece.start == 0 else raw, file.part_encoding)
     if file.layout == "array":
-        return records_of_array(body), len(raw), 0, marked
+        return records_of_array(body), len(raw), 0, bool(marked)
     records, blank = records_of_lines(body)
-    return records, len(raw), blank, marked
+    return records, len(raw), blank, bool(marked)
 
 
 def _first_rows(files: Sequence[JsonFile], slices: Sequence[Slice], max_rows: int) -> Iterator[Slice]:

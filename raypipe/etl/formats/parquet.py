@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -21,7 +23,7 @@ class ParquetFile(RowFile):
     """False: it has a type at which Polars panics, so that pyarrow reads it."""
 
 
-def read_footer(path: Place) -> ParquetFile:
+def read_footer(path: Path | RemoteFile) -> ParquetFile:
     """What the footer says.
 
     Raises

@@ -9,6 +9,7 @@ import pyarrow as pa
 from raypipe.etl.formats.parquet import read_footer
 from raypipe.etl.formats.parquet_rows import read_range
 from raypipe.etl.formats.rows import RowFile, RowFormat
+from raypipe.storage.packed import PackedFile
 from raypipe.storage.source import Place
 
 
@@ -23,6 +24,7 @@ class ParquetFormat(RowFormat):
         return head.startswith(b"PAR1")
 
     def look_rows(self, place: Place) -> RowFile:
+        assert not isinstance(place, PackedFile)  # refused when the source was found
         return read_footer(place)
 
     def read_rows(self, file: Any, span: tuple[int, int], schema: pa.Schema) -> tuple[pa.Table, dict[str, Any]]:

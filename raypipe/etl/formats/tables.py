@@ -15,12 +15,17 @@ from raypipe.errors import ReadError, SchemaError
 from raypipe.etl.formats.names import safe_name, unique_names
 from raypipe.etl.formats.schemas import has_odd_zone, travelling_type, types_in
 from raypipe.etl.wording import shown
+from raypipe.storage.packed import PackedFile
 from raypipe.storage.ranges import RemoteFile, look
-from raypipe.storage.source import Place
+from raypipe.storage.source import Place, open_bytes
 
 
 def stamp_of(place: Place) -> dict[str, Any]:
     """The fields of a `SourceFile` that every file has."""
+    if isinstance(place, PackedFile):
+        remote = place.inner if isinstance(place.inner, RemoteFile) else None
+        size = open_bytes(place).size
+        return {"path": str(place), "size": size, "mtime_ns": place.mtime_ns, "remote": remote, "packed": place}
     if isinstance(place, RemoteFile):
         seen = look(place).seen
         return {"path": str(place), "size": seen.size, "mtime_ns": 0, "remote": seen}
