@@ -65,6 +65,9 @@ class CsvFormat(Format):
         schema = canonical_schema(pa.schema([(name, arrow_type(kind)) for name, kind in kinds.items()]))
         return Joined(schema, tuple(notes), tuple(options.dtypes), formats)
 
+    def names_in(self, looks: Sequence[Look]) -> list[str]:
+        return list(dict.fromkeys(name for look in looks for name in look.sample.file.names))
+
     def cut(self, files: Sequence[CsvFile], schema: pa.Schema, how: Cutting) -> Cut:
         sampling = Sampling(how.sample_rows, how.seed) if how.sample_rows else None
         plan = plan_csv(files, how.target, how.max_rows, sampling, guess=how.guess)

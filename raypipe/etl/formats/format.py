@@ -183,6 +183,10 @@ class Format(ABC):
         schema = select(unified.schema, options.columns, "read_options")
         return Joined(schema, (*(note for look in looks for note in look.file.notes), *unified.notes))
 
+    def names_in(self, looks: Sequence[Look]) -> list[str]:
+        """Columns that some file has."""
+        return list(dict.fromkeys(name for look in looks for name in (look.schema.names if look.schema else ())))
+
     @abstractmethod
     def cut(self, files: Sequence[Any], schema: pa.Schema, how: Cutting) -> Cut:
         """Slices of about `how.target` bytes in memory, cut at `how.max_rows`, or those that hold a sample."""

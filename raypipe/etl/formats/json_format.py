@@ -66,10 +66,10 @@ class JsonFormat(Format):
         file, sample = look_at(place, options)
         body = max(0, file.size - file.start)
         rows = sample.records.count if sample.is_all else round(body / sample.bytes_per_record)
-        return Look(file, rows=rows, rows_exact=sample.is_all, sample=sample)
+        return Look(file, rows=rows, rows_exact=sample.is_all, sample=_types_of(file, sample, options))
 
     def join(self, looks: Sequence[Look], options: ReadOptions) -> Joined:
-        found = [_types_of(look.file, look.sample, options) for look in looks]
+        found = [look.sample for look in looks]
         names = list(dict.fromkeys(name for types in found for name in types))
         if not names:
             raise ReadError(f"{looks[0].file.path}: has no field in any row, so there is no column.")
@@ -92,6 +92,9 @@ class JsonFormat(Format):
             if name not in options.dtypes:
                 notes += [f"column {name!r} {note}" for note in dict.fromkeys(note for _, note, _ in types if note)]
         return Joined(pa.schema(fields), tuple(notes), tuple(options.dtypes))
+
+    def names_in(self, looks: Sequence[Look]) -> list[str]:
+        return list(dict.fromkeys(name for look in looks for name in look.sample))
 
     def cut(self, files: Sequence[JsonFile], schema: pa.Schema, how: Cutting) -> Cut:
         slices = tuple(piece for index, file in enumerate(files) for piece in cut_json(file, index, how.target))
@@ -120,15 +123,13 @@ class JsonFormat(Format):
         return read
 
     def info(self, looks: Sequence[Look]) -> dict[str, Any]:
-        columns = list(
-            dict.fromkeys(name for look in looks for name in _types_of(look.file, look.sample, ReadOptions()))
-        )
+        columns = self.names_in(looks)
         return {
             "columns": columns,
             "estimated_columns": len(columns),
             "estimated_rows": sum(look.rows or 0 for look in looks),
             "rows_exact": all(look.rows_exact for look in looks),
-            "encoding": looks[0].sample and getattr(looks[0].file, "encoding", "utf-8"),
+            "encoding": getattr(looks[0].file, "encoding", "utf-8"),
             "layout": getattr(looks[0].file, "layout", "lines"),
         }
 
