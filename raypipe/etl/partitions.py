@@ -58,7 +58,7 @@ def added_columns(
     own : sequence of sequence of str
         Columns of each file. Where every file has a column that folders tell, too, the files count.
     options : ReadOptions
-        `partitions`, `file_column`, `dtypes`, `null_values`.
+        `folder_columns`, `file_column`, `dtypes`, `null_values`.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def added_columns(
     SchemaError
         If some files have a column that only the folders of others tell.
     """
-    found, notes = _from_folders(path, files, own, options) if options.partitions else ([], [])
+    found, notes = _from_folders(path, files, own, options) if options.folder_columns else ([], [])
     name = options.file_column
     if name is not None:
         if any(name in names for names in own) or any(name == one.name for one in found):
@@ -90,7 +90,7 @@ def _from_folders(
         if any(holding) and not all(holding):
             raise SchemaError(
                 f"column {name!r} is in {files[holding.index(True)]}, but {files[holding.index(False)]} has it only in"
-                " the names of its folders. Read them apart, or set read_options.partitions to false."
+                " the names of its folders. Read them apart, or set read_options.folder_columns to false."
             )
         if all(holding):
             notes.append(f"column {name!r} is in the files; what the names of their folders say of it is left out")

@@ -43,7 +43,7 @@ def test_folders_that_arrow_writes_are_typed_columns(tmp_path: Path, format: str
         [{"city": "x=y", "v": 3}],
         [{"city": None, "v": 4}],
     )
-    assert set(read(tmp_path, partitions=False)[0]) == {"v"}
+    assert set(read(tmp_path, folder_columns=False)[0]) == {"v"}
 
 
 def write(folder: Path, name: str, text: str) -> None:
