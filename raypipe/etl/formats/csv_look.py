@@ -28,6 +28,7 @@ from raypipe.etl.formats.csv_tables import (
     largest,
     preamble_note,
     tables_note,
+    width_behind_titles,
     width_of,
 )
 from raypipe.etl.formats.csv_view import data_rows, rows_of
@@ -262,7 +263,9 @@ def _find_extent(scanned: Scanned, body: Codes, dialect: Dialect, options: ReadO
         scanned = replace(scanned, filled=scanned.filled & keep)
         width = table.width
     else:
-        width = width_of(scanned.rows.fields[data], not scanned.is_whole)
+        fields = scanned.rows.fields[data]
+        behind = width_behind_titles(fields) if options.skip_rows is None else None
+        width = behind or width_of(fields, not scanned.is_whole)
     first = int(scanned.data[0])
     if options.skip_rows is None:
         first = first_row(scanned, width, lambda row: _looks_like_header(scanned, body, dialect, (row, width), options))
