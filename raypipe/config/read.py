@@ -8,7 +8,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 
 from raypipe.config.base import Frozen
 
-FormatName = Literal["csv", "parquet"]
+FormatName = Literal["csv", "json", "parquet", "arrow", "orc", "avro"]
 """Formats that `data_format` may name."""
 DateOrder = Literal["dmy", "mdy", "ymd", "iso"]
 
@@ -85,3 +85,12 @@ class ReadOptions(Frozen):
     """Column -> type, for columns whose type is known: int64, float64, boolean, text, date, datetime."""
     columns: tuple[str, ...] | None = None
     """Read only these."""
+    nested: Literal["flatten", "text", "keep"] = "flatten"
+    """Fields of records in a column: flatten makes column a.b of field b of column a, at any depth, and keeps lists;
+    text makes JSON text of every nested column; keep leaves them as they are (not for JSON)."""
+    records: str | None = None
+    """JSON documents: where the array of rows is, as fields with dots between, e.g. data.items; None looks."""
+    partitions: bool = True
+    """Folders such as year=2024 in the path of a file become columns."""
+    file_column: str | None = None
+    """Add a column of this name with the path of each row's file."""

@@ -134,3 +134,10 @@ def decide(column: str, kind: str, found: Mapping[str, Any], max_bad_share: floa
     if widened and wider:
         return to(wider, f"{widened} of {values} values are {'fractions' if wider == 'float64' else 'times of day'}")
     return None
+
+
+def appeared(column: str, found: Mapping[str, Any]) -> Promotion:
+    """A column that no sample had: it turned up in a later row, as a key of JSON may."""
+    kind = "text" if found.get("codes") else join_kinds(found["as"])
+    reason = f"column {column!r} is in no sampled row; it was found in {found['count']} others and is read as {kind}"
+    return Promotion(column=column, from_type="none", to_type=kind, reason=reason, example=found.get("example"))

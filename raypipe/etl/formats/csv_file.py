@@ -10,7 +10,7 @@ from raypipe.etl.formats.csv_dialect import WHOLE_FILE_LIMIT, Dialect
 from raypipe.etl.formats.csv_layout import to_utf8
 from raypipe.etl.formats.format import SourceFile
 from raypipe.storage.ranges import RemoteFile, look
-from raypipe.storage.source import Place, size_of
+from raypipe.storage.source import Place, open_bytes
 
 
 class Facts(Frozen):
@@ -74,11 +74,14 @@ class Sample(Frozen, arbitrary_types_allowed=True):
 
 def whole_text(path: Place, dialect: Dialect) -> bytes:
     """The text as UTF-8, for encodings in which bytes of ASCII characters may mean something else."""
-    size = size_of(path)
+    source = look(path) if isinstance(path, RemoteFile) else open_bytes(path)
+    size = source.size
     if size > WHOLE_FILE_LIMIT:
         raise ReadError(
             f"{path}: a file in {dialect.encoding} is read as a whole, up to {WHOLE_FILE_LIMIT >> 20} MiB; this one has"
             f" {size >> 20} MiB. Turn it into UTF-8 first: iconv -f {dialect.encoding} -t utf-8."
         )
-    raw = look(path).read_at(0, size) if isinstance(path, RemoteFile) else path.read_bytes()
+    raw = source.read_at(0, size)
+    if not isinstance(path, RemoteFile):
+        source.close()
     return to_utf8(raw[dialect.start :], dialect.encoding)[0]

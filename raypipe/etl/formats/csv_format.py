@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 TYPED_FILES = 24
 """Of many CSV files, rows of so many are looked at for types, spread over all of them."""
 
+_OF_OTHERS = {"nested", "records"}
+"""Read options that no text has."""
+
 
 class CsvFormat(Format):
     """Lines of fields with a character between them."""
@@ -41,11 +44,14 @@ class CsvFormat(Format):
     title: ClassVar[str] = "CSV"
     extensions: ClassVar[tuple[str, ...]] = (".csv", ".tsv", ".tab", ".txt")
     is_text: ClassVar[bool] = True
-    honours: ClassVar[frozenset[str]] = frozenset(ReadOptions.model_fields)
+    honours: ClassVar[frozenset[str]] = frozenset(ReadOptions.model_fields) - _OF_OTHERS
     settles: ClassVar[bool] = True
 
     def holds(self, head: bytes, suffix: str) -> bool:
         return is_text(head)
+
+    def takes(self, found: str) -> bool:
+        return found in ("csv", "json")
 
     def look(self, place: Place, options: ReadOptions) -> Look:
         for column, kind in options.dtypes.items():
@@ -58,6 +64,9 @@ class CsvFormat(Format):
         kinds, formats, notes = _csv_kinds([look.sample for look in looks], options)
         schema = canonical_schema(pa.schema([(name, arrow_type(kind)) for name, kind in kinds.items()]))
         return Joined(schema, tuple(notes), tuple(options.dtypes), formats)
+
+    def names_in(self, looks: Sequence[Look]) -> list[str]:
+        return list(dict.fromkeys(name for look in looks for name in look.sample.file.names))
 
     def cut(self, files: Sequence[CsvFile], schema: pa.Schema, how: Cutting) -> Cut:
         sampling = Sampling(how.sample_rows, how.seed) if how.sample_rows else None

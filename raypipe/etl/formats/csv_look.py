@@ -32,8 +32,9 @@ from raypipe.etl.formats.csv_tables import (
     width_of,
 )
 from raypipe.etl.formats.csv_view import data_rows, rows_of
+from raypipe.storage.packed import PackedFile
 from raypipe.storage.ranges import RemoteFile, look
-from raypipe.storage.source import LocalBytes, Place
+from raypipe.storage.source import LocalBytes, Place, open_bytes
 
 _SEP_LINE_BYTES = 64
 _GLANCE = 200
@@ -115,6 +116,7 @@ class _Look:
             found=self._facts(count, footers),
             notes=(*_guesses(self.options, self.dialect, count > 0), *self.extent.notes, *notes, *changed, *said),
             remote=remote,
+            packed=self.path if isinstance(self.path, PackedFile) else None,
         )
         height = texts.height - self._above(count)
         return Sample(
@@ -296,6 +298,8 @@ def _confidence(options: ReadOptions, dialect: Dialect, pieces: Pieces) -> float
 
 def _take_pieces(path: Place) -> tuple[Pieces, int, RemoteFile | None]:
     """Samples of a file, when it was last changed, and the object that it is."""
+    if isinstance(path, PackedFile):
+        return Pieces(path, open_bytes(path)), path.mtime_ns, path.inner if isinstance(path.inner, RemoteFile) else None
     if isinstance(path, RemoteFile):
         opened = look(path)
         return Pieces(path, opened), 0, opened.seen
