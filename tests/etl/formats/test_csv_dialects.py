@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from raypipe.config import ReadOptions
-from raypipe.errors import ConfigError, ReadError
 from raypipe.etl.reader import DataReader, ReadResult
 
 ENDS = {"lf": "\n", "crlf": "\r\n", "cr": "\r", "mixed": "\n"}
