@@ -23,7 +23,9 @@ _LOOKED_AT = 1000
 """Cells of a column that tell whether it is worth a closer look."""
 _GROUPED = r"^[-+]?[1-9]\d{0,2}(\.\d{3})+$"
 _SIGN = r"(?:[^\w\s.,()]|[A-Za-zčłK.$]{1,3})?"
-_MAY_BE_NUMBER = rf"^[(]?[-+\u2212]?\s?{_SIGN}[{SPACE}]?[-+\u2212]?[.,]?\d[^A-Za-z:]*[A-Za-zčł.]{{0,3}}\s?[%‰]?\)?$"
+_MAY_BE_NUMBER = (
+    rf"^[(]?[-+\u2212]?\s?{_SIGN}[{SPACE}]?[-+\u2212]?[.,]?\d[^A-Za-z:]*(?:[eE][-+]?\d+)?[A-Za-zčł.]{{0,3}}\s?[%‰]?\)?$"
+)
 _MAY_BE_DATE = r"^\d{1,4}[./-]\d{1,2}[./-]\d{1,4}|\d.{0,6}[^\W\d_]{3,}.{0,5}\d|^[^\W\d_]{3,}\.? \d{1,2},? "
 _ONE_GROUP = r"^\D*\d{1,3}[.,]\d{3}\D*$"
 _DECIMALS = rf"^\D*(?:\d{{1,3}}(?:[GROUP'\u2019{SPACE}]\d{{3}})+|\d+)MARK(?:\d{{1,2}}|\d{{4,}})\D*$|^\D*0MARK\d+\D*$"
