@@ -292,13 +292,17 @@ def doctor(
 @app.command()
 def init(
     path: Annotated[Path, typer.Argument(help="File to write.")] = Path("raypipe.yaml"),
-    source: Annotated[str, typer.Option("--source", help="Value of data_source.")] = "data.csv",
+    source: Annotated[
+        str,
+        typer.Option("--source", help="Value of data_source; a text file that is there is read, and how is written."),
+    ] = "data.csv",
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
 ) -> None:
     """Write a config file with every setting, its default and what it means."""
+    from raypipe.cli.found import found_options
     from raypipe.cli.template import write_template
 
-    write_template(path, source, force)
+    write_template(path, source, force, found_options(source))
     out.print(f"{path}: edit it, then: raypipe run --config {path}", markup=False, highlight=False)
 
 

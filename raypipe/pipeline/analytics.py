@@ -22,6 +22,7 @@ from raypipe.engine.localframe import LocalFrame, as_frame
 from raypipe.engine.run import Engine, Pass, PassProgress
 from raypipe.errors import ConfigError, DataInvalidError, MissingColumnsError, RunCancelledError
 from raypipe.etl.outputs import RunFolder
+from raypipe.etl.pins import PINS_FILE, pins_of
 from raypipe.etl.process import DataProcessor
 from raypipe.etl.rules.schema import DataSchema
 from raypipe.etl.steps.step import Step
@@ -315,6 +316,8 @@ class AnalyticsPipeline:
         counts.check()
         run.folder.write_json("profile.json", profile_json(run.data[1]))
         run.folder.write_text("insights_report.md", run.analysis.report)
+        if (pins := pins_of(run.source, self.config.read_options)) is not None:
+            run.folder.write_text(PINS_FILE, pins)
         self.tracker.end(PipelineStage.FINALIZATION, run.folder.location)
         self.tracker.conclude(PipelineStatus.COMPLETED)
         summary = summary_json(self.config, self.run_id, run, self.tracker, None)
