@@ -39,6 +39,12 @@ class ColumnSchema(Frozen):
     allowed_values: tuple[Scalar, ...] | None = None
     regex_pattern: str | None = None
     """The whole value must match. Syntax of Rust's regex: no look-around, no back-references, linear time."""
+    semantic: str | None = None
+    """What the values mean, in the words of `raypipe.etl.infer`: email, currency, identifier …; not checked."""
+    unit: str | None = None
+    """Unit of numbers, e.g. kg, EUR, %."""
+    pii: tuple[str, ...] = ()
+    """Kinds of personal data that it may hold: email, phone, person_name …"""
     description: str = ""
 
     @field_validator("dtype")
