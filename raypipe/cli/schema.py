@@ -96,11 +96,11 @@ def _show_inferred(found: InferredSchema) -> None:
         cells = (column.name, column.dtype or column.arrow, meaning, f"{column.confidence:.2f}", nulls, why)
         table.add_row(*(escape(_line(cell)) for cell in cells))
     out.print(table)
-    for key in found.keys[:_SHOWN]:
+    for key in found.candidate_keys[:_SHOWN]:
         _say(f"key: {' + '.join(key.columns)}: {key.reason}")
     for one in found.dependencies[:_SHOWN]:
         _say(f"dependency: {' + '.join(one.determinant)} -> {one.dependent}: {one.reason}")
-    for what, count in (("keys", len(found.keys)), ("dependencies", len(found.dependencies))):
+    for what, count in (("keys", len(found.candidate_keys)), ("dependencies", len(found.dependencies))):
         if count > _SHOWN:
             _say(f"… and {count - _SHOWN} more {what}, in --report FILE or --json")
     for latitude, longitude in found.points:

@@ -65,8 +65,12 @@ class KeyCheck:
         if len(hashes) > self.capacity:
             bound = int(hashes[self.capacity])
             hashes = hashes[: self.capacity]
+        elif len(hashes) == self.capacity and repeat < bound:  # no room for the one that stands twice
+            bound = repeat
         own = hashes if hashes.base is None else hashes.copy()
-        return replace(self, hashes=own, bound=bound, repeat=repeat if repeat < bound else WIDE)
+        if repeat < bound:  # the lower one decides, and the other one says nothing any more
+            return replace(self, hashes=own, bound=WIDE, repeat=repeat)
+        return replace(self, hashes=own, bound=bound, repeat=WIDE)
 
     @property
     def holds(self) -> bool:
@@ -166,7 +170,8 @@ class CheckState:
 class CheckCandidates(ReduceStage):
     """Candidate keys, dependencies and tests of text columns, held to every row; blocks pass unchanged."""
 
-    keys: tuple[tuple[str, ...], ...] = ()
+    unique: tuple[tuple[str, ...], ...] = ()
+    """Candidate keys."""
     dependencies: tuple[tuple[tuple[str, ...], str], ...] = ()
     tests: tuple[tuple[str, str], ...] = ()
     """(column, test)."""
@@ -178,7 +183,7 @@ class CheckCandidates(ReduceStage):
         return schema
 
     def _columns(self) -> list[str]:
-        keys = [name for key in self.keys for name in key]
+        keys = [name for key in self.unique for name in key]
         sides = [name for left, right in self.dependencies for name in (*left, right)]
         return list(dict.fromkeys((*keys, *sides, *(name for name, _ in self.tests))))
 
@@ -186,9 +191,9 @@ class CheckCandidates(ReduceStage):
         """What one block says; the part does not matter."""
         columns = {name: BlockColumn(ColumnType.of(block.schema.field(name)), block[name]) for name in self._columns()}
         sides = _Sides(columns, block.num_rows)
-        room = self.max_bytes // max(1, len(self.keys) + len(self.dependencies))
+        room = self.max_bytes // max(1, len(self.unique) + len(self.dependencies))
         return CheckState(
-            keys=tuple(KeyCheck.of(sides.hashes(key), max(1, room // _KEY_BYTES)) for key in self.keys),
+            keys=tuple(KeyCheck.of(sides.hashes(key), max(1, room // _KEY_BYTES)) for key in self.unique),
             pairs=tuple(
                 PairCheck.of(*sides.both(left, right), max(1, room // _PAIR_BYTES)) for left, right in self.dependencies
             ),

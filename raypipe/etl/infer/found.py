@@ -55,7 +55,7 @@ class InferredColumn(Frozen):
     distinct: int | None = None
     distinct_exact: bool = True
     unique: bool = False
-    """No value stands twice, as far as `keys` says it was checked."""
+    """No value stands twice, checked over every row."""
     constant: bool = False
     """All rows with a value have the same one."""
     stored_as_text: str | None = None
@@ -111,7 +111,7 @@ class InferredSchema(Frozen):
     name: str
     rows: int
     columns: tuple[InferredColumn, ...]
-    keys: tuple[CandidateKey, ...] = ()
+    candidate_keys: tuple[CandidateKey, ...] = ()
     dependencies: tuple[Dependency, ...] = ()
     points: tuple[tuple[str, str], ...] = ()
     """Pairs of columns that are latitude and longitude of one place."""
@@ -128,7 +128,7 @@ class InferredSchema(Frozen):
     @property
     def primary_key(self) -> tuple[str, ...]:
         """The key to use where one is to be chosen: exact, of fewest columns, identifiers before others."""
-        exact = [key for key in self.keys if key.exact]
+        exact = [key for key in self.candidate_keys if key.exact]
         order = {
             column.name: (column.semantic not in ("identifier", "uuid"), n) for n, column in enumerate(self.columns)
         }

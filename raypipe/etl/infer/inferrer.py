@@ -99,7 +99,7 @@ class SchemaInferrer(Frozen):
             name=name,
             rows=rows,
             columns=judged.columns(matches, keys),
-            keys=tuple(keys),
+            candidate_keys=tuple(keys),
             dependencies=tuple(dependencies_of(decided, state.pairs)),
             points=points_of(judged.verdicts),
             notes=(*passes.notes(), *wanted.notes),
@@ -109,7 +109,7 @@ class SchemaInferrer(Frozen):
         if not (wanted.keys or wanted.dependencies or tests):
             return CheckState((), (), ())
         stage = CheckCandidates(
-            keys=wanted.keys,
+            unique=wanted.keys,
             dependencies=wanted.dependencies,
             tests=tuple(tests),
             max_bytes=self.limits.check_mib << 20,
