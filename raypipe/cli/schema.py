@@ -1,8 +1,7 @@
-"""`raypipe schema infer | diff | convert | check`."""
+"""`raypipe schema infer | diff | evolve | convert | check | register | list | show | remove`."""
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +10,9 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from raypipe.cli.exits import INVALID
+from raypipe.cli.schema_registry import list_schemas, register, remove, show
 
 if TYPE_CHECKING:
     from raypipe.config import PipelineConfig
@@ -24,6 +26,7 @@ app = typer.Typer(
 )
 PIPE_WIDTH = 160
 out = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
+errors = Console(stderr=True)
 _SHOWN = 10
 
 Source = Annotated[str, typer.Argument(help="File, folder or glob.", metavar="SOURCE")]
@@ -61,6 +64,114 @@ def infer(
         if output is not None:
             advice = f"{output}: written; hold a table to it: raypipe validate SOURCE --schema {output}"
             out.print(advice, markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command()
+def diff(
+    old: Annotated[Path, typer.Argument(help="Schema file, .yaml or .json.", metavar="OLD")],
+    new: Annotated[Path, typer.Argument(help="Schema file, .yaml or .json.", metavar="NEW")],
+    as_json: AsJson = False,
+) -> None:
+    """Say what changed between two schemas, and for whom it breaks. Exit code 3: a change breaks someone."""
+    from raypipe.etl.rules.schema import DataSchema
+    from raypipe.etl.schemas.diff import diff_schemas
+
+    found = diff_schemas(DataSchema.load(old), DataSchema.load(new))
+    if as_json:
+        out.print_json(found.model_dump_json())
+    else:
+        for change in found.changes:
+            whom = [
+                name for name, yes in (("readers", change.breaks_readers), ("writers", change.breaks_writers)) if yes
+            ]
+            _say(f"{'breaks ' + ' and '.join(whom) if whom else 'harmless':<26} {change.kind:<12} {change.reason}")
+        broken = sum(change.breaking for change in found.changes)
+        _say(f"{len(found.changes)} changes, {broken} of them breaking" if found.changes else "no change")
+    if found.breaking:
+        raise typer.Exit(INVALID)
+
+
+@app.command()
+def evolve(
+    first: Annotated[Path, typer.Argument(help="Schema file, .yaml or .json.", metavar="A")],
+    second: Annotated[Path, typer.Argument(help="Schema file, .yaml or .json.", metavar="B")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the merged schema here.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Merge two schemas into one that takes the data of both, and say what was widened."""
+    from raypipe.etl.outputs import writing
+    from raypipe.etl.rules.schema import DataSchema
+    from raypipe.etl.schemas.evolve import evolve_schemas
+
+    made = evolve_schemas(DataSchema.load(first), DataSchema.load(second))
+    if output is not None:
+        with writing(output):
+            made.merged.save(output)
+    if as_json:
+        out.print_json(made.model_dump_json())
+    else:
+        for reason in made.reasons or ("nothing had to be widened",):
+            _say(reason)
+
+
+@app.command()
+def convert(
+    schema: Annotated[Path, typer.Argument(help="File to convert.", metavar="SCHEMA")],
+    to: Annotated[
+        str, typer.Option("--to", help="raypipe, jsonschema, pydantic, pandera, odcs or pyarrow.")
+    ] = "raypipe",
+    source: Annotated[str, typer.Option("--from", help="raypipe, jsonschema, odcs or pyarrow.")] = "raypipe",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File; default: standard output.")] = None,
+) -> None:
+    """Turn a schema into another form; what has no counterpart is listed on standard error."""
+    from raypipe.cli.schema_files import convert_file
+    from raypipe.etl.outputs import writing
+
+    text, unmapped = convert_file(schema, source, to)
+    if output is not None:
+        with writing(output):
+            output.write_bytes(text if isinstance(text, bytes) else text.encode())
+    elif isinstance(text, bytes):
+        typer.echo(text, nl=False)
+    else:
+        out.print(text, markup=False, highlight=False, soft_wrap=True, end="")
+    for note in unmapped:
+        errors.print(f"not mapped: {_line(note)}", markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command()
+def check(
+    schema: Annotated[Path, typer.Argument(help="Schema file, .yaml or .json.", metavar="SCHEMA")],
+    source: Source,
+    config: Config = None,
+    engine: EngineName = None,
+    set_: Set = None,
+    as_json: AsJson = False,
+) -> None:
+    """Infer the schema of a table and compare it with a written one. Exit code 3: the table breaks it.
+
+    Unlike `raypipe validate --schema` it counts no row at fault: it says how the table has drifted from the schema.
+    """
+    from raypipe.cli.schema_files import drift
+    from raypipe.etl.rules.schema import DataSchema
+
+    declared = DataSchema.load(schema)
+    found = drift(declared, _inferred(_settings(source, config, engine, set_), declared.name).to_schema())
+    if as_json:
+        out.print_json(found.model_dump_json())
+    else:
+        for change in found.changes:
+            _say(f"{'breaks it' if change.breaks_readers else 'harmless':<10} {change.kind:<12} {change.reason}")
+        if not found.changes:
+            _say(f"{source} is as {schema} says")
+    if found.breaks_readers:
+        raise typer.Exit(INVALID)
+
+
+app.command()(register)
+app.command(name="list")(list_schemas)
+app.command()(show)
+app.command()(remove)
 
 
 def _settings(source: str, config: Path | None, engine: str | None, set_: list[str] | None) -> PipelineConfig:
@@ -118,7 +229,3 @@ def _line(text: str) -> str:
 
 def _say(text: str) -> None:
     out.print(_line(text), markup=False, highlight=False, soft_wrap=True)
-
-
-def _print_json(value: Any) -> None:
-    out.print_json(json.dumps(value, default=str))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Self
+from typing import Literal, Self
 
 import polars as pl
 import pyarrow as pa
@@ -116,6 +116,8 @@ class ColumnSchema(Frozen):
 class DataSchema(Frozen):
     """A table: its columns and its key."""
 
+    schema_format: Literal[1] = 1
+    """Of the file; raised when a field changes its meaning or goes away."""
     name: str
     version: str = "1.0.0"
     description: str = ""
@@ -181,7 +183,7 @@ class DataSchema(Frozen):
     def save(self, path: str | Path) -> None:
         """Write the schema as YAML or JSON, by the ending of the name; fields left at their default are left out."""
         path = Path(path)
-        values: dict[str, Any] = self.model_dump(mode="json", exclude_defaults=True)
+        values = {"schema_format": self.schema_format, **self.model_dump(mode="json", exclude_defaults=True)}
         if path.suffix.lower() == ".json":
             text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
         elif path.suffix.lower() in (".yaml", ".yml"):
