@@ -15,6 +15,7 @@ from rich.console import Console
 import raypipe
 from raypipe.cli import jobs, submit
 from raypipe.cli.cluster import app as cluster_app
+from raypipe.cli.convert import convert
 from raypipe.cli.exits import INVALID, tidy_exit
 from raypipe.cli.schema import app as schema_app
 from raypipe.config import PipelineConfig, merge_settings
@@ -52,7 +53,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON o
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 
 
-for command in (submit.submit, jobs.jobs, jobs.status, jobs.logs, jobs.stop):
+for command in (convert, submit.submit, jobs.jobs, jobs.status, jobs.logs, jobs.stop):
     app.command()(command)
 
 
