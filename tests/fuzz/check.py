@@ -64,7 +64,7 @@ def _parts(source: Any) -> tuple[pl.DataFrame, list[Any]] | None:
         if "miscut" in got.notes:
             return None
         assert got.block.schema == source.schema()
-        got.block.validate(full=True)
+        got.block.validate()
         assert part.rows is None or got.block.num_rows + got.aside.num_rows == part.rows
         blocks.append(got.block)
         # Without quotes: whether a CSV number is one in `raw` depends on how its part was parsed.
