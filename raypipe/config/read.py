@@ -62,6 +62,8 @@ class ReadOptions(Frozen):
     """Rows at the end that are no data (totals, notes), blank lines not counted; None looks."""
     table: PositiveInt | None = None
     """Which table of a file that holds several, from 1; None takes the largest."""
+    fields: PositiveInt | None = None
+    """Fields of a row; None takes what most rows have."""
     ragged: Literal["quarantine", "pad", "error"] = "quarantine"
     """What becomes of a row with too few or too many fields: set aside; filled up with nulls where fields are missing;
     or the end of the run."""
