@@ -132,7 +132,8 @@ def test_files_of_other_kinds_or_none_at_all_are_refused(tmp_path):
 @pytest.mark.parametrize(
     "text",
     ["a > 1", "a BETWEEN 1 AND 2 OR b IS NULL", "upper(b) LIKE 'X%'", "a IN (1, 2)",
-     "CASE WHEN a > 1 THEN true ELSE false END", "coalesce(a, 0) % 2 = 0", "length(b) > 2", "d >= DATE '2024-01-01'", "abs(round(a, 1)) > 0.5", '"a b" > 1'],
+     "CASE WHEN a > 1 THEN true ELSE false END",
+     "coalesce(a, 0) % 2 = 0", "length(b) > 2", "d >= DATE '2024-01-01'", "abs(round(a, 1)) > 0.5", '"a b" > 1'],
 )  # fmt: skip
 def test_conditions_that_a_row_decides_are_taken(text):
     assert check_condition(text) == text
