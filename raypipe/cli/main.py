@@ -16,6 +16,7 @@ import raypipe
 from raypipe.cli import jobs, submit
 from raypipe.cli.cluster import app as cluster_app
 from raypipe.cli.exits import INVALID, tidy_exit
+from raypipe.cli.rules import rules as list_rules
 from raypipe.config import PipelineConfig, merge_settings
 from raypipe.errors import ConfigError
 
@@ -52,6 +53,9 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 
 for command in (submit.submit, jobs.jobs, jobs.status, jobs.logs, jobs.stop):
     app.command()(command)
+
+
+app.command("rules")(list_rules)
 
 
 def main() -> None:
