@@ -44,7 +44,7 @@ _NO_PHONE = r"^\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}$|^\d+\.\d+$|^\d{1,3}(?: \d{3})+$|
 """Dates, decimals, numbers with spaces between thousands, US social security numbers."""
 _UK_POST = r"[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}"
 _CA_POST = r"[ABCEGHJ-NPRSTVXY]\d[A-Z] ?\d[A-Z]\d"
-_OTHER_POST = r"\d{5}-\d{4}|\d{4} ?[A-Z]{2}|[A-Z]{1,2}-\d{4,5}|\d{2}-\d{3}|\d{3} \d{2}"
+_OTHER_POST = r"\d{5}-\d{4}|\d{4} ?[A-Z]{2}|(?:A|B|CH|D|DK|F|FI|I|L|LT|LV|N|S)-\d{4,5}|\d{2}-\d{3}|\d{3} \d{2}"
 _POSTAL = rf"^(?i:{_OTHER_POST}|{_UK_POST}|{_CA_POST})$"
 _PATH = r"^(?:[A-Za-z]:[\\/]|\\\\[\w.$-]+\\|~?/|\.{1,2}[\\/])[^<>|\x00]*$|^(?:[\w@. +-]+[\\/])+[\w@. +-]+\.\w{1,8}$"
 
@@ -176,6 +176,8 @@ KERNELS: dict[str, Kernel] = {
     "national_id:us": lambda texts: texts.str.contains(r"^\d{3}-\d{2}-\d{4}$")
     & ~texts.str.contains(r"^(?:000|666|9\d\d)-|^\d{3}-00-|-0000$"),
     "code": _matches(r"^[\w./:#-]{2,64}$"),
+    "capitals": _matches(r"^[A-Z0-9][A-Z0-9_./:#-]{1,15}$"),
+    "short": lambda texts: texts.str.len_chars() <= 80,
     "words": _matches(r"\S\s+\S"),
     "phone:digits": _matches(r"^\d{7,15}$"),
 }  # fmt: skip

@@ -245,6 +245,10 @@ def _general(texts: Texts) -> Iterator[Verdict | None]:
             "identifier", "are single words of letters, digits and marks, and the name says key", "code", hinted=True
         )
     yield _category(texts)
+    if named and texts.facts.seems_unique and texts.looked >= _SOME:
+        yield texts.verdict("identifier", "are short and all different, and the name says key", "short", hinted=True)
+    if texts.facts.seems_unique and texts.looked >= _SOME:
+        yield texts.verdict("identifier", "are codes of capitals and digits, all different", "capitals")
     digits = int(texts.values.str.contains(r"\d").sum())
     if digits >= MATCHING * texts.looked:
         yield texts.verdict(
