@@ -16,6 +16,7 @@ import raypipe
 from raypipe.cli import jobs, submit
 from raypipe.cli.cluster import app as cluster_app
 from raypipe.cli.exits import INVALID, tidy_exit
+from raypipe.cli.quarantine import app as quarantine_app
 from raypipe.config import PipelineConfig, merge_settings
 from raypipe.errors import ConfigError
 
@@ -27,6 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(cluster_app)
+app.add_typer(quarantine_app)
 PIPE_WIDTH = 160
 """Characters a line where standard output is no terminal, so that tables keep their columns."""
 errors = Console(stderr=True)

@@ -143,6 +143,15 @@ class TableSource(SourceStage):
 
         return read
 
+    def read_text(self, path: str, text: str) -> PartRead:
+        """Rows of a text that is written as one of the CSV files is, with its columns and without a header."""
+        file = next((file for file in self.csv_files if file.path == path), None)
+        if file is None:
+            raise ReadError(f"{path}: is no CSV file of this source, so that its lines cannot be read.")
+        layout = replace(self._layout(file), encoding="utf-8")
+        read = read_part(Task(text.encode("utf-8", "replace"), clean=False), layout)
+        return replace(read, block=conform(read.block, read.block.num_rows, self.table_schema))
+
     def _layout(self, file: CsvFile) -> Layout:
         kinds = {field.name: kind_of(field.type) or "text" for field in self.table_schema}
         wanted = tuple(Wanted(at, name, kinds[name]) for at, name in enumerate(file.names) if name in kinds)
