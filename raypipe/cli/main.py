@@ -44,6 +44,7 @@ EngineName = Annotated[str | None, typer.Option("--engine", help="auto, ray or i
 Address = Annotated[str | None, typer.Option("--address", help="Ray cluster to run on.", envvar="RAYPIPE_ADDRESS")]
 Workers = Annotated[int | None, typer.Option("--workers", help="Workers a pool; default: one a CPU.")]
 SchemaFile = Annotated[Path | None, typer.Option("--schema", help="YAML or JSON file with the wanted columns.")]
+RulesFile = Annotated[Path | None, typer.Option("--rules", help="YAML or JSON file with rules.")]
 Strict = Annotated[bool | None, typer.Option("--strict", help="An error of validation ends the run (exit code 3).")]
 Sample = Annotated[int | None, typer.Option("--sample", help="Rows to draw at random while reading.")]
 Set = Annotated[list[str] | None, typer.Option("--set", "-s", help="Any setting: processing.impute=auto; repeatable.")]
@@ -94,6 +95,7 @@ def run(
     address: Address = None,
     workers: Workers = None,
     schema: SchemaFile = None,
+    rules: RulesFile = None,
     strict: Strict = None,
     sample: Sample = None,
     context: Annotated[str | None, typer.Option("--context", help="What the data is about: sales, marketing …")] = None,
@@ -144,6 +146,7 @@ def plan(
     address: Address = None,
     workers: Workers = None,
     schema: SchemaFile = None,
+    rules: RulesFile = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Stage by stage: columns, pools, memory, limits, what can be resumed.")
     ] = False,
@@ -155,7 +158,8 @@ def plan(
 
     settings = _settings(
         config, set_, data_source=source, target_column=target, time_column=time,
-        engine=_given(engine=engine, address=address, workers=workers), validation=_given(schema_path=schema),
+        engine=_given(engine=engine, address=address, workers=workers),
+        validation=_given(schema_path=schema, rules_path=rules),
     )  # fmt: skip
     pipeline = AnalyticsPipeline(settings)
     if as_json:
@@ -204,6 +208,7 @@ def validate(
     source: Source = None,
     config: Config = None,
     schema: SchemaFile = None,
+    rules: RulesFile = None,
     strict: Strict = None,
     engine: EngineName = None,
     address: Address = None,
@@ -211,13 +216,13 @@ def validate(
     set_: Set = None,
     as_json: AsJson = False,
 ) -> None:
-    """Hold a table to the quality rules and a schema. Exit code 3: an error was found."""
+    """Hold a table to the quality rules, a schema and rules of your own. Exit code 3: an error was found."""
     from raypipe.cli.show import show_validation
     from raypipe.pipeline.check import check_source
 
     settings = _settings(
         config, set_, data_source=source, strict_validation=strict,
-        engine=_given(engine=engine, address=address), validation=_given(schema_path=schema),
+        engine=_given(engine=engine, address=address), validation=_given(schema_path=schema, rules_path=rules),
     )  # fmt: skip
     checked = check_source(settings, quarantine)
     assert checked.validation is not None

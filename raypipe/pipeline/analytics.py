@@ -23,7 +23,6 @@ from raypipe.engine.run import Engine, Pass, PassProgress
 from raypipe.errors import ConfigError, DataInvalidError, MissingColumnsError, RunCancelledError
 from raypipe.etl.outputs import RunFolder
 from raypipe.etl.process import DataProcessor
-from raypipe.etl.rules.schema import DataSchema
 from raypipe.etl.steps.step import Step
 from raypipe.etl.validate import DataValidator
 from raypipe.etl.wording import counted
@@ -338,9 +337,7 @@ class AnalyticsPipeline:
     def _validator(self) -> DataValidator | None:
         if not self.config.validate_data:
             return None
-        rules = self.config.validation
-        schema = DataSchema.load(rules.schema_path) if rules.schema_path is not None else None
-        return DataValidator(rules, schema, strict=self.config.strict_validation)
+        return DataValidator.of(self.config.validation, self.config.strict_validation)
 
     def _processor(self) -> DataProcessor:
         return DataProcessor(self.config.processing, self.config.target_column, self.config.time_column)

@@ -111,9 +111,7 @@ class Ingest:
         """Read, check rows, summarise, and whatever the processing steps need to know beforehand."""
         stages: list[Stage] = []
         if self.validator is not None:
-            check = self.validator.row_stage()
-            stages += [check] if check is not None else []
-            stages += self.validator.reduce_stages(source.schema())
+            stages += self.validator.stages(source.schema())
         schema = source.schema()
         stages += [summary_of(schema), *self.processor.reduce_stages(schema)]
         return Plan(source=source, stages=tuple(stages))
