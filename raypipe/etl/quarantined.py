@@ -19,6 +19,7 @@ from raypipe.etl.quarantine import QUARANTINE_SCHEMA
 from raypipe.etl.rawrows import is_object, texts_of
 
 BATCH_ROWS = 50_000
+RULES = "rules"
 READ = "read"
 """Stage that rows are set aside by whose text had no place, or was no value of its column."""
 STATE_SCHEMA = QUARANTINE_SCHEMA.append(pa.field("id", pa.large_string())).append(
@@ -49,14 +50,16 @@ def batches(path: Path) -> Iterator[pl.DataFrame]:
         told = str(error).strip().splitlines()[0]
         raise ReadError(f"{path}: cannot be read as a quarantine file (Parquet): {told}") from error
     with file:
-        missing = [name for name in QUARANTINE_SCHEMA.names if name not in file.schema_arrow.names]
+        missing = [name for name in QUARANTINE_SCHEMA.names if name not in (*file.schema_arrow.names, RULES)]
         if missing:
             raise ReadError(
                 f"{path}: is no quarantine file; it lacks the columns {', '.join(missing)}. Name a run, or the "
                 "quarantine.parquet of one"
             )
         for batch in file.iter_batches(BATCH_ROWS):
-            yield pl.DataFrame(pl.from_arrow(pa.Table.from_batches([batch])))
+            rows = pl.DataFrame(pl.from_arrow(pa.Table.from_batches([batch])))
+            # Runs of older releases knew of no rule files.
+            yield rows if RULES in rows.columns else rows.with_columns(pl.lit(None, pl.List(pl.String)).alias(RULES))
 
 
 def mark_of(run_id: str) -> str:

@@ -33,6 +33,7 @@ from raypipe.etl.quarantined import (
     RAW,
     READ,
     REPLAY,
+    RULES,
     STATE_SCHEMA,
     batches,
     mark_of,
@@ -92,6 +93,13 @@ class KeptRows(ReduceStage):
         return {part: np.concatenate(found) for part, found in (state or {}).items()}
 
 
+TOLD: dict[str, pl.DataType] = {
+    **dict.fromkeys(("stage", "column", "value", "reason", "raw", "notation"), pl.String()),
+    RULES: pl.List(pl.String),
+}
+"""What is told anew of a row that is set aside again."""
+
+
 @dataclass
 class _Aside:
     """Rows that were set aside again, under their identities."""
@@ -105,17 +113,18 @@ class _Aside:
         ids = pl.scan_parquet(self.staged).select("id", "notation").slice(start, part.rows).collect()
         frame = pl.DataFrame(pl.from_arrow(rows))
         at = frame["row"].to_numpy().astype(np.int64)
+        rules = pl.col(RULES) if RULES in frame.columns else pl.lit(None, pl.List(pl.String)).alias(RULES)
         notation = pl.lit(VALUES) if stage != READ else pl.lit(ids["notation"].gather(at))
         self.found.append(
             frame.select(
                 pl.lit(ids["id"].gather(at)).alias("id"), pl.lit(stage).alias("stage"), "column", "value", "reason",
-                "raw", notation.alias("notation"),
+                "raw", notation.alias("notation"), rules,
             )
         )  # fmt: skip
 
     def table(self) -> pl.DataFrame:
-        names = ("id", "stage", "column", "value", "reason", "raw", "notation")
-        return pl.concat([pl.DataFrame(schema=dict.fromkeys(names, pl.String)), *self.found])
+        kinds = {"id": pl.String(), **TOLD}
+        return pl.concat([pl.DataFrame(schema=kinds), *(rows.select(*kinds) for rows in self.found)])
 
 
 def replay(state: Quarantined, fixed: Path | None = None) -> Replayed:
@@ -309,16 +318,17 @@ def _write_what_stays(
 ) -> tuple[int, bool, Counter[str]]:
     """The new quarantine: rows under their first identity, with their newest reason."""
     rows, changed, reasons = 0, False, Counter[str]()
-    told = ("stage", "column", "value", "reason", "raw", "notation")
     with pq.ParquetWriter(path, STATE_SCHEMA) as writer:
         for batch in batches(state.path):
             left = batch.filter(~pl.col("id").is_in(ledger["id"].implode()))
             new = left.select("id").join(aside, on="id", how="left", maintain_order="left")
             met = left["id"].is_in(aside["id"].implode())
-            after = left.with_columns(new[name].zip_with(met, left[name].cast(pl.String)).alias(name) for name in told)
+            after = left.with_columns(
+                new[name].zip_with(met, left[name].cast(kind)).alias(name) for name, kind in TOLD.items()
+            )
             twice = after["id"].is_in(both)
             after = after.with_columns(reason=pl.when(twice).then(pl.lit(BOTH)).otherwise("reason"))
-            changed |= not after.select(told).equals(left.select(told).cast(pl.String), null_equal=True)
+            changed |= not after.select(*TOLD).equals(left.select(*TOLD).cast(pl.Schema(TOLD)), null_equal=True)
             writer.write_table(from_polars(after.select(STATE_SCHEMA.names)).cast(STATE_SCHEMA))
             rows += after.height
             reasons.update(dict(after["reason"].value_counts().iter_rows()))
