@@ -213,6 +213,9 @@ def validate(
     engine: EngineName = None,
     address: Address = None,
     quarantine: Annotated[Path | None, typer.Option(help="Write rows set aside to this Parquet file.")] = None,
+    suggest: Annotated[bool, typer.Option("--suggest", help="Write a rule file from the data instead.")] = False,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File for --suggest; default: print.")] = None,
+    max_false_alarms: Annotated[str, typer.Option(help="Share of suggested rules that may fail by chance.")] = "1%",
     set_: Set = None,
     as_json: AsJson = False,
 ) -> None:
@@ -224,6 +227,11 @@ def validate(
         config, set_, data_source=source, strict_validation=strict,
         engine=_given(engine=engine, address=address), validation=_given(schema_path=schema, rules_path=rules),
     )  # fmt: skip
+    if suggest:
+        from raypipe.cli.rules import write_suggestions
+
+        write_suggestions(settings, output, max_false_alarms, as_json)
+        return
     checked = check_source(settings, quarantine)
     assert checked.validation is not None
     if as_json:

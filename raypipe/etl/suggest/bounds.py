@@ -1,0 +1,106 @@
+"""How far the next rows may differ from those learned from by chance alone, whatever their distribution.
+
+The bounds rest on exchangeability: if `n` rows were learned from and as many come next, each of the rows that stand out
+among all of them was as likely to fall into one half as into the other.
+"""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+
+LEAST_SHARE = 0.5
+"""The next table is taken to have at least this share of the rows that were learned from."""
+CHECKS_A_BUDGET = 20
+"""Each check gets this part of the budget of false alarms, so that a table somewhat smaller or a pattern learned with
+some freedom still keeps to it."""
+
+
+def alpha_of(budget: float) -> float:
+    """The chance of a false alarm that one check may have, of a budget for the share of checks that raise one."""
+    return budget / CHECKS_A_BUDGET
+
+
+def z_of(alpha: float) -> float:
+    """Standard deviations that a figure passes in either direction with chance `alpha`.
+
+    Examples
+    --------
+    >>> round(z_of(0.05), 2)
+    1.96
+    """
+    return NormalDist().inv_cdf(1 - alpha / 2)
+
+
+def strangers(extremes: int, alpha: float) -> int:
+    """Rows of the next `n` that may lie beyond what `n` rows showed, where `extremes` of those decide what lies beyond.
+
+    How many do is negative binomial with success 1/2: of the rows of both tables that lie beyond, in the order from the
+    outside, each is new or old with equal odds until `extremes` old ones have come. This holds for any distribution.
+
+    Parameters
+    ----------
+    extremes : int
+        1 for a minimum or for "never null", 2 for a range.
+
+    Examples
+    --------
+    >>> strangers(1, 0.01), strangers(2, 0.01)
+    (6, 9)
+    """
+    allowed, tail = 0, 1.0
+    while True:
+        # P(exactly `allowed` strangers)
+        tail -= math.comb(allowed + extremes - 1, allowed) * 0.5 ** (allowed + extremes)
+        if tail <= alpha:
+            return allowed
+        allowed += 1
+
+
+def unseen(once: int, alpha: float) -> int:
+    """Rows of the next `n` that may have a value which none of `n` rows had, where `once` values occurred once.
+
+    Good (1953): values not seen yet have a share of about once / n. The variance of their rows is at most three times
+    their mean, since a value that occurs j times in both tables is unseen in the first with odds 2^-j.
+
+    Examples
+    --------
+    >>> unseen(0, 0.01), unseen(10, 0.01)
+    (6, 31)
+    """
+    return once + math.ceil(z_of(alpha) * math.sqrt(3 * once)) + strangers(1, alpha)
+
+
+def share_upper(hits: int, rows: int, alpha: float) -> float:
+    """What the share of hits in the next table stays below: the upper end of Wilson's interval for the difference of
+    two samples, the next of which has `LEAST_SHARE` of the rows.
+
+    Examples
+    --------
+    >>> round(share_upper(100, 1000, 0.01), 3)
+    0.15
+    """
+    return _wilson(hits, rows, alpha)[1]
+
+
+def share_lower(hits: int, rows: int, alpha: float) -> float:
+    """What the share of hits in the next table stays above; see `share_upper`."""
+    return _wilson(hits, rows, alpha)[0]
+
+
+def _wilson(hits: int, rows: int, alpha: float) -> tuple[float, float]:
+    share, z = hits / rows, z_of(alpha)
+    size = rows / (1 + 1 / LEAST_SHARE)
+    middle = (share + z * z / (2 * size)) / (1 + z * z / size)
+    half = z * math.sqrt(share * (1 - share) / size + z * z / (4 * size * size)) / (1 + z * z / size)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def mean_error(std: float, rows: int, alpha: float) -> float:
+    """By how much the mean of the next table may differ from that of `rows` rows."""
+    return z_of(alpha) * std * math.sqrt((1 + 1 / LEAST_SHARE) / rows)
+
+
+def rank_error(probability: float, rows: int, alpha: float) -> float:
+    """By how much the rank of the next table's quantile may differ, as a share of rows: that of a binomial."""
+    return z_of(alpha) * math.sqrt(probability * (1 - probability) * (1 + 1 / LEAST_SHARE) / rows)
