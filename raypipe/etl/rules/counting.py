@@ -17,11 +17,12 @@ from raypipe.etl.rules.registry import rule_class
 from raypipe.etl.rules.rule import RowRule
 from raypipe.etl.rules.segments import SegmentKeys, SegmentTally, segment_keys
 from raypipe.results import FaultyRow
-from raypipe.stage import BlockStage, ReduceStage, Sifted
+from raypipe.stage import ASIDE_RULES_SCHEMA, BlockStage, ReduceStage, Sifted
 
 EXAMPLES = 5
 """Rows at fault that are told of each rule."""
 SET_ASIDE = "rules:set_aside"
+_NONE = pa.Table.from_batches([], ASIDE_RULES_SCHEMA)
 
 
 @dataclass
@@ -107,7 +108,7 @@ class SetFaultsAside(BlockStage):
         masks = masks_of(self.rules, block)
         acting = [n for n, index in enumerate(masks.live) if self.rules[index].action == "quarantine"]
         if not any(masks.failing[n] for n in acting):
-            return Sifted(block)
+            return Sifted(block, _NONE)
         frame = pl.DataFrame([masks.broken[n].alias(f"b{n}") for n in acting])
         bad = frame.select(pl.any_horizontal(pl.all())).to_series()
         picks = [pl.when(pl.col(f"b{n}")).then(pl.lit(n, pl.UInt32)) for n in acting]

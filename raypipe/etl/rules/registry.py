@@ -5,13 +5,43 @@ from __future__ import annotations
 import difflib
 from typing import Any
 
-from raypipe.etl.rules.kinds import across, columns, complete, dates, patterns, ranges, sets, texts, volume, written
+from raypipe.etl.rules.kinds import (
+    across,
+    columns,
+    complete,
+    course,
+    dates,
+    members,
+    patterns,
+    ranges,
+    sets,
+    statistics,
+    texts,
+    unique,
+    volume,
+    written,
+)
 from raypipe.etl.rules.rule import Rule
 
-GROUPS = (columns, complete, ranges, sets, patterns, texts, written, dates, across, volume)
+MODULES = (
+    columns,
+    complete,
+    unique,
+    ranges,
+    course,
+    sets,
+    members,
+    patterns,
+    texts,
+    written,
+    dates,
+    across,
+    statistics,
+    volume,
+)
 
 RULES: dict[str, type[Rule]] = {
-    str(kind.model_fields["rule"].default): kind for group in GROUPS for kind in group.RULES
+    str(kind.model_fields["rule"].default): kind for module in MODULES for kind in module.RULES
 }
 """Name -> class, group by group."""
 

@@ -39,11 +39,11 @@ class SegmentTally:
     @classmethod
     def of(cls, keys: SegmentKeys, broken: pl.Series, within: pl.Series | None) -> SegmentTally:
         """Of one block."""
-        looked = pl.lit(1, pl.Int64) if within is None else pl.col("w").cast(pl.Int64)
+        looked = pl.len() if within is None else pl.col("w").sum()
         frame = pl.DataFrame([keys.numbers.alias("k"), broken.alias("b")])
         if within is not None:
             frame = frame.with_columns(within.alias("w"))
-        found = frame.group_by("k").agg(looked.sum().alias("rows"), pl.col("b").sum().alias("failing"))
+        found = frame.group_by("k").agg(looked.alias("rows"), pl.col("b").sum().alias("failing"))
         # Segments outside `where` stay: the choice of segments must not depend on which block they stood in.
         counts = {keys.keys[n]: (int(rows), int(failing)) for n, rows, failing in found.iter_rows() if n is not None}
         return cls(counts, bool(found["k"].null_count()))

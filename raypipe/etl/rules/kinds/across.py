@@ -40,7 +40,8 @@ class ColumnsAscend(RowRule):
 
     def _pair(self, a: Cell, b: Cell) -> pl.Expr:
         wrong = a.expr > b.expr if self.or_equal else a.expr >= b.expr
-        return wrong | _nan(a) | _nan(b)
+        both = a.expr.is_not_null() & b.expr.is_not_null()
+        return both & (wrong | _nan(a) | _nan(b))
 
 
 class ColumnsEqual(RowRule):
