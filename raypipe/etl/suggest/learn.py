@@ -38,6 +38,10 @@ class Learned:
     """Text column -> how often each shape occurs; None: too many."""
     above: dict[tuple[str, str], tuple[int, int, int]] = field(default_factory=dict)
     """Two columns -> rows with both, rows in which the first is above the second, rows in which they are equal."""
+    falls: dict[str, int] = field(default_factory=dict)
+    """Column of numbers or times -> rows below the one before them in their block."""
+    rises: dict[str, int] = field(default_factory=dict)
+    """Likewise, above it."""
     sample: pl.DataFrame | None = None
     """Rows with the smallest draws, `draw` among the columns."""
 
@@ -51,11 +55,13 @@ class LearnRows(ReduceStage):
         learned = Learned(rows=block.num_rows)
         for name in data_columns(block):
             kind = block.schema.field(name).type
-            if is_text(kind) or pt.is_boolean(kind) or pt.is_integer(kind):
-                cells = pl.Series("", pl.from_arrow(block[name])).drop_nulls()
-                learned.values[name] = _counted(as_text(cells), MOST_VALUES)
-                if is_text(kind):
-                    learned.shapes[name] = _counted(shapes_of(as_text(cells)), MOST_SHAPES)
+            if is_text(kind):
+                cells = as_text(pl.Series("", pl.from_arrow(block[name])).drop_nulls())
+                learned.values[name] = _counted(cells, MOST_VALUES)
+                learned.shapes[name] = _counted(shapes_of(cells), MOST_SHAPES)
+            if pt.is_integer(kind) or pt.is_date(kind) or pt.is_timestamp(kind):
+                steps = pl.Series("", pl.from_arrow(block[name])).to_physical().drop_nulls().cast(pl.Int64).diff()
+                learned.falls[name], learned.rises[name] = int((steps < 0).sum()), int((steps > 0).sum())
         self._compare(block, part, learned)
         return learned
 
@@ -82,6 +88,8 @@ class LearnRows(ReduceStage):
             _joined(a.values, b.values, MOST_VALUES),
             _joined(a.shapes, b.shapes, MOST_SHAPES),
             pairs,
+            dict(Counter(a.falls) + Counter(b.falls)),
+            dict(Counter(a.rises) + Counter(b.rises)),
             _least(pl.concat(samples)) if samples else None,
         )
 

@@ -13,8 +13,8 @@ import pyarrow as pa
 
 from raypipe.blocks.profile import ColumnProfile, Profile
 from raypipe.etl.rules.registry import RULES
-from raypipe.etl.suggest.bounds import rank_error, share_lower, share_upper, strangers, unseen
 from raypipe.etl.suggest.bounds import mean_error as error_of_mean
+from raypipe.etl.suggest.bounds import rank_error, share_lower, share_upper, strangers, unseen
 from raypipe.etl.suggest.learn import Learned, by_chance, families
 from raypipe.etl.wording import counted, percent
 
@@ -28,7 +28,7 @@ MOST_UNSEEN = 0.005
 """... and values not seen yet have at most this share."""
 CHANCE_ABOVE = 0.05
 """An order of two columns says something if chance would break it in at least this share of rows."""
-HEAVY = 100.0
+HEAVY = 20.0
 """Rows a unit of excess kurtosis, below which a mean tells too little."""
 VOLUME = 10
 
@@ -69,7 +69,7 @@ def propose(known: Known) -> list[Suggestion]:
     found = list(_table(known))
     for column in known.profile.columns:
         if column.present:
-            for make in (_type, _nulls, _keys, _numbers, _figures, _times, _texts):
+            for make in (_type, _nulls, _keys, _numbers, _figures, _times, _course, _texts):
                 found += make(known, column)
     found += _orders(known)
     return [one for one in found if one.rule["rule"] in RULES]
@@ -187,8 +187,7 @@ def _times(known: Known, column: ColumnProfile) -> Iterator[Suggestion]:
         column.kind != "temporal"
         or column.min is None
         or column.max is None
-        or "date" not in column.dtype
-        and ("timestamp" not in column.dtype)
+        or ("date" not in column.dtype and ("timestamp" not in column.dtype))
     ):
         return
     bound = known.allowed(column.present)
@@ -197,6 +196,14 @@ def _times(known: Known, column: ColumnProfile) -> Iterator[Suggestion]:
     if column.max[:10] < dt.datetime.now(dt.UTC).date().isoformat():
         rule = {"rule": "not_in_future", "columns": column.name, "error": bound}
         yield Suggestion(rule, f"{column.present:,} values, none in the future")
+
+
+def _course(known: Known, column: ColumnProfile) -> Iterator[Suggestion]:
+    falls, rises = known.learned.falls.get(column.name, 0), known.learned.rises.get(column.name, 0)
+    if column.kind in ("number", "temporal") and not falls and rises >= LEAST_ROWS // 2:
+        told = f"rises or stays from row to row, {rises:,} times the first"
+        rule = {"rule": "increasing", "columns": column.name, "error": known.allowed(column.present)}
+        yield Suggestion(rule, told)
 
 
 def _texts(known: Known, column: ColumnProfile) -> Iterator[Suggestion]:
