@@ -174,11 +174,11 @@ def _figures(known: Known, column: ColumnProfile) -> Iterator[Suggestion]:
     edges, reached = histogram.edges, [0.0]
     for count in histogram.counts:
         reached.append(reached[-1] + count / max(1, sum(histogram.counts)))
-    low = max((edge for edge, share in zip(edges, reached, strict=True) if share <= 0.5 - slack), default=None)
-    high = min((edge for edge, share in zip(edges, reached, strict=True) if share >= 0.5 + slack), default=None)
-    if low is not None and high is not None and (low > edges[0] or high < edges[-1]):
+    under = max((edge for edge, share in zip(edges, reached, strict=True) if share <= 0.5 - slack), default=None)
+    over = min((edge for edge, share in zip(edges, reached, strict=True) if share >= 0.5 + slack), default=None)
+    if under is not None and over is not None and (under > edges[0] or over < edges[-1]):
         told = f"the median lies between these with {percent(1 - known.alpha)}, whatever the distribution (ranks)"
-        rule = {"rule": "median_between", "columns": column.name, "min": _nice(low, True), "max": _nice(high, False)}
+        rule = {"rule": "median_between", "columns": column.name, "min": _nice(under, True), "max": _nice(over, False)}
         yield Suggestion(rule, told)
 
 
