@@ -89,8 +89,9 @@ class Trial:
 
     def __init__(self, first: Frame, seed: int, folder: Path, budget: float) -> None:
         self.folder, self.seed = folder, seed
-        first.write_parquet(folder / "first.parquet")
-        found = suggest_rules(config(folder / "first.parquet", seed), budget)
+        self.first = folder / f"first-{seed}.parquet"  # of its own: what rules refer to is kept by its path
+        first.write_parquet(self.first)
+        found = suggest_rules(config(self.first, seed), budget)
         self.rules = folder / "rules.yaml"
         self.rules.write_text(found.text, encoding="utf-8")
         self.checks = len(found.rules.rules)
@@ -104,15 +105,16 @@ class Trial:
 
     def drifted(self, half: Frame, columns: list[str]) -> tuple[int, int]:
         """Drift checks of a half against the first, and how many fail."""
-        text = "rules:\n" + "".join(
-            f"- {{rule: {DRIFT}, columns: {json.dumps(name)}, reference: first.parquet}}\n" for name in columns
-        )
+        reference = json.dumps(str(self.first))
+        each = (f"- {{rule: {DRIFT}, columns: {json.dumps(name)}, reference: {reference}}}\n" for name in columns)
+        text = "rules:\n" + "".join(each)
         path = self.folder / "drift.yaml"
         path.write_text(text, encoding="utf-8")
         half.write_parquet(self.folder / "second.parquet")
         checked = check_source(config(self.folder / "second.parquet", self.seed, path))
         assert checked.validation is not None
-        outcomes = [one for one in checked.validation.outcomes if one.id]
+        # A column that cannot be compared, such as free text, is no check.
+        outcomes = [one for one in checked.validation.outcomes if one.id and one.figure is not None]
         return len(outcomes), sum(not one.passed for one in outcomes)
 
 
