@@ -17,6 +17,7 @@ from raypipe.cli import jobs, submit
 from raypipe.cli.cluster import app as cluster_app
 from raypipe.cli.exits import INVALID, tidy_exit
 from raypipe.cli.quarantine import app as quarantine_app
+from raypipe.cli.rules import app as rules_app
 from raypipe.config import PipelineConfig, merge_settings
 from raypipe.errors import ConfigError
 
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 app.add_typer(cluster_app)
 app.add_typer(quarantine_app)
+app.add_typer(rules_app)
 PIPE_WIDTH = 160
 """Characters a line where standard output is no terminal, so that tables keep their columns."""
 errors = Console(stderr=True)
