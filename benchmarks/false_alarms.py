@@ -40,7 +40,7 @@ def generated(seed: int = 1, rows: int = ROWS) -> Frame:
     """Skewed amounts, categories of all frequencies, codes, gaps, ordered dates."""
     rng = np.random.default_rng(seed)
     start = np.datetime64("2024-01-01") + rng.integers(0, 700, rows).astype("timedelta64[D]")
-    zipf = np.minimum(rng.zipf(1.6, rows), 60)
+    zipf = np.minimum(rng.zipf(1.6, rows), 30)
     amount = np.round(rng.lognormal(3, 1, rows), 2)
     return pl.DataFrame(
         {

@@ -11,6 +11,9 @@ from statistics import NormalDist
 
 LEAST_SHARE = 0.5
 """The next table is taken to have at least this share of the rows that were learned from."""
+RATIOS = (1.0, LEAST_SHARE)
+EXACT_HITS = 200
+"""Hits up to which a share is bounded exactly."""
 CHECKS_A_BUDGET = 20
 """Each check gets this part of the budget of false alarms, so that a table somewhat smaller or a pattern learned with
 some freedom still keeps to it."""
@@ -32,28 +35,31 @@ def z_of(alpha: float) -> float:
     return NormalDist().inv_cdf(1 - alpha / 2)
 
 
-def strangers(extremes: int, alpha: float) -> int:
-    """Rows of the next `n` that may lie beyond what `n` rows showed, where `extremes` of those decide what lies beyond.
+def strangers(extremes: int, alpha: float, ratio: float = 1.0) -> int:
+    """Rows of the next table that may lie beyond what `n` rows showed, where `extremes` of those decide what is beyond.
 
-    How many do is negative binomial with success 1/2: of the rows of both tables that lie beyond, in the order from the
-    outside, each is new or old with equal odds until `extremes` old ones have come. This holds for any distribution.
+    How many do is negative binomial: of the rows of both tables that lie beyond, in the order from the outside, each is
+    an old one with odds 1 / (1 + ratio) until `extremes` old ones have come. This holds for any distribution.
 
     Parameters
     ----------
     extremes : int
-        1 for a minimum or for "never null", 2 for a range.
+        1 for a minimum or for "never null", 2 for a range; one more than the rows seen, for a kind of rows.
+    ratio : float
+        Rows of the next table for a row of this one.
 
     Examples
     --------
     >>> strangers(1, 0.01), strangers(2, 0.01)
     (6, 9)
     """
-    allowed, tail = 0, 1.0
+    old, allowed, tail = 1 / (1 + ratio), 0, 1.0
+    exactly = old**extremes
     while True:
-        # P(exactly `allowed` strangers)
-        tail -= math.comb(allowed + extremes - 1, allowed) * 0.5 ** (allowed + extremes)
+        tail -= exactly
         if tail <= alpha:
             return allowed
+        exactly *= (1 - old) * (allowed + extremes) / (allowed + 1)
         allowed += 1
 
 
@@ -72,28 +78,41 @@ def unseen(once: int, alpha: float) -> int:
 
 
 def share_upper(hits: int, rows: int, alpha: float) -> float:
-    """What the share of hits in the next table stays below: the upper end of Wilson's interval for the difference of
-    two samples, the next of which has `LEAST_SHARE` of the rows.
+    """What the share of hits stays below in the next table, which has as many rows or `LEAST_SHARE` of them.
+
+    Of few hits, or few others, the bound is exact (see `strangers`); else it is an end of Wilson's interval (1927), for
+    the difference of two samples.
 
     Examples
     --------
-    >>> round(share_upper(100, 1000, 0.01), 3)
-    0.15
+    >>> round(share_upper(100, 1000, 0.01), 3), share_upper(1000, 1000, 0.01)
+    (0.151, 1.0)
     """
-    return _wilson(hits, rows, alpha)[1]
+    if hits <= EXACT_HITS:
+        return min(1.0, max((strangers(hits + 1, alpha / 2, r) + 0.5) / (r * rows) for r in RATIOS))
+    return 1.0 - _few_lower(rows - hits, rows, alpha) if rows - hits <= EXACT_HITS else _wilson(hits, rows, alpha)
 
 
 def share_lower(hits: int, rows: int, alpha: float) -> float:
-    """What the share of hits in the next table stays above; see `share_upper`."""
-    return _wilson(hits, rows, alpha)[0]
+    """What the share of hits stays above in the next table; see `share_upper`."""
+    return 1.0 - share_upper(rows - hits, rows, alpha)
 
 
-def _wilson(hits: int, rows: int, alpha: float) -> tuple[float, float]:
+def _few_lower(hits: int, rows: int, alpha: float) -> float:
+    """The least share for which so few hits in the next table would not make those of this one improbable."""
+    shares = []
+    for ratio in RATIOS:
+        fewest = next(least for least in range(hits + 1) if strangers(least + 1, alpha / 2, 1 / ratio) >= hits)
+        shares.append(max(0.0, fewest - 0.5) / (ratio * rows))
+    return min(shares)
+
+
+def _wilson(hits: int, rows: int, alpha: float) -> float:
     share, z = hits / rows, z_of(alpha)
     size = rows / (1 + 1 / LEAST_SHARE)
     middle = (share + z * z / (2 * size)) / (1 + z * z / size)
     half = z * math.sqrt(share * (1 - share) / size + z * z / (4 * size * size)) / (1 + z * z / size)
-    return max(0.0, middle - half), min(1.0, middle + half)
+    return min(1.0, middle + half)
 
 
 def mean_error(std: float, rows: int, alpha: float) -> float:

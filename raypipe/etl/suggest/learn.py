@@ -39,9 +39,11 @@ class Learned:
     above: dict[tuple[str, str], tuple[int, int, int]] = field(default_factory=dict)
     """Two columns -> rows with both, rows in which the first is above the second, rows in which they are equal."""
     falls: dict[str, int] = field(default_factory=dict)
-    """Column of numbers or times -> rows below the one before them in their block."""
+    """Column of whole numbers or times -> rows below the one before them."""
     rises: dict[str, int] = field(default_factory=dict)
     """Likewise, above it."""
+    ends: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Likewise, first and last value."""
     sample: pl.DataFrame | None = None
     """Rows with the smallest draws, `draw` among the columns."""
 
@@ -60,8 +62,7 @@ class LearnRows(ReduceStage):
                 learned.values[name] = _counted(cells, MOST_VALUES)
                 learned.shapes[name] = _counted(shapes_of(cells), MOST_SHAPES)
             if pt.is_integer(kind) or pt.is_date(kind) or pt.is_timestamp(kind):
-                steps = pl.Series("", pl.from_arrow(block[name])).to_physical().drop_nulls().cast(pl.Int64).diff()
-                learned.falls[name], learned.rises[name] = int((steps < 0).sum()), int((steps > 0).sum())
+                _follow(learned, name, pl.Series("", pl.from_arrow(block[name])).to_physical().drop_nulls())
         self._compare(block, part, learned)
         return learned
 
@@ -88,13 +89,33 @@ class LearnRows(ReduceStage):
             _joined(a.values, b.values, MOST_VALUES),
             _joined(a.shapes, b.shapes, MOST_SHAPES),
             pairs,
-            dict(Counter(a.falls) + Counter(b.falls)),
-            dict(Counter(a.rises) + Counter(b.rises)),
+            *_in_course(a, b),
             _least(pl.concat(samples)) if samples else None,
         )
 
     def finish(self, state: Any) -> Learned:
         return state if state is not None else Learned()
+
+
+def _follow(learned: Learned, name: str, values: pl.Series) -> None:
+    """Note how a column goes on from row to row."""
+    before, after = values.head(max(0, len(values) - 1)), values.slice(1)
+    learned.falls[name], learned.rises[name] = int((after < before).sum()), int((after > before).sum())
+    if len(values):
+        learned.ends[name] = int(values[0]), int(values[-1])
+
+
+def _in_course(a: Learned, b: Learned) -> tuple[dict[str, int], dict[str, int], dict[str, tuple[int, int]]]:
+    """Falls, rises and ends of both, `a` that of earlier rows."""
+    falls, rises, ends = Counter(a.falls), Counter(a.rises), {**b.ends, **a.ends}
+    falls.update(b.falls)
+    rises.update(b.rises)
+    for name in a.ends.keys() & b.ends.keys():
+        last, first = a.ends[name][1], b.ends[name][0]
+        falls[name] += first < last
+        rises[name] += first > last
+        ends[name] = a.ends[name][0], b.ends[name][1]
+    return dict(falls), dict(rises), ends
 
 
 def families(schema: pa.Schema) -> list[list[str]]:
@@ -116,7 +137,7 @@ def shapes_of(texts: pl.Series) -> pl.Series:
     >>> shapes_of(pl.Series(["N101", "DE-12 x"])).to_list()
     ['A9+', 'A+-9+ a']
     """
-    short = texts.str.slice(0, SHAPE_CHARS)
+    short = texts.str.slice(0, SHAPE_CHARS).str.replace_all("[\u0001\u0002]", "\u0003")  # those two are marks below
     plain = short.str.replace_all(r"\p{Lu}", "A").str.replace_all(r"\p{Ll}|\p{Lo}|\p{Lt}|\p{Lm}", "a")
     runs = plain.str.replace_all(r"\p{Nd}", "9")
     for letter in "Aa9":

@@ -201,7 +201,7 @@ def _times(known: Known, column: ColumnProfile) -> Iterator[Suggestion]:
 def _course(known: Known, column: ColumnProfile) -> Iterator[Suggestion]:
     falls, rises = known.learned.falls.get(column.name, 0), known.learned.rises.get(column.name, 0)
     if column.kind in ("number", "temporal") and not falls and rises >= LEAST_ROWS // 2:
-        told = f"rises or stays from row to row, {rises:,} times the first"
+        told = f"rises from row to row, or stays: {rises:,} times it rises"
         rule = {"rule": "increasing", "columns": column.name, "error": known.allowed(column.present)}
         yield Suggestion(rule, told)
 
@@ -255,10 +255,17 @@ def regex_of(shape: str) -> str:
 
     Examples
     --------
-    >>> regex_of("A+-9+")
-    '\\p{Lu}+-\\d+'
+    >>> print(regex_of("A+-9+"))
+    \p{Lu}+\-\d+
     """
-    classes: dict[str, str] = {"A": r"\p{Lu}", "a": r"[\p{L}--\p{Lu}]", "9": r"\d", "+": "+", "\u0002": r"\+"}
+    classes: dict[str, str] = {
+        "A": r"\p{Lu}",
+        "a": r"[\p{L}--\p{Lu}]",
+        "9": r"\d",
+        "+": "+",
+        "\u0002": r"\+",
+        "\u0003": r"[\x01-\x03]",
+    }
     return "".join(classes.get(char) or re.escape(char) for char in shape)
 
 
@@ -293,7 +300,8 @@ def _nice(value: float, down: bool, digits: int = 6) -> float:
         rounded -= step
     if not down and rounded < value:
         rounded += step
-    return float(f"{rounded:.{digits + 3}g}")
+    bound = float(f"{rounded:.{digits + 3}g}")
+    return bound if (bound <= value if down else bound >= value) else value
 
 
 def _up(share: float) -> float:
