@@ -15,9 +15,11 @@ from rich.console import Console
 import raypipe
 from raypipe.cli import jobs, submit
 from raypipe.cli.cluster import app as cluster_app
+from raypipe.cli.convert import convert
 from raypipe.cli.exits import INVALID, tidy_exit
 from raypipe.cli.quarantine import app as quarantine_app
 from raypipe.cli.rules import app as rules_app
+from raypipe.cli.schema import app as schema_app
 from raypipe.config import PipelineConfig, merge_settings
 from raypipe.errors import ConfigError
 
@@ -31,6 +33,7 @@ app = typer.Typer(
 app.add_typer(cluster_app)
 app.add_typer(quarantine_app)
 app.add_typer(rules_app)
+app.add_typer(schema_app)
 PIPE_WIDTH = 160
 """Characters a line where standard output is no terminal, so that tables keep their columns."""
 errors = Console(stderr=True)
@@ -54,7 +57,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON o
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 
 
-for command in (submit.submit, jobs.jobs, jobs.status, jobs.logs, jobs.stop):
+for command in (convert, submit.submit, jobs.jobs, jobs.status, jobs.logs, jobs.stop):
     app.command()(command)
 
 
@@ -309,13 +312,17 @@ def doctor(
 @app.command()
 def init(
     path: Annotated[Path, typer.Argument(help="File to write.")] = Path("raypipe.yaml"),
-    source: Annotated[str, typer.Option("--source", help="Value of data_source.")] = "data.csv",
+    source: Annotated[
+        str,
+        typer.Option("--source", help="Value of data_source; a text file that is there is read, and how is written."),
+    ] = "data.csv",
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
 ) -> None:
     """Write a config file with every setting, its default and what it means."""
+    from raypipe.cli.found import found_options
     from raypipe.cli.template import write_template
 
-    write_template(path, source, force)
+    write_template(path, source, force, found_options(source))
     out.print(f"{path}: edit it, then: raypipe run --config {path}", markup=False, highlight=False)
 
 

@@ -14,7 +14,9 @@ from pydantic import ConfigDict
 
 from raypipe.blocks.frames import from_polars
 from raypipe.etl.aside import raw_json, shortened
-from raypipe.etl.formats.csv_typing import read_column
+from raypipe.etl.formats.csv_file import CsvFile
+from raypipe.etl.formats.csv_format import read_fields, read_lines
+from raypipe.etl.partitions import Added, with_added
 from raypipe.etl.rawrows import values_of
 from raypipe.etl.source import TableSource
 from raypipe.etl.types import kind_of
@@ -67,7 +69,8 @@ class MendedRows(SourceStage):
             at = np.flatnonzero((staged["notation"] == notation).to_numpy())
             if not at.size:
                 continue
-            got = self._lines(staged[at]) if notation == LINE else self._fields(staged[at], notation == CELLS)
+            as_read = notation == CELLS and self.origin.format == "csv"
+            got = self._lines(staged[at]) if notation == LINE else self._fields(staged[at], as_read)
             blocks.append(got.block)
             places.append(at[got.kept])
             asides.append(_aside_at(got.aside, at))
@@ -83,7 +86,10 @@ class MendedRows(SourceStage):
         column, value = reason.clone(), reason.clone()
         for number, field in enumerate(self.schema()):
             texts = staged[f"c{number}"]
-            values, wrong = self._column(texts, field, as_read)
+            added = next((one for one in self.origin.added if one.name == field.name), None) if as_read else None
+            if added is not None:  # no file holds it, and so no row that was set aside while its file was read
+                texts = texts.fill_null(self._told(added, staged["file"]))
+            values, wrong = self._column(texts, field, as_read and added is None)
             columns.append(values.alias(field.name))
             new = wrong & reason.is_null()
             if new.any():
@@ -103,7 +109,7 @@ class MendedRows(SourceStage):
     def _column(self, texts: pl.Series, field: pa.Field, as_read: bool) -> tuple[pl.Series, pl.Series]:
         if not as_read:
             return values_of(texts, field.type)
-        values, wrong = read_column(texts, kind_of(field.type) or "text", self.origin.null_values)
+        values, wrong = read_fields(texts, field, self.origin.options)
         return values, pl.Series([False]).new_from_index(0, len(texts)) if wrong is None else wrong
 
     def _lines(self, staged: pl.DataFrame) -> _Got:
@@ -120,28 +126,39 @@ class MendedRows(SourceStage):
             pl.concat([piece.aside for piece in pieces]),
         )
 
+    def _told(self, added: Added, paths: pl.Series) -> pl.Series:
+        """What the folders of files tell."""
+        by_path = dict(zip(self.origin.paths, added.values, strict=False))
+        return pl.Series([by_path.get(path) for path in paths], dtype=pl.String)
+
+    def _file(self, path: str) -> CsvFile | None:
+        """The file of lines of this path."""
+        return next((file for file in self.origin.files if file.path == path and isinstance(file, CsvFile)), None)
+
     def _quotes(self, path: str) -> list[str]:
-        file = next((file for file in self.origin.csv_files if file.path == path), None)
-        return [file.dialect.quote] if file is not None and file.dialect.quote else ['"']
+        file = self._file(path)
+        return [mark for mark in (file.dialect.quote, file.dialect.escape) if mark] if file is not None else ['"']
 
     def _read_lines(self, path: str, some: pl.DataFrame) -> _Got:
         """Lines of one file, each of which is a row; where one is more than that, it is alone in `some`."""
         at = some["at"].to_numpy().astype(np.int64)
-        end = self._line_end(path)
-        read = self.origin.read_text(path, "".join(text + end for text in some["line"]))
+        file = self._file(path)
+        if file is None:
+            told = f"text of a file of {self.origin.format} cannot be read again; fill in its fields"
+            return self._refused(some.with_columns(reason=pl.lit(told)), at)
+        end = "\n" if len(file.dialect.eol) != 1 else file.dialect.eol
+        read = read_lines(
+            file, "".join(text + end for text in some["line"]), self.origin.read_schema, self.origin.options
+        )
         aside = pl.DataFrame(pl.from_arrow(read.aside))
         if read.block.num_rows + aside.height != len(at):
             text = f"{read.block.num_rows + aside.height} rows in the place of one"
-            reasons = pl.Series([text] * len(at))
-            return self._refused(some.with_columns(reason=reasons), at)
+            return self._refused(some.with_columns(reason=pl.lit(text)), at)
         bad = aside["line"].to_numpy().astype(np.int64)
-        kept = np.delete(at, bad)
         faults = aside.with_columns(row=pl.Series(at[bad], dtype=pl.Int64)).select(_ASIDE)
-        return _Got(read.block, kept, faults.with_columns(raw=some["line"].gather(bad)))
-
-    def _line_end(self, path: str) -> str:
-        file = next((file for file in self.origin.csv_files if file.path == path), None)
-        return file.dialect.eol if file is not None else "\n"
+        place = self.origin.paths.index(path)
+        block = with_added(read.block, self.origin.added, place, self.schema())
+        return _Got(block, np.delete(at, bad), faults.with_columns(raw=some["line"].gather(bad)))
 
     def _refused(self, some: pl.DataFrame, at: np.ndarray[Any, Any]) -> _Got:
         nothing = pl.lit(None, pl.String)

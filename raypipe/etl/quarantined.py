@@ -67,8 +67,8 @@ def mark_of(run_id: str) -> str:
     return hashlib.blake2b(run_id.encode(), digest_size=4).hexdigest()
 
 
-def with_identity(path: Path, run_id: str, target: Path) -> int:
-    """Write the quarantine of a run with an identity for each row; returns the number of rows.
+def with_identity(path: Path, run_id: str, target: Path, format: str = "csv") -> int:
+    """Write the quarantine of a run over files of this format with an identity for each row; returns how many rows.
 
     A row is named by the run and its place in the file that the run wrote, which nobody ever changes.
     """
@@ -77,16 +77,17 @@ def with_identity(path: Path, run_id: str, target: Path) -> int:
         for batch in batches(path):
             numbers = pl.int_range(rows, rows + batch.height, eager=True)
             named = batch.select(QUARANTINE_SCHEMA.names).with_columns(
-                id=f"{mark}-" + numbers.cast(pl.String), notation=_notations(batch)
+                id=f"{mark}-" + numbers.cast(pl.String), notation=_notations(batch, format)
             )
             writer.write_table(from_polars(named).cast(STATE_SCHEMA))
             rows += batch.height
     return rows
 
 
-def _notations(batch: pl.DataFrame) -> pl.Series:
+def _notations(batch: pl.DataFrame, format: str) -> pl.Series:
+    """How each row is written. What other formats than CSV could not read is text of theirs, and no fields yet."""
     objects = pl.Series([is_object(text) for text in batch["raw"]], dtype=pl.Boolean)
-    placed = pl.Series((batch["stage"] != READ) | batch["row"].is_not_null())
+    placed = pl.Series((batch["stage"] != READ) | (batch["row"].is_not_null() & (format == "csv")))
     which = pl.when(~(objects & placed)).then(pl.lit(LINE)).when(batch["stage"] == READ)
     return pl.select(which.then(pl.lit(CELLS)).otherwise(pl.lit(VALUES))).to_series()
 

@@ -22,11 +22,13 @@ from raypipe.engine.localframe import LocalFrame, as_frame
 from raypipe.engine.run import Engine, Pass, PassProgress
 from raypipe.errors import ConfigError, DataInvalidError, MissingColumnsError, RunCancelledError
 from raypipe.etl.outputs import RunFolder
+from raypipe.etl.pins import PINS_FILE, pins_of
 from raypipe.etl.process import DataProcessor
 from raypipe.etl.steps.step import Step
 from raypipe.etl.validate import DataValidator
 from raypipe.etl.wording import counted
-from raypipe.etl.write import WriteParquet
+from raypipe.etl.writers.choose import check_parts
+from raypipe.etl.writers.files import WriteFiles
 from raypipe.monitor.logs import log_to_file
 from raypipe.pipeline.analysis import analyse
 from raypipe.pipeline.ending import result_of, write_down
@@ -185,6 +187,8 @@ class AnalyticsPipeline:
         self._check_columns(source.schema())
         validator, processor = self._validator(), self._processor()
         processor.check(source.schema())
+        if self.config.save_intermediate:
+            check_parts(self.config.write)
         if validator is not None and self.config.strict_validation:
             refuse_columns(validator, source.schema())
         folder = open_folder(stack, self.config, self.run_id, resume=resume)
@@ -266,7 +270,7 @@ class AnalyticsPipeline:
             schema = step.output_schema(schema)
         stages: list[Stage] = [*busy, summary_of(schema)]
         if self.config.save_intermediate:
-            stages.append(WriteParquet(folder=run.folder.parts("processed")))
+            stages.append(WriteFiles(folder=run.folder.parts("processed"), options=self.config.write))
         work = self._pass_over(frame, tuple(stages), PipelineStage.DATA_PROCESSING)
         work.keep, work.consume, work.on_aside = True, True, run.loaded.quarantine.add
         outcome = run.engine.run(work)
@@ -275,7 +279,7 @@ class AnalyticsPipeline:
         dropped = {name: tally.rows_dropped for name, tally in run.processing.items()}
         run.steps = run.processor.report(steps, counts, dropped)
         run.profile = outcome.results[SUMMARY]
-        run.processed_files = outcome.receipts
+        run.processed_files = [file for receipt in outcome.receipts for file in receipt["files"]]
         run.account("process", outcome)
         frame.release()
         assert outcome.frame is not None
@@ -314,9 +318,11 @@ class AnalyticsPipeline:
         counts = run.row_counts()
         counts.check()
         if run.loaded.quarantine.rows:
-            run.folder.write_json(REPLAY, ReplayRecord.of(run).model_dump(mode="json"))
+            run.folder.write_json(REPLAY, ReplayRecord.of(run, self.config.write).model_dump(mode="json"))
         run.folder.write_json("profile.json", profile_json(run.data[1]))
         run.folder.write_text("insights_report.md", run.analysis.report)
+        if (pins := pins_of(run.source, self.config.read_options)) is not None:
+            run.folder.write_text(PINS_FILE, pins)
         self.tracker.end(PipelineStage.FINALIZATION, run.folder.location)
         self.tracker.conclude(PipelineStatus.COMPLETED)
         summary = summary_json(self.config, self.run_id, run, self.tracker, None)

@@ -67,7 +67,7 @@ def quarantined(files: RunFiles, *, to_change: bool = False) -> Iterator[Quarant
         records = _records(files, temp)
         run_id = _run_id(files, temp)
         path = temp / "first.parquet"
-        first = with_identity(files.fetch(QUARANTINE, temp), run_id, path)
+        first = with_identity(files.fetch(QUARANTINE, temp), run_id, path, _format(files, temp))
         if records:
             path = files.fetch(f"{REPLAYS}/{records[-1]['number']:04d}/{QUARANTINE}", temp)
             if alone:
@@ -112,11 +112,11 @@ def record_of(files: RunFiles, temp: Path) -> ReplayRecord:
 
 def finish(files: RunFiles, record: dict[str, Any]) -> None:
     """Bring the parts of a replay that counts to where they belong; most often they are there."""
-    waiting = set(files.names(f"{REPLAYS}/{record['number']:04d}/parts"))
+    home = f"{REPLAYS}/{record['number']:04d}/parts"
     for output in record["outputs"]:
-        part = str(output["name"]).rpartition("/")[2]
-        if part in waiting and not files.has(output["name"]):
-            files.move(f"{REPLAYS}/{record['number']:04d}/parts/{part}", output["name"])
+        below = str(output["name"]).partition("/")[2]
+        if not files.has(output["name"]) and files.has(f"{home}/{below}"):
+            files.move(f"{home}/{below}", output["name"])
 
 
 def _records(files: RunFiles, temp: Path) -> list[dict[str, Any]]:
@@ -128,6 +128,14 @@ def _records(files: RunFiles, temp: Path) -> list[dict[str, Any]]:
         except ValueError as error:
             raise ReadError(f"{files.location}/{name}: cannot be read: {error}") from error
     return found
+
+
+def _format(files: RunFiles, temp: Path) -> str:
+    """Of the files that the run read, where it kept a record."""
+    if not files.has(REPLAY):
+        return "csv"
+    record = ReplayRecord.parse(files.read_text(REPLAY, temp), f"{files.location}/{REPLAY}")
+    return str(record.source.get("format", "csv"))
 
 
 def _run_id(files: RunFiles, temp: Path) -> str:

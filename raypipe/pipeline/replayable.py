@@ -12,8 +12,10 @@ from pydantic import Field, ValidationError
 
 import raypipe
 from raypipe.config import Frozen
+from raypipe.config.write import WriteOptions
 from raypipe.engine.spare import SpareRows
 from raypipe.errors import ConfigError, ReadError
+from raypipe.etl.formats.csv_file import CsvFile
 from raypipe.etl.source import TableSource
 from raypipe.pipeline.state import RunState
 from raypipe.stage import MapStage, SourceStage
@@ -44,13 +46,17 @@ class ReplayRecord(Frozen):
     table_schema: str = ""
     """The same for programs: a schema of Arrow, as base64."""
     source: dict[str, Any] = Field(default_factory=dict)
+    csv_files: tuple[dict[str, Any], ...] = ()
+    """Files of lines, as they were looked at: how lines of them are read."""
     stages: tuple[KeptStage, ...] = ()
     """From a row that was read to a row that was kept."""
     processed: bool = False
     """Whether the run wrote its rows to `processed/`."""
+    write: dict[str, Any] = Field(default_factory=dict)
+    """How it wrote them."""
 
     @classmethod
-    def of(cls, run: RunState) -> ReplayRecord:
+    def of(cls, run: RunState, write: WriteOptions) -> ReplayRecord:
         """The record of a run that is about to end."""
         frame = run.frame
         assert frame is not None
@@ -64,8 +70,12 @@ class ReplayRecord(Frozen):
             columns={field.name: str(field.type) for field in schema},
             table_schema=base64.b64encode(schema.serialize()).decode(),
             source=_source_json(frame.source),
+            csv_files=tuple(file.model_dump(mode="json") for file in frame.source.files[:FILES_KEPT])
+            if frame.source.format == "csv"
+            else (),
             stages=tuple(KeptStage(kind=_path(stage), settings=stage.model_dump(mode="json")) for stage in stages),
             processed=bool(run.processed_files),
+            write=write.model_dump(mode="json", exclude_defaults=True),
             **head,
         )
 
@@ -84,7 +94,8 @@ class ReplayRecord(Frozen):
     def table_source(self) -> TableSource:
         """The source as it was read, without its parts."""
         schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(self.table_schema)))
-        return TableSource.model_validate({**self.source, "table_schema": schema})
+        files = tuple(CsvFile.model_validate(file) for file in self.csv_files)
+        return TableSource.model_validate({**self.source, "table_schema": schema, "files": files})
 
     def open_stages(self) -> tuple[MapStage, ...]:
         """The stages again; ConfigError where this raypipe has no such stage."""
@@ -94,6 +105,8 @@ class ReplayRecord(Frozen):
 def _why_not(run: RunState, source: SourceStage, stages: list[MapStage]) -> str | None:
     if not isinstance(source, TableSource) or source is not run.source:
         return "its rows were processed by code of its user (_process_data), which a replay does not have"
+    if source.format == "csv" and source.added and len(source.files) > FILES_KEPT:
+        return f"it read more than {FILES_KEPT:,} files, and columns that only their folders tell"
     for stage in stages:
         if stage.needs_part:
             return f"{stage.name} decides about a row by all the others, so that none can be added later; run it again"
@@ -137,5 +150,5 @@ def _stage(kept: KeptStage) -> MapStage:
 
 
 def _source_json(source: TableSource) -> dict[str, Any]:
-    kept = source.replace(csv_files=source.csv_files[:FILES_KEPT], parquet_files=(), slices=(), notes=())
-    return kept.model_dump(mode="json", exclude={"table_schema"})
+    kept = source.replace(files=(), slices=(), notes=(), cutting=None)
+    return kept.model_dump(mode="json", exclude={"table_schema", "filler", "files"})

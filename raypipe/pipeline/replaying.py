@@ -20,10 +20,11 @@ from pydantic import Field
 import raypipe
 from raypipe.blocks.frames import ROW, from_polars
 from raypipe.config import EngineConfig, Frozen
+from raypipe.config.write import WriteOptions
 from raypipe.engine.inline import InlineEngine
 from raypipe.engine.run import Outcome, Pass
 from raypipe.errors import ConfigError, ConservationError
-from raypipe.etl.mended import CELLS, LINE, PART_ROWS, STAGED, VALUES, MendedRows
+from raypipe.etl.mended import CELLS, LINE, STAGED, VALUES, MendedRows
 from raypipe.etl.mendfile import read_rows
 from raypipe.etl.quarantined import (
     ACTION,
@@ -40,7 +41,7 @@ from raypipe.etl.quarantined import (
     refuse_taken_names,
     rows_of,
 )
-from raypipe.etl.write import WriteParquet
+from raypipe.etl.writers.files import WriteFiles
 from raypipe.pipeline.replay import PROCESSED, REPLAYED, REPLAYS, Quarantined, finish, record_of
 from raypipe.pipeline.replayable import REPLAY as RECORD
 from raypipe.pipeline.replayable import ReplayRecord
@@ -153,7 +154,13 @@ def replay(state: Quarantined, fixed: Path | None = None) -> Replayed:
     sent = _stage_rows(state, fixed, columns, staged)
     aside = _Aside(staged)
     parts = state.temp / "parts"
-    outcome = _run(MendedRows(path=staged, rows=sent.going, origin=source), stages, parts, aside)
+    rows = MendedRows(path=staged, rows=sent.going, origin=source)
+    sink = WriteFiles(
+        folder=parts,
+        options=WriteOptions.model_validate(record.write),
+        prefix=f"part-replay-{len(state.replays) + 1:04d}-",
+    )
+    outcome = _run(rows, stages, sink, aside)
     return _settle(state, record, sent, _ledger(staged, outcome, aside.table(), stages), aside.table(), outcome)
 
 
@@ -263,9 +270,9 @@ def _with_mends(rows: pl.DataFrame, mended: pl.DataFrame, columns: list[str]) ->
     return rows.clone().replace_column(rows.get_column_index(ACTION), action)
 
 
-def _run(source: MendedRows, stages: tuple[MapStage, ...], parts: Path, aside: _Aside) -> Outcome:
+def _run(source: MendedRows, stages: tuple[MapStage, ...], sink: WriteFiles, aside: _Aside) -> Outcome:
     """One pass through what the run did with a row. In this process: rows set aside are few."""
-    plan = Plan(source=source, stages=(*stages, KeptRows(), WriteParquet(folder=parts)))
+    plan = Plan(source=source, stages=(*stages, KeptRows(), sink))
     # Whether so many rows fail that something else must be wrong was asked when the run began; here all may.
     engine = InlineEngine(EngineConfig(max_failed_share=1.0))
     return engine.run(Pass(plan, name="replay", on_aside=aside.add))
@@ -365,12 +372,10 @@ def _commit(
 
 
 def _put_parts(state: Quarantined, done: Replayed, folder: str, outcome: Outcome) -> Iterator[dict[str, Any]]:
-    for receipt in outcome.receipts:
-        if not receipt["rows"]:
-            continue
-        path = Path(receipt["path"])
-        start = int(path.stem.rpartition("@")[2])
-        name = f"part-replay-{done.number:04d}-{start // PART_ROWS:05d}.parquet"
+    parts = state.temp / "parts"
+    for made in (file for receipt in outcome.receipts for file in receipt["files"] if file["rows"]):
+        path = Path(made["path"])
+        name = path.relative_to(parts).as_posix()
         state.files.put(path, f"{REPLAYS}/{done.number:04d}/parts/{name}")
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        yield {"name": f"{folder}/{name}", "rows": receipt["rows"], "bytes": receipt["bytes"], "sha256": digest}
+        yield {"name": f"{folder}/{name}", "rows": made["rows"], "bytes": made["bytes"], "sha256": digest}

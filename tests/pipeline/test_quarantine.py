@@ -250,7 +250,7 @@ def test_without_processed_rows_those_that_pass_have_a_folder_of_their_own(tmp_p
     home = run(tmp_path, write_source(tmp_path, {3: "word"}), save_intermediate=False)
     export(home, tmp_path / "m.csv", Mends.parse(["units=3"], []))
     assert [made["name"] for made in replayed(home, tmp_path / "m.csv").outputs] == [
-        "replayed/part-replay-0001-00000.parquet"
+        "replayed/part-replay-0001-mended@0000000000000.parquet"
     ]
     assert not (home / "processed").exists()
 
