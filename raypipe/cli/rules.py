@@ -4,58 +4,90 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from typer.core import TyperGroup
 
 from raypipe.cli.exits import INVALID
 from raypipe.config import PipelineConfig
 from raypipe.errors import ConfigError
 from raypipe.insights.words import plain
 
-app = typer.Typer(name="rules", help="List rules, check a rule file, bring rules over.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from raypipe.etl.rules.rule import Rule
+
+
+class _Rules(TyperGroup):
+    """`raypipe rules NAME` is short for `raypipe rules list NAME`."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        known = args and args[0] in self.commands
+        return super().resolve_command(ctx, args if known else ["list", *args])
+
+
+app = typer.Typer(name="rules", help="List rules, check a rule file, bring rules over.", cls=_Rules)
 out = Console(soft_wrap=True)
 wide = Console()
 errors = Console(stderr=True, soft_wrap=True)
+SchemaTo = Annotated[
+    Path | None, typer.Option("--schema", help="Write a JSON Schema of rule files, for editors, to this file.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 LINE_CHARS = 600
 
 
-@app.command("list")
-def list_rules(
-    group: Annotated[str | None, typer.Option("--group", help="Only rules of this group, such as dates.")] = None,
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    schema: SchemaTo = None,
     as_json: AsJson = False,
 ) -> None:
-    """List all rules, with what each asks for and its fields."""
-    from raypipe.etl.rules.registry import RULES
-    from raypipe.etl.rules.rule import CountingRule, Rule
+    if context.invoked_subcommand is None:
+        list_rules(None, None, schema, as_json)
 
-    shared = {*Rule.model_fields, *CountingRule.model_fields}
-    kinds = {name: kind for name, kind in RULES.items() if group is None or group == kind.GROUP}
-    if not kinds:
-        groups = sorted({kind.GROUP for kind in RULES.values()})
-        raise ConfigError(f"--group: there is no group {group!r}; there are: {', '.join(groups)}")
-    told = [
-        {
-            "rule": name,
-            "group": kind.GROUP,
-            "fields": [field.alias or key for key, field in kind.model_fields.items() if key not in shared],
-            "meaning": (kind.__doc__ or "").split("\n")[0],
-        }
-        for name, kind in kinds.items()
-    ]
+
+@app.command("list")
+def list_rules(
+    name: Annotated[str | None, typer.Argument(help="Only this rule.")] = None,
+    group: Annotated[str | None, typer.Option("--group", help="Only rules of this group, such as dates.")] = None,
+    schema: SchemaTo = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the rules that a rule file may hold: `raypipe rules` all of them, `raypipe rules NAME` one."""
+    from raypipe.etl.outputs import writing
+    from raypipe.etl.rules.ruleset import described, rules_json_schema
+
+    if schema is not None:
+        with writing(schema):
+            schema.write_text(json.dumps(rules_json_schema(), indent=1) + "\n", encoding="utf-8")
+        out.print(f"wrote {schema}", highlight=False, markup=False)
+        return
+    told = [described(kind) for kind in _kinds(name, group)]
     if as_json:
         out.print_json(json.dumps(told))
         return
-    table = Table(box=None, padding=(0, 2))
-    for heading in ("rule", "group", "fields", "meaning"):
-        table.add_column(heading, overflow="fold", no_wrap=heading == "rule")
+    table = Table("rule", "group", "fields", "meaning", box=None, pad_edge=False)
     for one in told:
-        table.add_row(str(one["rule"]), str(one["group"]), ", ".join(one["fields"]), escape(str(one["meaning"])))
-    wide.print(table)
+        table.add_row(one["rule"], one["group"], ", ".join(one["fields"]), one["meaning"])
+    wide.print(table, highlight=False, markup=False)
+
+
+def _kinds(name: str | None, group: str | None) -> list[type[Rule]]:
+    """The rules of that name or group; ConfigError where there is none."""
+    from raypipe.etl.rules.registry import RULES, rule_class
+
+    try:
+        named = list(RULES.values()) if name is None else [rule_class(name)]
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    kinds = [kind for kind in named if group is None or group == kind.GROUP]
+    if not kinds:
+        groups = sorted({kind.GROUP for kind in RULES.values()})
+        raise ConfigError(f"--group: there is no group {group!r}; there are: {', '.join(groups)}")
+    return kinds
 
 
 @app.command()

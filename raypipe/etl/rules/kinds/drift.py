@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
@@ -95,8 +96,8 @@ class Comparison(FigureRule):
         certain = error == 0.0 or (low > bound) == (high > bound)
         found = f"{name} {effect:.4g}" + (f" (between {low:.4g} and {high:.4g})" if error else "")
         found += "" if certain else ", so that the bound lies within the error"
-        ends = (low, high) if error else (None, None)
-        return Judged(passed, found, effect, *ends, certain=certain, p_value=p_value)
+        judged = Judged(passed, found, effect, certain=certain, p_value=p_value)
+        return replace(judged, low=low, high=high) if error else judged
 
 
 class Psi(Comparison):
