@@ -25,6 +25,7 @@ from raypipe.pipeline.fixing import fix_rows
 from raypipe.pipeline.replay import finish, quarantined
 from raypipe.pipeline.replaying import Replayed, replay
 from raypipe.pipeline.runfiles import find_run
+from tests.storage.servers import BUCKET, Bucket
 
 SCHEMA = "name: s\ncolumns:\n- name: units\n  min_value: 0\n- name: city\n  allowed_values: [Ulm, Bonn, Kiel]\n"
 HEADER = "id,city,units,day,note"
@@ -397,3 +398,76 @@ def test_the_commands_say_what_they_did(home: Path, tmp_path: Path) -> None:
     assert "5 in quarantine = 2 replayed + 3 still there" in said("replay", str(home), str(tmp_path / "m.csv"))
     assert "nothing changed" in said("replay", str(home), str(tmp_path / "m.csv"))
     assert "3 rows in quarantine of 5 at first" in said("show", str(home))
+
+
+def test_cells_are_mended_in_the_manner_of_their_file(tmp_path: Path) -> None:
+    lines = ["id;price;day", *(f"{n};1.{n:03d},50;{n % 28 + 1:02d}.01.2025" for n in range(300))]
+    lines[5], lines[9] = "4;much;05.01.2025", "8;1.008,50"
+    (tmp_path / "de.csv").write_text("\n".join(lines) + "\n")
+    home = run(tmp_path, tmp_path / "de.csv", validation={"max_bad_cell_share": 1})
+    assert pl.read_parquet(home / "processed").schema["price"] == pl.Float64
+    rows = export(home, tmp_path / "m.csv", Mends.parse(["price=1.004,50"], []))
+    line = pl.col("__raw__").is_not_null()
+    rows.with_columns(__raw__=pl.when(line).then(pl.lit("8;1.008,50;09.01.2025"))).write_csv(tmp_path / "m.csv")
+    assert replayed(home, tmp_path / "m.csv").replayed == 2
+    assert rows_of(home)["price"].to_list()[3:9] == [1003.5, 1004.5, 1005.5, 1006.5, 1007.5, 1008.5]
+    assert rows_of(home)["day"].null_count() == 0
+
+
+def test_what_folders_tell_is_told_of_mended_rows_too(tmp_path: Path) -> None:
+    for year in (2023, 2024):
+        folder = tmp_path / "lake" / f"year={year}"
+        folder.mkdir(parents=True)
+        lines = ["id,units", *(f"{n},{n}" for n in range(year, year + 60))]
+        lines[3], lines[7] = lines[3].split(",")[0] + ",many", lines[7].split(",")[0]
+        (folder / "a.csv").write_text("\n".join(lines) + "\n")
+    home = run(tmp_path, tmp_path / "lake", validation={"max_bad_cell_share": 1})
+    rows = export(home, tmp_path / "m.csv", Mends.parse(["units=5"], []))
+    line = pl.col("__raw__").is_not_null()
+    rows.with_columns(__raw__=pl.when(line).then(pl.col("__raw__") + ",5")).write_csv(tmp_path / "m.csv")
+    assert replayed(home, tmp_path / "m.csv").replayed == 4
+    found = rows_of(home).filter(units=5)
+    assert sorted(found["year"].to_list()) == [2023, 2023, 2024, 2024]
+
+
+def test_records_of_json_are_mended_field_by_field(tmp_path: Path) -> None:
+    lines = [json.dumps({"id": n, "at": {"city": "Ulm", "units": n}}) for n in range(300)]
+    lines[4], lines[7] = '{"id": 4, "at": {"city": "Ulm", "units": "many"}}', '{"id": 7, "at": {"city"'
+    (tmp_path / "t.jsonl").write_text("\n".join(lines) + "\n")
+    home = run(tmp_path, tmp_path / "t.jsonl", validation={"max_bad_cell_share": 1})
+    rows = export(home, tmp_path / "m.csv")
+    assert rows["__raw__"].to_list() == [lines[4], lines[7]]
+    rows.with_columns(__raw__=pl.lit('{"id": 4}')).write_csv(tmp_path / "m.csv")
+    done = replayed(home, tmp_path / "m.csv")
+    assert done.reasons == {"text of a file of json cannot be read again; fill in its fields": 2}
+    typed = {"id": pl.Series(["4", "7"]), "at.city": pl.lit("Bonn"), "at.units": pl.Series(["4", "7"])}
+    rows.with_columns(**{"__raw__": pl.lit(None)}, **typed).write_csv(tmp_path / "m.csv")
+    assert replayed(home, tmp_path / "m.csv").replayed == 2
+    assert rows_of(home).filter(pl.col("at.city") == "Bonn")["at.units"].to_list() == [4, 7]
+
+
+def test_rows_that_pass_are_written_as_the_run_wrote_its_rows(tmp_path: Path) -> None:
+    home = run(
+        tmp_path, write_source(tmp_path, {3: "word", 8: "negative"}), write={"format": "csv", "partition_by": "city"}
+    )
+    export(home, tmp_path / "m.csv", Mends.parse(["units=7"], []))
+    names = [made["name"] for made in replayed(home, tmp_path / "m.csv").outputs]
+    assert [Path(name).parent.as_posix() for name in names] == ["processed/city=Ulm", "processed/city=Kiel"]
+    assert sum(pl.read_csv(path).height for path in (home / "processed").rglob("*.csv")) == 400
+
+
+def test_a_run_in_a_bucket_is_mended_where_it_is(tmp_path: Path, s3: Bucket) -> None:
+    place = f"s3://{BUCKET}/runs"
+    source = write_source(tmp_path, {3: "word", 5: "short"})
+    run(tmp_path, source, output_dir=place, storage=s3.storage.model_dump())
+    files = find_run("r", place, s3.storage)
+    with quarantined(files) as state:
+        fix_rows(state, Mends.parse(["units=3"], []), tmp_path / "m.csv")
+    for replayed_rows in (1, 0):
+        with quarantined(files, to_change=True) as state:
+            done = replay(state, tmp_path / "m.csv")
+        assert (done.replayed, done.still_quarantined) == (replayed_rows, 1)
+    assert "part-replay-0001-mended@0000000000000.parquet" in files.names("processed")
+    assert files.names("replays/0001") == ["ledger.parquet", "quarantine.parquet", "replay.json"]
+    with pytest.raises(ConfigError, match="there is no run in"):
+        find_run("other", place, s3.storage)
