@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,9 @@ from raypipe.pipeline.suggesting import suggest_rules
 
 ROWS = 10_000
 """Drawn of a table for a resplit; a smaller one is taken whole."""
-FAULT_SHARE = 0.05
-"""Of the rows, those that a fault touches, but for a change of unit and of a mean, which touch all."""
+FAULT_SHARES = (0.05, 0.01, 0.003)
+"""Sizes of a fault: of the rows, those that it touches; a mean is shifted by ten times as many standard deviations, and
+a change of unit touches all rows."""
 DRIFT = "drift"
 """Rules of this name, if there are any, are held against the first half as their reference."""
 Frame = pl.DataFrame
@@ -118,48 +119,49 @@ class Trial:
         return len(outcomes), sum(not one.passed for one in outcomes)
 
 
-def rows_of(half: Frame, rng: np.random.Generator, share: float = FAULT_SHARE) -> pl.Series:
+def rows_of(half: Frame, rng: np.random.Generator, share: float) -> pl.Series:
     return pl.Series(rng.random(half.height) < share)
 
 
-def nulls_appear(half: Frame, column: str, rng: np.random.Generator) -> Frame:
-    return half.with_columns(pl.when(~rows_of(half, rng)).then(column).alias(column))
+def nulls_appear(half: Frame, column: str, rng: np.random.Generator, size: float) -> Frame:
+    return half.with_columns(pl.when(~rows_of(half, rng, size)).then(column).alias(column))
 
 
-def mean_shifts(half: Frame, column: str, rng: np.random.Generator) -> Frame:
-    """By half a standard deviation."""
-    move = 0.5 * (half[column].std() or 0.0)
+def mean_shifts(half: Frame, column: str, rng: np.random.Generator, size: float) -> Frame:
+    move = 10 * size * (half[column].std() or 0.0)
     kind = half.schema[column]
     moved = pl.col(column) + move
     return half.with_columns((moved.round() if kind.is_integer() else moved).cast(kind, strict=False).alias(column))
 
 
-def unit_changes(half: Frame, column: str, rng: np.random.Generator) -> Frame:
+def unit_changes(half: Frame, column: str, rng: np.random.Generator, size: float) -> Frame:
     return half.with_columns((pl.col(column) * 100).cast(half.schema[column], strict=False).alias(column))
 
 
-def new_category(half: Frame, column: str, rng: np.random.Generator) -> Frame:
-    return half.with_columns(pl.when(rows_of(half, rng)).then(pl.lit("never seen")).otherwise(column).alias(column))
-
-
-def text_truncated(half: Frame, column: str, rng: np.random.Generator) -> Frame:
+def new_category(half: Frame, column: str, rng: np.random.Generator, size: float) -> Frame:
     return half.with_columns(
-        pl.when(rows_of(half, rng)).then(pl.col(column).str.head(2)).otherwise(column).alias(column)
+        pl.when(rows_of(half, rng, size)).then(pl.lit("never seen")).otherwise(column).alias(column)
     )
 
 
-def order_swapped(half: Frame, pair: str, rng: np.random.Generator) -> Frame:
+def text_truncated(half: Frame, column: str, rng: np.random.Generator, size: float) -> Frame:
+    return half.with_columns(
+        pl.when(rows_of(half, rng, size)).then(pl.col(column).str.head(2)).otherwise(column).alias(column)
+    )
+
+
+def order_swapped(half: Frame, pair: str, rng: np.random.Generator, size: float) -> Frame:
     a, b = pair.split(" < ")
-    hit = rows_of(half, rng)
+    hit = rows_of(half, rng, size)
     return half.with_columns(pl.when(hit).then(b).otherwise(a).alias(a), pl.when(hit).then(a).otherwise(b).alias(b))
 
 
-FAULTS: dict[str, tuple[Callable[[Frame, str, np.random.Generator], Frame], dict[str, list[str]]]] = {
+FAULTS: dict[str, tuple[Callable[[Frame, str, np.random.Generator, float], Frame], dict[str, list[str]]]] = {
     "nulls appear": (
         nulls_appear,
         {"flights": ["carrier", "distance", "dep_time"], "generated": ["id", "category", "amount"]},
     ),
-    "mean shifts by half a deviation": (
+    "mean shifts": (
         mean_shifts,
         {"flights": ["distance", "air_time"], "generated": ["amount", "quantity"]},
     ),
@@ -175,7 +177,7 @@ def measure(found: dict[str, Frame], resplits: int, powers: int, budget: float, 
     alarms: dict[str, Counter[str]] = {name: Counter() for name in found}
     kinds: Counter[str] = Counter()
     messages: list[str] = []
-    power: dict[str, Counter[str]] = {name: Counter() for name in FAULTS}
+    power: dict[str, Counter[str]] = defaultdict(Counter)
     with tempfile.TemporaryDirectory(prefix="raypipe-alarms-") as folder:
         for seed in range(resplits):
             name = list(found)[seed % len(found)]
@@ -197,9 +199,10 @@ def _plant(trial: Trial, clean: tuple[str, Frame, int], before: set[str], power:
     name, second, seed = clean
     for fault, (plant, places) in FAULTS.items():
         for number, column in enumerate(places.get(name, [])):
-            spoiled = plant(second, column, np.random.default_rng((seed, number)))
-            found = {text for _, text in trial.fired(spoiled)} - before
-            power[fault].update({"planted": 1, "found": bool(found)})
+            for size in FAULT_SHARES if fault != "unit changes by 100" else (1.0,):
+                spoiled = plant(second, column, np.random.default_rng((seed, number)), size)
+                found = {text for _, text in trial.fired(spoiled)} - before
+                power[f"{fault}, {size:g}"].update({"planted": 1, "found": bool(found)})
 
 
 def told(result: dict[str, Any]) -> dict[str, Any]:
@@ -242,7 +245,7 @@ def main() -> None:
     result = told(measure(tables(options.shared, options.folder), options.resplits, options.powers, options.budget))
     content = {
         "benchmark": "false_alarms", "commit": commit(), "machine": machine(), "load": load(), "timed": False,
-        "budget": options.budget, "rows_a_half": ROWS, "fault_share": FAULT_SHARE, **result,
+        "budget": options.budget, "rows_a_half": ROWS, **result,
     }  # fmt: skip
     text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
     if options.out is None:

@@ -23,6 +23,7 @@ from raypipe.etl.suggest.learn import LearnRows
 from raypipe.etl.suggest.propose import LEAST_ROWS, Known, Suggestion, as_percent, propose
 from raypipe.etl.suggest.split import LEARN_SHARE, Side, TakeSide
 from raypipe.etl.validate import DataValidator
+from raypipe.etl.wording import percent
 from raypipe.pipeline.check import NO_STEPS
 from raypipe.pipeline.ingest import Ingest, Ingested, open_source
 from raypipe.results import RuleOutcome
@@ -162,7 +163,7 @@ def _head(config: PipelineConfig, known: Known, held_out: int, budget: float, dr
         f"Rules suggested by {Path(str(config.data_source)).name}: look through them, and keep those that you mean.",
         f"Learned from {known.rows:,} rows drawn with seed {config.seed} (a share of {LEARN_SHARE:.0%}), and scored on "
         f"the {held_out:,} others.",
-        f"On another table of the same kind at most {budget:.3g} of the rules should fail by chance. `error` is how",
+        f"On another table of the same kind at most {percent(budget)} of the rules should fail by chance. `error` is how",
         "many rows may break a rule; where you know that none may, write error: 0.",
         *(f"Dropped, since it failed on the rows held out: {text}" for text in dropped),
     ]

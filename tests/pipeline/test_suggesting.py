@@ -62,12 +62,13 @@ def test_equal_seeds_suggest_equal_rules_however_the_source_is_cut(orders: Path)
 
 
 def test_clean_halves_raise_no_alarm_and_faults_are_found() -> None:
-    result = told(measure({"generated": generated(rows=3_000)}, resplits=4, powers=2, budget=0.01, rows=1_500))
+    result = told(measure({"generated": generated(rows=3_000)}, resplits=4, powers=1, budget=0.01, rows=1_500))
     assert result["checks"] > 100
     assert result["fired_share"] <= 0.01
     assert result["drift_fired"] == 0
-    assert all(counts["found_share"] >= 0.5 for counts in result["power"].values()), result["power"]
-    assert result["power"]["unit changes by 100"]["found_share"] == 1
+    large = [counts["found_share"] for fault, counts in result["power"].items() if fault.endswith((", 0.05", ", 1"))]
+    assert large
+    assert min(large) >= 0.5, result["power"]
 
 
 def test_each_fault_is_found_by_a_rule_that_says_so(tmp_path: Path) -> None:
@@ -76,7 +77,7 @@ def test_each_fault_is_found_by_a_rule_that_says_so(tmp_path: Path) -> None:
     plant, places = FAULTS["new category"]
     import numpy as np
 
-    fired = trial.fired(plant(second, places["generated"][0], np.random.default_rng(0)))
+    fired = trial.fired(plant(second, places["generated"][0], np.random.default_rng(0), 0.05))
     assert [kind for kind, _ in fired] == ["in_set"]
     assert "'category'" in fired[0][1]
 

@@ -104,7 +104,10 @@ def _type(known: Known, column: ColumnProfile) -> Iterator[Suggestion]:
     if column.kind == "temporal":
         kind = "date" if column.dtype.startswith("date") else "datetime" if "timestamp" in column.dtype else None
     if kind is not None:
-        yield Suggestion({"rule": "dtype_is", "columns": column.name, "dtype": kind}, f"all values are {column.dtype}")
+        yield Suggestion(
+            {"rule": "dtype_is", "columns": column.name, "dtype": kind},
+            f"all values are read as {kind}s" if kind != "text" else "all values are read as text",
+        )
 
 
 def _nulls(known: Known, column: ColumnProfile) -> Iterator[Suggestion]:
@@ -118,9 +121,7 @@ def _nulls(known: Known, column: ColumnProfile) -> Iterator[Suggestion]:
     least = share_lower(column.nulls, column.rows, known.alpha)
     if least > 0.05:
         rule["min"] = _down(least)
-    told = (
-        f"{column.nulls:,} of {column.rows:,} null ({percent(column.null_share)}); Wilson's interval for the next table"
-    )
+    told = f"{column.nulls:,} of {column.rows:,} null ({percent(column.null_share)}); chance alone explains up to {percent(most)}"
     yield Suggestion(rule, told)
 
 
