@@ -163,8 +163,8 @@ def _head(config: PipelineConfig, known: Known, held_out: int, budget: float, dr
         f"Rules suggested by {Path(str(config.data_source)).name}: look through them, and keep those that you mean.",
         f"Learned from {known.rows:,} rows drawn with seed {config.seed} (a share of {LEARN_SHARE:.0%}), and scored on "
         f"the {held_out:,} others.",
-        f"On another table of the same kind at most {percent(budget)} of the rules should fail by chance. `error` is how",
-        "many rows may break a rule; where you know that none may, write error: 0.",
+        f"On another table of the same kind at most {percent(budget)} of the rules should fail by chance. `error` is",
+        "how many rows may break a rule; where you know that none may, write error: 0.",
         *(f"Dropped, since it failed on the rows held out: {text}" for text in dropped),
     ]
     return "".join(f"# {_one_line(line)}\n" for line in lines) + f"name: {_scalar(_name_of(config))}\n"

@@ -121,7 +121,8 @@ def _nulls(known: Known, column: ColumnProfile) -> Iterator[Suggestion]:
     least = share_lower(column.nulls, column.rows, known.alpha)
     if least > 0.05:
         rule["min"] = _down(least)
-    told = f"{column.nulls:,} of {column.rows:,} null ({percent(column.null_share)}); chance alone explains up to {percent(most)}"
+    seen = f"{column.nulls:,} of {column.rows:,} null ({percent(column.null_share)})"
+    told = f"{seen}; chance alone explains up to {percent(most)}"
     yield Suggestion(rule, told)
 
 
