@@ -17,7 +17,8 @@ from raypipe.cli import jobs, submit
 from raypipe.cli.cluster import app as cluster_app
 from raypipe.cli.convert import convert
 from raypipe.cli.exits import INVALID, tidy_exit
-from raypipe.cli.rules import rules as list_rules
+from raypipe.cli.quarantine import app as quarantine_app
+from raypipe.cli.rules import app as rules_app
 from raypipe.cli.schema import app as schema_app
 from raypipe.config import PipelineConfig, merge_settings
 from raypipe.errors import ConfigError
@@ -30,6 +31,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(cluster_app)
+app.add_typer(quarantine_app)
+app.add_typer(rules_app)
 app.add_typer(schema_app)
 PIPE_WIDTH = 160
 """Characters a line where standard output is no terminal, so that tables keep their columns."""
@@ -56,9 +59,6 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 
 for command in (convert, submit.submit, jobs.jobs, jobs.status, jobs.logs, jobs.stop):
     app.command()(command)
-
-
-app.command("rules")(list_rules)
 
 
 def main() -> None:
@@ -218,6 +218,9 @@ def validate(
     engine: EngineName = None,
     address: Address = None,
     quarantine: Annotated[Path | None, typer.Option(help="Write rows set aside to this Parquet file.")] = None,
+    suggest: Annotated[bool, typer.Option("--suggest", help="Write a rule file from the data instead.")] = False,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File for --suggest; default: print.")] = None,
+    max_false_alarms: Annotated[str, typer.Option(help="Share of suggested rules that may fail by chance.")] = "1%",
     set_: Set = None,
     as_json: AsJson = False,
 ) -> None:
@@ -229,6 +232,11 @@ def validate(
         config, set_, data_source=source, strict_validation=strict,
         engine=_given(engine=engine, address=address), validation=_given(schema_path=schema, rules_path=rules),
     )  # fmt: skip
+    if suggest:
+        from raypipe.cli.rules import write_suggestions
+
+        write_suggestions(settings, output, max_false_alarms, as_json)
+        return
     checked = check_source(settings, quarantine)
     assert checked.validation is not None
     if as_json:

@@ -36,6 +36,7 @@ from raypipe.pipeline.folder import new_run_id, open_folder, record_of
 from raypipe.pipeline.ingest import SUMMARY, Ingest, open_source, summary_of
 from raypipe.pipeline.manifest import keep_manifest
 from raypipe.pipeline.record import profile_json, summary_json
+from raypipe.pipeline.replayable import REPLAY, ReplayRecord
 from raypipe.pipeline.resume import RunRecord, begin_journal, refuse_changes, reopen_journal
 from raypipe.pipeline.state import RunState
 from raypipe.pipeline.tracker import ProgressCallback, Tracker
@@ -316,6 +317,8 @@ class AnalyticsPipeline:
         run.loaded.quarantine.close()
         counts = run.row_counts()
         counts.check()
+        if run.loaded.quarantine.rows:
+            run.folder.write_json(REPLAY, ReplayRecord.of(run, self.config.write).model_dump(mode="json"))
         run.folder.write_json("profile.json", profile_json(run.data[1]))
         run.folder.write_text("insights_report.md", run.analysis.report)
         if (pins := pins_of(run.source, self.config.read_options)) is not None:
