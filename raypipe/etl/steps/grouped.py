@@ -115,7 +115,8 @@ def _fills(table: pl.DataFrame, names: list[str], method: str) -> pl.DataFrame:
     both = low.agg(pl.col("value").first().alias("a")).join(
         high.agg(pl.col("value").first().alias("b")), on=names, nulls_equal=True
     )
-    middle = pl.when(pl.col("a") == pl.col("b")).then(pl.col("a")).otherwise(pl.col("a") / 2 + pl.col("b") / 2)
+    sum_ = pl.col("a") + pl.col("b")
+    middle = pl.when(sum_.is_finite()).then(sum_ / 2).otherwise(pl.col("a") / 2 + pl.col("b") / 2)
     return both.select(*names, middle.alias("fill"))
 
 
