@@ -153,6 +153,8 @@ class Rehearsal:
 
     rounds: tuple[tuple[str, ...], ...]
     """Of each pass that fits steps: which ones."""
+    schema: pa.Schema
+    """After the last step that can be foreseen."""
     open_from: str | None = None
     """The first step that cannot be foreseen, since it works on columns that a step before it makes from the data."""
 
@@ -192,7 +194,7 @@ def rehearse(
         try:
             stages = course.gather()
             if not stages:
-                return Rehearsal(tuple(rounds))
+                return Rehearsal(tuple(rounds), course.schema)
             rounds.append(course.labels)
             for step in course.applied():
                 nothing = _applied(step, nothing)
@@ -202,7 +204,7 @@ def rehearse(
         except MissingColumnsError:
             if not course.by_data:
                 raise
-            return Rehearsal(tuple(rounds), wishes[len(course.fitted)].label)
+            return Rehearsal(tuple(rounds), course.schema, wishes[len(course.fitted)].label)
 
 
 def _applied(step: Step, nothing: pa.Table) -> pa.Table:

@@ -68,7 +68,12 @@ class DataProcessor:
         require(schema, *(name for name in (self.target, self.time_column) if name), by="DataProcessor")
         check_impute(self.config, schema, self.time_column)
         check_cap_outliers(self.config, schema)
-        self.rehearse(schema)
+        left = self.rehearse(schema)
+        for role, name in (("target column", self.target), ("time column", self.time_column)):
+            if name is not None and left.open_from is None and name not in left.schema.names:
+                raise ConfigError(
+                    f"processing: the steps leave no column {name!r}, which is the {role} of the analysis"
+                )
 
     def rehearse(self, schema: pa.Schema) -> Rehearsal:
         """The passes that the list of steps takes over a source of this schema; raises as `check` does."""

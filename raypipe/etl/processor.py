@@ -226,7 +226,7 @@ class FittedProcessor(Frozen):
     @property
     def lasting(self) -> tuple[str, ...]:
         """Steps that `inverse` does not undo."""
-        return tuple(step.label for step in self.steps if not step.undoes)
+        return tuple(step.label for step in self.steps if not step.undoes or (step.gone() and step.kind == "arrange"))
 
 
 def _step_of(values: Mapping[str, Any]) -> FittedStep:

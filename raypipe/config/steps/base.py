@@ -16,6 +16,9 @@ def _one_or_many(value: Any) -> Any:
 Names = Annotated[tuple[str, ...], BeforeValidator(_one_or_many), Field(min_length=1)]
 """Columns; one may stand without a list."""
 
+NoneOrMore = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
+"""Names, or none."""
+
 Plain = bool | int | float | str
 """A value as it stands in a file of settings."""
 
@@ -36,5 +39,5 @@ class ColumnSteps(StepSettings):
     columns: Names
     """Names, patterns with * or ?, or kind:numbers, kind:text, kind:dates, kind:booleans, kind:all. Patterns and kinds
     leave out the target and the time column: name them to have them."""
-    but: tuple[str, ...] = ()
+    but: NoneOrMore = ()
     """Names or patterns to leave out."""

@@ -45,4 +45,6 @@ def _said(problem: dict[str, Any], step: str | None, inner: tuple[Any, ...]) -> 
     if kind == "missing":
         return f"the setting {field!r} is missing"
     text = str(problem["msg"]).removeprefix("Value error, ")
-    return f"{field}: got {given!r}; {text[0].lower()}{text[1:]}" if field else text
+    if kind == "value_error":
+        return f"{field}: {text}" if field else text
+    return f"{field}: got {given!r}; {text[0].lower()}{text[1:]}".removeprefix(": ")

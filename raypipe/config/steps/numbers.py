@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from raypipe.config.base import Share
-from raypipe.config.steps.base import ColumnSteps, Names, Plain
+from raypipe.config.steps.base import ColumnSteps, Names, NoneOrMore, Plain
 
 
 class DropMissingSettings(ColumnSteps):
@@ -30,7 +30,7 @@ class FillMissingSettings(ColumnSteps):
     """forward and backward take the nearest value above or below, interpolate lies on the line between both."""
     value: Plain | None = None
     """Of `constant`."""
-    by: tuple[str, ...] = ()
+    by: NoneOrMore = ()
     """Take the mean, median, mode or neighbour within rows that are equal in these columns."""
     along: str | None = None
     """Of `interpolate`: a number or time column that says how far apart rows are; null: each is one step."""

@@ -6,14 +6,14 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from raypipe.config.steps.base import ColumnSteps, Misfit, StepSettings
+from raypipe.config.steps.base import ColumnSteps, Misfit, Names, NoneOrMore, StepSettings
 
 
 class DropDuplicatesSettings(StepSettings):
     """Keep one of the rows that are equal in some columns."""
 
     step: Literal["drop_duplicates"] = "drop_duplicates"
-    by: tuple[str, ...] = ()
+    by: NoneOrMore = ()
     """Columns that make rows equal; none: all. Null equals null."""
     keep: Literal["first", "last", "max", "min", "most_complete", "none"] = "first"
     """Which row wins: the first or last in the order of the source, the one with the largest or smallest value of
@@ -81,5 +81,5 @@ class DowncastSettings(ColumnSteps):
     float32 where that changes no value."""
 
     step: Literal["downcast"] = "downcast"
-    columns: tuple[str, ...] = ("kind:numbers",)
+    columns: Names = ("kind:numbers",)
     """Columns; the default takes all numbers but the target and the time column."""

@@ -64,6 +64,8 @@ def _nodes(tree: Any) -> set[str]:
 
 def columns_of(expression: pl.Expr, schema: pa.Schema, by: str) -> tuple[str, ...]:
     """The columns that an expression reads; MissingColumnsError if one is not there."""
+    if expression.meta.has_multiple_outputs() or expression.meta.is_regex_projection():
+        raise ConfigError(f"{by}: Polars takes a name in the expression for a pattern; rename that column first")
     names = tuple(dict.fromkeys(expression.meta.root_names()))
     unknown = [name for name in names if name not in schema.names or name == ROW]
     if unknown:

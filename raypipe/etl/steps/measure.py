@@ -71,6 +71,8 @@ class Numbers:
     mean: float | None = None
     std: float | None = None
     """Of the sample (divisor n - 1)."""
+    deviation: float | None = None
+    """Of these values alone (divisor n)."""
     low: float | None = None
     high: float | None = None
     rank_error: float = 0.0
@@ -91,15 +93,15 @@ class Numbers:
             values, weights = number.quantiles.weighted()
             ends = [float(end) if kind.storage == pl.Decimal else end for end in _ends(summary)]
             low, high = (float(end) for end in kind.floats(np.array(ends)))
-            mean, std = _moments(number.moments, unit)
-            return cls(summary.rows, missing, values, weights, mean, std, low, high, number.quantiles.rank_error)
+            figures = _moments(number.moments, unit)
+            return cls(summary.rows, missing, values, weights, *figures, low, high, number.quantiles.rank_error)
         table = summary.tables[0]
         wide = isinstance(table.values.dtype, pl.Decimal)
         stored = (table.values.cast(pl.Float64) if wide else table.values).to_numpy()
         values = kind.floats(stored)
-        mean, std = _moments(Moments.of(stored, table.counts), unit)
+        figures = _moments(Moments.of(stored, table.counts), unit)
         low, high = float(values[0]), float(values[-1])
-        return cls(summary.rows, missing, values, table.counts.astype(np.float64), mean, std, low, high)
+        return cls(summary.rows, missing, values, table.counts.astype(np.float64), *figures, low, high)
 
     @property
     def finite(self) -> int:
@@ -145,10 +147,14 @@ def _ends(summary: ColumnSummary) -> tuple[float, float]:
     return summary.sketched.low, summary.sketched.high
 
 
-def _moments(moments: Moments, unit: float) -> tuple[float | None, float | None]:
-    mean, std = moments.mean, moments.std
+def _moments(moments: Moments, unit: float) -> tuple[float | None, float | None, float | None]:
+    """Mean, and deviation with divisors n - 1 and n."""
+    mean, std, variance, n = moments.mean, moments.std, moments.variance, moments.count
     mean = None if mean is None or not math.isfinite(mean) else mean * unit
-    return mean, None if std is None else std * unit
+    if std is None:
+        return mean, None, 0.0 if n == 1 else None
+    own = std * math.sqrt((n - 1) / n) if variance is None else math.sqrt(variance * (n - 1) / n)
+    return mean, std * unit, own * unit
 
 
 @dataclass

@@ -142,8 +142,7 @@ def _scale_of(settings: ScaleSettings, numbers: Numbers) -> tuple[dict[str, floa
         return {"centre": 0.0, "spread": 1.0}, "it has no finite value, and stays as it is"
     note = None
     if settings.method == "z_score":
-        n = numbers.finite
-        centre, spread = mean, (numbers.std or 0.0) * math.sqrt((n - 1) / n)
+        centre, spread = mean, numbers.deviation or 0.0
     elif settings.method == "min_max":
         centre, spread = low, high - low
     elif settings.method == "max_abs":

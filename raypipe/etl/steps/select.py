@@ -87,9 +87,9 @@ def pick(
     Raises
     ------
     MissingColumnsError
-        If a name is not there.
+        If a name is not there, or nothing that a pattern could mean.
     ConfigError
-        If a kind is unknown, a pattern finds nothing, or a named column has a type that the step does not take.
+        If a kind is unknown, or a named column has a type that the step does not take.
     """
     names = list(schema.names)
     out = {name for word in but for name in _matching(word, names)}
@@ -120,9 +120,7 @@ def _meant(word: str, schema: pa.Schema, by: str) -> list[str]:
         raise MissingColumnsError(by, [word], schema.names)
     found = _matching(word, schema.names)
     if not found:
-        raise ConfigError(
-            f"{by}: no column matches the pattern {shown(word)}; there are: {', '.join(schema.names[:30])}"
-        )
+        raise MissingColumnsError(by, [word], schema.names)
     return found
 
 
