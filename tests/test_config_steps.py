@@ -67,6 +67,15 @@ def test_settings_that_contradict_each_other_are_refused(step, message):
         PipelineConfig.of({"data_source": "x.csv", "processing": {"steps": [step]}})
 
 
+def test_the_null_of_yaml_is_the_word_null():
+    steps = [
+        {"step": "cast", "columns": "a", "to": "int64", "on_misfit": None},
+        {"step": "outliers", "columns": "a", "action": None},
+    ]
+    cast, outliers = ProcessingConfig.model_validate({"steps": steps}).steps
+    assert cast.on_misfit == outliers.action == "null"
+
+
 def test_names_of_steps_are_distinct():
     from raypipe.etl.course import wishes_of
 

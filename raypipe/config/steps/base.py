@@ -22,7 +22,15 @@ NoneOrMore = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
 Plain = bool | int | float | str
 """A value as it stands in a file of settings."""
 
-Misfit = Literal["quarantine", "null"]
+
+def _null_word(value: Any) -> Any:
+    return "null" if value is None else value
+
+
+NullWord = BeforeValidator(_null_word)
+"""Takes the null of YAML for the word."""
+
+Misfit = Annotated[Literal["quarantine", "null"], NullWord]
 """What becomes of a row with a value that a step cannot read: set aside with the reason, or kept with a null."""
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, PositiveInt, model_validator
 
 from raypipe.config.base import Share
-from raypipe.config.steps.base import ColumnSteps, Plain
+from raypipe.config.steps.base import ColumnSteps, NullWord, Plain
 
-Unseen = Literal["null", "quarantine"]
+Unseen = Annotated[Literal["null", "quarantine"], NullWord]
 """What becomes of a category that the fitting did not see: null in place of a number, or the row set aside."""
 
 

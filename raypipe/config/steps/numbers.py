@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from raypipe.config.base import Share
-from raypipe.config.steps.base import ColumnSteps, Names, NoneOrMore, Plain
+from raypipe.config.steps.base import ColumnSteps, Names, NoneOrMore, NullWord, Plain
 
 
 class DropMissingSettings(ColumnSteps):
@@ -66,7 +66,7 @@ class OutlierSettings(ColumnSteps):
     """Of `percentile`."""
     high: Share = 0.99
     """Of `percentile`."""
-    action: Literal["cap", "null", "drop", "quarantine", "none"] = "cap"
+    action: Annotated[Literal["cap", "null", "drop", "quarantine", "none"], NullWord] = "cap"
     """cap brings a value back to the nearest end; drop and quarantine take the row; none only counts."""
 
     @model_validator(mode="after")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from raypipe.config.steps.base import ColumnSteps, Misfit, Plain
+from raypipe.config.steps.base import ColumnSteps, Misfit, NullWord, Plain
 
 
 class CleanTextSettings(ColumnSteps):
@@ -45,7 +45,7 @@ class MapValuesSettings(ColumnSteps):
     step: Literal["map_values"] = "map_values"
     mapping: dict[str, Plain | None]
     """From a value, as text, to a value of the column's type."""
-    others: Literal["keep", "null", "quarantine"] = "keep"
+    others: Annotated[Literal["keep", "null", "quarantine"], NullWord] = "keep"
     """What becomes of values that are not in the mapping."""
 
 
@@ -69,7 +69,7 @@ class ParseDatesSettings(ColumnSteps):
 
     step: Literal["parse_dates"] = "parse_dates"
     format: str = "YYYY-MM-DD"
-    """A layout of [dates](#parse-dates) (`DD/MM/YYYY`), or directives such as `%d.%m.%y %H:%M`."""
+    """A layout of [dates](processing.md#parse-dates) (`DD/MM/YYYY`), or directives such as `%d.%m.%y %H:%M`."""
     to: Literal["date", "datetime"] = "date"
     """With a time of day, or without."""
     on_misfit: Misfit = "quarantine"

@@ -304,6 +304,6 @@ RECIPES: dict[str, Recipe] = {
     "date_difference": Recipe(
         learn=_fit_difference, reads=lambda settings, place: (settings.start, settings.end), reshapes=True
     ),
-    "convert_time_zone": Recipe(learn=_fit_zone, accepts=lambda settings: DATES, reshapes=True),
+    "convert_time_zone": Recipe(undone=True, learn=_fit_zone, accepts=lambda settings: DATES, reshapes=True),
 }
 FITTED: tuple[type[FittedStep], ...] = (ReadDates, DateParts, DateDifference, ConvertTimeZone)

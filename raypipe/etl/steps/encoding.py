@@ -300,6 +300,7 @@ def _set_aside(settings: Any) -> bool:
 
 RECIPES: dict[str, Recipe] = {
     "encode_label": Recipe(
+        undone=True,
         learn=_fit_label,
         needs=count_needs,
         accepts=lambda settings: CATEGORIES,
@@ -308,7 +309,12 @@ RECIPES: dict[str, Recipe] = {
         touches=replaced,
     ),
     "encode_ordinal": Recipe(
-        learn=_fit_ordinal, accepts=lambda settings: CATEGORIES, reshapes=True, drops_rows=_set_aside, touches=replaced
+        undone=True,
+        learn=_fit_ordinal,
+        accepts=lambda settings: CATEGORIES,
+        reshapes=True,
+        drops_rows=_set_aside,
+        touches=replaced,
     ),
     "encode_frequency": Recipe(
         learn=_fit_frequency, needs=count_needs, accepts=lambda settings: CATEGORIES, reshapes=True, touches=replaced

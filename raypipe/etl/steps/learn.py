@@ -78,6 +78,8 @@ class Recipe:
     """Whether the columns or types that it leaves depend on the data."""
     drops_rows: Callable[[Any], bool] = lambda settings: False
     """Whether rows may leave the table: dropped, or set aside."""
+    undone: bool = False
+    """Whether `FittedProcessor.inverse` brings the values back."""
     touches: Callable[[Any, Place], Sequence[str]] = lambda settings, place: place.columns
     """Columns, among those that are there, that it changes."""
 

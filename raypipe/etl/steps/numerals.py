@@ -186,6 +186,6 @@ RECIPES: dict[str, Recipe] = {
         reshapes=True,
         drops_rows=lambda settings: settings.on_misfit == "quarantine",
     ),
-    "convert_units": Recipe(learn=_fit_convert, accepts=lambda settings: NUMBERS, reshapes=True),
+    "convert_units": Recipe(undone=True, learn=_fit_convert, accepts=lambda settings: NUMBERS, reshapes=True),
 }
 FITTED: tuple[type[FittedStep], ...] = (ParseNumbers, ConvertUnits)

@@ -148,6 +148,7 @@ def _column(settings: EncodeOneHotSettings, name: str, counts: Categories, place
 
 RECIPES: dict[str, Recipe] = {
     "encode_one_hot": Recipe(
+        undone=True,
         learn=_fit,
         needs=_needs,
         accepts=lambda settings: CATEGORIES,

@@ -187,6 +187,7 @@ def _check_domain(method: str, name: str, numbers: Numbers, place: Place) -> Non
 
 RECIPES: dict[str, Recipe] = {
     "transform": Recipe(
+        undone=True,
         learn=_fit,
         needs=_needs,
         accepts=lambda settings: NUMBERS,

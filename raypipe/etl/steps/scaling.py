@@ -188,7 +188,7 @@ def _edges(settings: BinSettings, numbers: Numbers) -> tuple[float, ...]:
 
 
 RECIPES: dict[str, Recipe] = {
-    "scale": Recipe(learn=_fit_scale, needs=_needs, accepts=lambda settings: NUMBERS, reshapes=True),
+    "scale": Recipe(undone=True, learn=_fit_scale, needs=_needs, accepts=lambda settings: NUMBERS, reshapes=True),
     "bin": Recipe(learn=_fit_bin, needs=_needs, accepts=lambda settings: NUMBERS, reshapes=True),
 }
 FITTED: tuple[type[FittedStep], ...] = (Scale, Bin)

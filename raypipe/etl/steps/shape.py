@@ -290,7 +290,9 @@ def _narrowest(kind: pa.DataType, low: Any, high: Any, fits: bool) -> pa.DataTyp
 
 
 RECIPES: dict[str, Recipe] = {
-    "rename_columns": Recipe(learn=_fit_rename, reshapes=True, touches=lambda settings, place: tuple(settings.names)),
+    "rename_columns": Recipe(
+        undone=True, learn=_fit_rename, reshapes=True, touches=lambda settings, place: tuple(settings.names)
+    ),
     "drop_columns": Recipe(learn=_fit_drop, reshapes=True),
     "select_columns": Recipe(learn=_fit_select, reshapes=True, touches=lambda settings, place: place.schema.names),
     "cast": Recipe(learn=_fit_cast, reshapes=True, drops_rows=lambda settings: settings.on_misfit == "quarantine"),
