@@ -15,10 +15,13 @@ from raypipe.config import PipelineConfig, merge_settings
 
 def process(
     source: Annotated[str, typer.Argument(help="File, folder or glob of new data.")],
-    steps: Annotated[Path, typer.Option("--steps", help="The processing.json of the run that fitted the steps.")],
+    steps: Annotated[str, typer.Option("--steps", help="The processing.json of the run that fitted the steps.")],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="A .parquet or .csv file, or a folder of Parquet files.")
+        str, typer.Option("--output", "-o", help="File, folder (ends in a slash), bucket, Delta table or database.")
     ],
+    quarantine: Annotated[
+        Path | None, typer.Option("--quarantine", help="Where rows set aside go; default: OUTPUT.quarantine.parquet.")
+    ] = None,
     config: Annotated[Path | None, typer.Option("--config", "-c", help="YAML or TOML file, for how to read.")] = None,
     engine: Annotated[str | None, typer.Option("--engine", help="auto, ray or inline.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", "-s", help="Any setting; repeatable.")] = None,
@@ -32,11 +35,11 @@ def process(
         assigned(set_ or []), {"data_source": source, **({"engine": {"engine": engine}} if engine else {})}
     )
     settings = PipelineConfig.load(config, **given) if config is not None else PipelineConfig.of(given, "command line")
-    done = reprocess(settings, steps, output)
+    done = reprocess(settings, steps, output, quarantine)
     console = Console(width=None if sys.stdout.isatty() else 160)
     if as_json:
         body = {
-            "output": str(done.output), "quarantine": str(done.quarantine) if done.quarantine else None,
+            "output": done.output, "quarantine": str(done.quarantine) if done.quarantine else None,
             "rows": done.rows.to_dict(), "passes": done.passes, "engine": done.engine,
             "steps": [step.model_dump(mode="json") for step in done.steps],
         }  # fmt: skip

@@ -14,9 +14,10 @@ from raypipe.config.files import merge_settings, read_settings
 from raypipe.config.lines import line_of
 from raypipe.config.processing import ProcessingConfig
 from raypipe.config.quality import ValidationConfig
-from raypipe.config.read import ReadOptions
+from raypipe.config.read import FormatName, ReadOptions
 from raypipe.config.steps.mistakes import say_step
 from raypipe.config.storage import StorageConfig
+from raypipe.config.write import WriteOptions
 from raypipe.errors import ConfigError
 
 
@@ -45,8 +46,8 @@ class PipelineConfig(Frozen):
 
     data_source: str | Path
     """A file, a folder, or a pattern such as data/*.csv; also in a bucket, as s3://bucket/data/*.csv."""
-    data_format: Literal["csv", "parquet"] | None = None
-    """None: by extension, checked against the content."""
+    data_format: FormatName | None = None
+    """None: by what the files hold."""
     read_options: ReadOptions = ReadOptions()
     target_column: str | None = None
     """Column to explain by the others."""
@@ -73,7 +74,7 @@ class PipelineConfig(Frozen):
     output_dir: OutputDir = Path("output")
     """Each run makes a folder of its own in it; also in a bucket, as s3://bucket/runs."""
     save_intermediate: bool = False
-    """Write the processed rows to `processed/` as Parquet."""
+    """Write the processed rows to `processed/`, in the form that `write` says; Parquet unless it says so."""
     export_formats: tuple[Literal["html"], ...] = ("html",)
     """Formats of the dashboard; this version writes HTML."""
 
@@ -86,6 +87,7 @@ class PipelineConfig(Frozen):
     processing: ProcessingConfig = ProcessingConfig()
     dashboard: DashboardConfig = DashboardConfig()
     storage: StorageConfig = StorageConfig()
+    write: WriteOptions = WriteOptions()
 
     @field_validator("export_formats", mode="before")
     @classmethod

@@ -33,7 +33,7 @@ from raypipe.stage import MapStage, ReduceStage, require
 
 RESERVED = (
     "TrimText", "ParseDates", "DropEmptyColumns", "DropEmptyRows", "DropDuplicates", "Impute", "CapOutliers",
-    "AlignColumns", "Summarise", "WriteParquet",
+    "AlignColumns", "Summarise",
 )  # fmt: skip
 """Names that steps of the list may not have."""
 

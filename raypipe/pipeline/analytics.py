@@ -24,13 +24,14 @@ from raypipe.engine.run import Engine, Outcome, Pass, PassProgress
 from raypipe.errors import ConfigError, DataInvalidError, MissingColumnsError, RunCancelledError
 from raypipe.etl.course import Rehearsal
 from raypipe.etl.outputs import RunFolder
+from raypipe.etl.pins import PINS_FILE, pins_of
 from raypipe.etl.process import DataProcessor
-from raypipe.etl.rules.schema import DataSchema
 from raypipe.etl.steps.step import Step
 from raypipe.etl.validate import DataValidator
 from raypipe.etl.walk import walk
 from raypipe.etl.wording import counted
-from raypipe.etl.write import WriteParquet
+from raypipe.etl.writers.choose import check_parts
+from raypipe.etl.writers.files import WriteFiles
 from raypipe.monitor.logs import log_to_file
 from raypipe.pipeline.analysis import analyse
 from raypipe.pipeline.ending import result_of, write_down
@@ -198,6 +199,8 @@ class AnalyticsPipeline:
         self._check_columns(source.schema())
         validator, processor = self._validator(), self._processor()
         processor.check(source.schema())
+        if self.config.save_intermediate:
+            check_parts(self.config.write)
         if validator is not None and self.config.strict_validation:
             refuse_columns(validator, source.schema())
         folder = open_folder(stack, self.config, self.run_id, resume=resume)
@@ -292,14 +295,16 @@ class AnalyticsPipeline:
             run.folder.write_json("processing.json", saved.to_json())
         if done.last is not None:
             run.profile = done.last.results[SUMMARY]
-            run.processed_files = done.last.receipts
+            run.processed_files = [file for receipt in done.last.receipts for file in receipt["files"]]
         run.frame = done.frame
         return done.frame
 
     def _ends(self, run: RunState, schema: pa.Schema) -> tuple[Stage, ...]:
         """What stands behind the last step."""
         ends: tuple[Stage, ...] = (summary_of(schema),)
-        return (*ends, WriteParquet(folder=run.folder.parts("processed"))) if self.config.save_intermediate else ends
+        if not self.config.save_intermediate:
+            return ends
+        return (*ends, WriteFiles(folder=run.folder.parts("processed"), options=self.config.write))
 
     def _analyze(self, run: RunState) -> None:
         """Analysis: relations to the target, the course over time, findings. A task that fails becomes a warning."""
@@ -335,6 +340,8 @@ class AnalyticsPipeline:
         counts.check()
         run.folder.write_json("profile.json", profile_json(run.data[1]))
         run.folder.write_text("insights_report.md", run.analysis.report)
+        if (pins := pins_of(run.source, self.config.read_options)) is not None:
+            run.folder.write_text(PINS_FILE, pins)
         self.tracker.end(PipelineStage.FINALIZATION, run.folder.location)
         self.tracker.conclude(PipelineStatus.COMPLETED)
         summary = summary_json(self.config, self.run_id, run, self.tracker, None)
@@ -355,9 +362,7 @@ class AnalyticsPipeline:
     def _validator(self) -> DataValidator | None:
         if not self.config.validate_data:
             return None
-        rules = self.config.validation
-        schema = DataSchema.load(rules.schema_path) if rules.schema_path is not None else None
-        return DataValidator(rules, schema, strict=self.config.strict_validation)
+        return DataValidator.of(self.config.validation, self.config.strict_validation)
 
     def _processor(self) -> DataProcessor:
         return DataProcessor(self.config.processing, self.config.target_column, self.config.time_column)

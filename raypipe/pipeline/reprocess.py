@@ -2,43 +2,38 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.csv as pc
-import pyarrow.parquet as pq
 
-from raypipe.blocks.frames import without_row_numbers
 from raypipe.config import PipelineConfig
 from raypipe.engine.choose import choose_engine
 from raypipe.engine.frame import Frame
-from raypipe.engine.run import Outcome, Pass, PassProgress
-from raypipe.errors import ConfigError
-from raypipe.etl.outputs import TEMP_MARK, writing
+from raypipe.engine.run import Engine, Outcome, Pass, PassProgress
+from raypipe.etl.course import rehearse
 from raypipe.etl.process import DataProcessor
 from raypipe.etl.processor import FittedProcessor
 from raypipe.etl.quarantine import QuarantineWriter
-from raypipe.etl.walk import walk
-from raypipe.etl.write import WriteParquet
-from raypipe.pipeline.check import NO_STEPS
-from raypipe.pipeline.ingest import Ingest, end_quarantine, open_source
+from raypipe.etl.walk import Walked, walk
+from raypipe.etl.writers.choose import open_target
+from raypipe.etl.writers.target import Target
+from raypipe.pipeline.convert import NO_STEPS, beside
+from raypipe.pipeline.ingest import Ingest, Ingested, end_quarantine, open_source
 from raypipe.pipeline.state import RowCounts
 from raypipe.results import StepReport
 from raypipe.stage import Plan, Stage
 
-FILES = (".parquet", ".csv")
-"""Endings of outputs that are one file; any other name is a folder of Parquet files, one a part."""
+Progress = Callable[[PassProgress], None]
 
 
 @dataclass(frozen=True)
 class Reprocessed:
     """What became of the rows."""
 
-    output: Path
+    output: str
     quarantine: Path | None
     """Where rows that were set aside are; None where there were none."""
     rows: RowCounts
@@ -50,84 +45,96 @@ class Reprocessed:
 
 def reprocess(
     config: PipelineConfig,
-    steps: Path,
-    output: Path,
-    on_progress: Callable[[PassProgress], None] | None = None,
+    steps: str | Path,
+    dest: str | Path,
+    quarantine: Path | None = None,
+    on_progress: Progress | None = None,
 ) -> Reprocessed:
     """Apply the steps of a `processing.json` to the source of a config, and write the rows that are left.
 
-    Rows that are set aside go to `<output>.quarantine.parquet`.
+    Parameters
+    ----------
+    config : PipelineConfig
+        Its source, `read_options`, `engine`, `storage` and `write` are heeded; validation and processing are not.
+    dest : str or Path
+        See `open_target`.
+    quarantine : Path, optional
+        Where rows go that were set aside (Parquet); None names it after `dest`.
 
     Raises
     ------
     ConfigError, ReadError
-        If the steps cannot be loaded, or the output is there already.
+        If the steps cannot be loaded, or source, destination and options do not go together.
     MissingColumnsError, SchemaError
         If the source does not have the columns that the steps were fitted on.
     """
     processor = FittedProcessor.load(steps)
-    if output.exists() and (output.is_file() or any(output.iterdir())):
-        raise ConfigError(f"{output} is there already; choose another name with --output, or remove it")
     source = open_source(config)
     processor.alignment(source.schema())
-    engine, _ = choose_engine(config.engine, source.size_bytes)
-    path = output.with_name(f"{output.name}.quarantine.parquet")
-    passes: list[Outcome] = []
-
-    def new_pass(plan: Plan, **options: Any) -> Pass:
-        return Pass(plan, on_progress=on_progress, **options)
-
-    with writing(output):
-        output.parent.mkdir(parents=True, exist_ok=True)
-    loaded = Ingest(config, engine, None, DataProcessor(NO_STEPS), path, new_pass).run(source)
-    quarantine = loaded.quarantine
-
-    def run(frame: Frame, stages: tuple[Stage, ...]) -> Outcome:
-        plan = Plan(source=frame.source, prefix=frame.prefix, stages=stages)
-        work = new_pass(plan, name="process", frame=frame, keep=True, consume=True, on_aside=quarantine.add)
-        passes.append(engine.run(work))
-        return passes[-1]
-
-    frame = loaded.outcome.frame
-    assert frame is not None
-    try:
-        align = processor.alignment(frame.schema)
-        single = output.suffix in FILES
-        ends: tuple[Stage, ...] = () if single else (WriteParquet(folder=output),)
-        done = walk(processor.course(), frame, run, (align,) if align is not None else (), lambda schema: ends)
-        if single:
-            _write_file(done.frame, output)
-        aside = _close(quarantine)
-    except BaseException as error:
-        end_quarantine(quarantine, error)
-        raise
-    finally:
-        engine.release()
+    with open_target(dest, config.write, config.storage) as target:
+        target.check(rehearse(processor.course().wishes, processor.schema).schema)
+        engine, _ = choose_engine(config.engine, source.size_bytes)
+        work = _Work(config, engine, processor, target, on_progress)
+        try:
+            loaded = work.load(source, quarantine or beside(dest))
+            try:
+                done = work.apply(loaded)
+                aside = _closed(loaded.quarantine)
+            except BaseException as error:
+                end_quarantine(loaded.quarantine, error)
+                raise
+        finally:
+            engine.release()
     dropped = {name: tally.rows_dropped for name, tally in done.tallies.items() if tally.rows_dropped}
-    rows = RowCounts(loaded.outcome.rows_in, len(done.frame), quarantine.rows, dropped)
+    rows = RowCounts(loaded.outcome.rows_in, len(done.frame), loaded.quarantine.rows, dropped)
     rows.check()
-    return Reprocessed(output, aside, rows, tuple(done.reports), engine.name, len(passes))
+    return Reprocessed(target.name, aside, rows, tuple(done.reports), engine.name, work.passes)
 
 
-def _close(quarantine: QuarantineWriter) -> Path | None:
+@dataclass
+class _Work:
+    """The passes: one that loads, and those of the steps, the last of which writes."""
+
+    config: PipelineConfig
+    engine: Engine
+    processor: FittedProcessor
+    target: Target
+    on_progress: Progress | None
+    passes: int = 0
+
+    def load(self, source: Any, quarantine: Path) -> Ingested:
+        """Read the source until its types are settled."""
+        return Ingest(self.config, self.engine, None, DataProcessor(NO_STEPS), quarantine, self._pass).run(source)
+
+    def apply(self, loaded: Ingested) -> Walked:
+        """Apply the steps, write what is left, and commit it."""
+        frame = loaded.outcome.frame
+        assert frame is not None
+
+        def run(blocks: Frame, stages: tuple[Stage, ...]) -> Outcome:
+            self.passes += 1
+            plan = Plan(source=blocks.source, prefix=blocks.prefix, stages=stages)
+            aside = loaded.quarantine.add
+            return self.engine.run(
+                self._pass(plan, name="process", frame=blocks, keep=True, consume=True, on_aside=aside)
+            )
+
+        align = self.processor.alignment(frame.schema)
+        done = walk(self.processor.course(), frame, run, (align,) if align is not None else (), self._sink)
+        receipts = done.last.receipts if done.last is not None else []
+        self.target.commit(done.frame.schema, receipts, done.frame.iter_blocks)
+        return done
+
+    def _sink(self, schema: pa.Schema) -> tuple[Stage, ...]:
+        sink = self.target.sink(schema)
+        return () if sink is None else (sink,)
+
+    def _pass(self, plan: Plan, **options: Any) -> Pass:
+        return Pass(plan, on_progress=self.on_progress, **options)
+
+
+def _closed(quarantine: QuarantineWriter) -> Path | None:
     if quarantine.rows:
         return quarantine.close()
     quarantine.discard()
     return None
-
-
-def _write_file(frame: Frame, output: Path) -> None:
-    """The blocks one after the other, under a temporary name first."""
-    temp = output.with_name(f"{TEMP_MARK}{output.name}")
-    with writing(output):
-        try:
-            with _writer(temp, output.suffix, frame.schema) as writer:
-                for block in frame.iter_blocks():
-                    writer.write_table(without_row_numbers(block))
-            os.replace(temp, output)
-        finally:
-            temp.unlink(missing_ok=True)
-
-
-def _writer(path: Path, suffix: str, schema: pa.Schema) -> Any:
-    return pq.ParquetWriter(path, schema, compression="zstd") if suffix == ".parquet" else pc.CSVWriter(path, schema)
