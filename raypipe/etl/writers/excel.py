@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import math
 import os
@@ -81,8 +82,10 @@ class ExcelTarget(Target):
             try:
                 for block in blocks():
                     book.add(to_polars(block))
-            finally:
                 book.close()
+            except BaseException:
+                book.abandon()
+                raise
             if self.options.mode == "overwrite":
                 os.replace(temp, self.path)
             else:
@@ -189,7 +192,21 @@ class _Book:
 
     def close(self) -> None:
         """Write the file."""
-        self._book.close()
+        from xlsxwriter.exceptions import FileCreateError
+
+        try:
+            self._book.close()
+        except FileCreateError as error:
+            cause = error.args[0] if error.args else None
+            raise (cause if isinstance(cause, OSError) else OSError(str(error))) from error
+
+    def abandon(self) -> None:
+        """Let go of the files that sheets are kept in until the end."""
+        for sheet in self._book.worksheets():
+            held = getattr(sheet, "row_data_fh", None)
+            if held is not None:
+                with contextlib.suppress(OSError):  # what does not fit on a full disk
+                    held.close()
 
 
 def _ready(cells: pl.Series) -> pl.Series:
