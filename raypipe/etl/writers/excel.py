@@ -101,6 +101,13 @@ class ExcelTarget(Target):
         self._staging.close()
 
 
+class _Exact(float):
+    """A number that is written with all its digits, where xlsxwriter asks for 16 of up to 17."""
+
+    def __format__(self, spec: str) -> str:
+        return float.__repr__(self)
+
+
 class _Book:
     """A workbook being written, row by row as xlsxwriter wants it."""
 
@@ -167,7 +174,7 @@ class _Book:
 
     def _put_number(self, column: int, value: Any) -> None:
         if _fits(value):
-            self._sheet.write_number(self._row, column, value)
+            self._sheet.write_number(self._row, column, _Exact(value) if isinstance(value, float) else value)
         else:
             self.counts["numbers_as_text"] += 1
             self._sheet.write_string(self._row, column, str(value))
