@@ -22,8 +22,8 @@ from raypipe.engine.localframe import LocalFrame, as_frame
 from raypipe.engine.run import Engine, Pass, PassProgress
 from raypipe.errors import ConfigError, DataInvalidError, MissingColumnsError, RunCancelledError
 from raypipe.etl.outputs import RunFolder
+from raypipe.etl.pins import PINS_FILE, pins_of
 from raypipe.etl.process import DataProcessor
-from raypipe.etl.rules.schema import DataSchema
 from raypipe.etl.steps.step import Step
 from raypipe.etl.validate import DataValidator
 from raypipe.etl.wording import counted
@@ -318,6 +318,8 @@ class AnalyticsPipeline:
         counts.check()
         run.folder.write_json("profile.json", profile_json(run.data[1]))
         run.folder.write_text("insights_report.md", run.analysis.report)
+        if (pins := pins_of(run.source, self.config.read_options)) is not None:
+            run.folder.write_text(PINS_FILE, pins)
         self.tracker.end(PipelineStage.FINALIZATION, run.folder.location)
         self.tracker.conclude(PipelineStatus.COMPLETED)
         summary = summary_json(self.config, self.run_id, run, self.tracker, None)
@@ -338,9 +340,7 @@ class AnalyticsPipeline:
     def _validator(self) -> DataValidator | None:
         if not self.config.validate_data:
             return None
-        rules = self.config.validation
-        schema = DataSchema.load(rules.schema_path) if rules.schema_path is not None else None
-        return DataValidator(rules, schema, strict=self.config.strict_validation)
+        return DataValidator.of(self.config.validation, self.config.strict_validation)
 
     def _processor(self) -> DataProcessor:
         return DataProcessor(self.config.processing, self.config.target_column, self.config.time_column)
