@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from raypipe.config.base import Frozen
@@ -28,3 +30,9 @@ class ReadOptions(Frozen):
     """Column -> type, for columns whose type is known: int64, float64, boolean, text, date, datetime."""
     columns: tuple[str, ...] | None = None
     """Read only these."""
+    sheet: str | int | None = None
+    """Excel: name of the sheet, or its number from 1; None takes the first visible one with data."""
+    header_rows: PositiveInt | None = None
+    """Excel: rows that name the columns, from the first one behind `skip_rows`; None looks."""
+    cell_errors: Literal["quarantine", "null"] = "quarantine"
+    """Excel: what becomes of rows with an error such as #DIV/0!; #N/A is always "no value"."""
