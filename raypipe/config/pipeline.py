@@ -13,7 +13,7 @@ from raypipe.config.engine import EngineConfig
 from raypipe.config.files import merge_settings, read_settings
 from raypipe.config.processing import ProcessingConfig
 from raypipe.config.quality import ValidationConfig
-from raypipe.config.read import ReadOptions
+from raypipe.config.read import FormatName, ReadOptions
 from raypipe.config.storage import StorageConfig
 from raypipe.errors import ConfigError
 
@@ -43,8 +43,8 @@ class PipelineConfig(Frozen):
 
     data_source: str | Path
     """A file, a folder, or a pattern such as data/*.csv; also in a bucket, as s3://bucket/data/*.csv."""
-    data_format: Literal["csv", "parquet"] | None = None
-    """None: by extension, checked against the content."""
+    data_format: FormatName | None = None
+    """None: by what the files hold."""
     read_options: ReadOptions = ReadOptions()
     target_column: str | None = None
     """Column to explain by the others."""

@@ -8,6 +8,9 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 
 from raypipe.config.base import Frozen
 
+FormatName = Literal["csv", "parquet"]
+"""Formats that `data_format` may name."""
+
 
 class ReadOptions(Frozen):
     """How to read a source; what is None is found by looking at the data."""

@@ -6,28 +6,19 @@ import difflib
 import glob
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal
 
 from raypipe.config import StorageConfig
 from raypipe.errors import ConfigError, ReadError
+from raypipe.etl.formats.format import Format, Spot
+from raypipe.etl.formats.registry import EXTENSIONS, FORMATS
+from raypipe.etl.formats.texts import is_plain
 from raypipe.etl.wording import shown
 from raypipe.storage.address import is_remote, local_path
 from raypipe.storage.ranges import RemoteFile, look, look_at_all
 from raypipe.storage.source import LocalBytes, Place, size_of
 
-Format = Literal["csv", "parquet"]
-EXTENSIONS: dict[str, Format] = {
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".tab": "csv",
-    ".txt": "csv",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-    ".parq": "parquet",
-}
-_PARQUET = b"PAR1"
 _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"PK\x03\x04", "a zip archive or an Excel workbook (.xlsx)"),
     (b"\x1f\x8b", "a gzip file; unpack it first: gunzip FILE"),
@@ -48,9 +39,6 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
 )
 _HEAD_BYTES = 64 << 10
 _GLOB = frozenset("*?[")
-_EVERY_SECOND = 0.2
-_MOST_CONTROLS = 0.1
-_TEXT_BYTES = bytes(byte for byte in range(256) if byte >= 32 or 9 <= byte <= 13 or byte == 27)
 
 
 def list_places(path: str | Path, storage: StorageConfig) -> tuple[Place, ...]:
@@ -169,30 +157,55 @@ def _no_such_file(place: Path) -> str:
     return f"{place}: no such file.{hint}"
 
 
-def find_format(files: tuple[Place, ...], wanted: str | None) -> Format:
-    """CSV or Parquet: by what the files hold, which `wanted` must agree with.
+def find_source(path: str | Path, wanted: str | None, storage: StorageConfig) -> tuple[Format, tuple[Spot, ...]]:
+    """The format of a source, and what it is to look at: files, or one thing as a whole.
 
     Raises
     ------
     ConfigError
         If `wanted` is no format.
     ReadError
-        If a file is empty, or neither text nor Parquet, or files of both formats stand together.
+        If there is nothing to read, a file is not what it should be, or files of several formats stand together.
     """
-    if wanted is not None and wanted not in ("csv", "parquet"):
-        raise ConfigError(f"format: wants 'csv' or 'parquet', got {wanted!r}.")
+    if wanted is not None and wanted not in FORMATS:
+        raise ConfigError(f"format: wants {_either(reversed(FORMATS))}, got {wanted!r}.")
+    for format in FORMATS.values():
+        if wanted in (None, format.name):
+            spots = format.whole(path, storage)
+            if spots is not None:
+                return format, tuple(spots)
+    files = list_places(path, storage)
+    return FORMATS[find_format(files, wanted)], files
+
+
+def _either(names: Iterable[str]) -> str:
+    *first, last = map(repr, names)
+    return f"{', '.join(first)} or {last}"
+
+
+def find_format(files: tuple[Place, ...], wanted: str | None) -> str:
+    """The name of the one format that all files have, by what they hold; `wanted` must agree with that.
+
+    Raises
+    ------
+    ReadError
+        If a file is empty, or of no known format, or files of several formats stand together.
+    """
     formats = dict(zip(files, look_at_all(files, lambda file: _format_of(file, wanted)), strict=True))
     counts = Counter(formats.values())
     if len(counts) > 1:
         examples = {found: next(str(file) for file, kind in formats.items() if kind == found) for found in counts}
+        found = [name for name in ("csv", *FORMATS) if name in counts]
+        told = [f"{counts[name]} {FORMATS[name].title} ({examples[name]})" for name in dict.fromkeys(found)]
+        titles = " and ".join(FORMATS[name].title for name in dict.fromkeys(found))
+        ending = FORMATS[found[-1]].extensions[0]
         raise ReadError(
-            f"CSV and Parquet stand together: {counts['csv']} CSV ({examples['csv']}), {counts['parquet']} Parquet"
-            f" ({examples['parquet']}). Name one kind, e.g. with a pattern such as '*.parquet'."
+            f"{titles} stand together: {', '.join(told)}. Name one kind, e.g. with a pattern such as '*{ending}'."
         )
     return next(iter(counts))
 
 
-def _format_of(file: Place, wanted: str | None) -> Format:
+def _format_of(file: Place, wanted: str | None) -> str:
     """What the file is by its content; says so where that is not what its name or the caller says."""
     try:
         if not size_of(file):
@@ -201,44 +214,33 @@ def _format_of(file: Place, wanted: str | None) -> Format:
     except PermissionError as error:
         raise ReadError(f"{file}: permission denied. Make it readable: chmod u+r {str(file)!r}.") from error
     if found is None:
-        raise ReadError(f"{file}: is not text; it looks like {_looks_like(file)}. Wanted: CSV or Parquet.")
-    said = wanted or EXTENSIONS.get(file.suffix.lower())
-    if said == "parquet" and found == "csv":
+        titles = _or([format.title for format in reversed(FORMATS.values()) if format.extensions])
+        raise ReadError(f"{file}: is not text; it looks like {_looks_like(file)}. Wanted: {titles}.")
+    said = FORMATS.get(wanted or EXTENSIONS.get(file.suffix.lower(), ""))
+    holds = FORMATS[found]
+    if said is not None and not said.is_text and holds.is_text:
         raise ReadError(
-            f"{file}: is not Parquet, though {'the format' if wanted else 'its name'} says so: it holds text."
-            " Rename it to .csv, and leave format out or set it to 'csv'."
+            f"{file}: is not {said.title}, though {'the format' if wanted else 'its name'} says so: it holds text."
+            f" Rename it to {holds.extensions[0]}, and leave format out or set it to {found!r}."
         )
-    if wanted == "csv" and found == "parquet":
-        raise ReadError(f"{file}: is Parquet, not CSV. Leave format out, or set it to 'parquet'.")
-    return found
+    if wanted is not None and wanted != found and not (said and said.takes(found)):
+        raise ReadError(
+            f"{file}: is {holds.title}, not {FORMATS[wanted].title}. Leave format out, or set it to {found!r}."
+        )
+    return wanted or found
 
 
-def sniff(file: Place) -> Format | None:
-    """Format by content; None for neither. Parquet by its first bytes, text by the absence of others."""
+def _or(words: Sequence[str]) -> str:
+    return f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def sniff(file: Place) -> str | None:
+    """Name of the format by content; None where it is none that is known."""
     head = _head(file, _HEAD_BYTES)
-    if head.startswith(_PARQUET):
-        return "parquet"
-    if any(head.startswith(magic) for magic, _ in _MAGIC) and not _is_plain(head):
+    if any(head.startswith(magic) for magic, _ in _MAGIC) and not is_plain(head):
         return None
-    if head[:2] in (b"\xff\xfe", b"\xfe\xff") or _is_wide_text(head):
-        return "csv"
-    return "csv" if _control_share(head) < _MOST_CONTROLS else None
-
-
-def _control_share(head: bytes) -> float:
-    """Share of bytes that no text has but by damage; in random bytes it is 11 %."""
-    return len(head.translate(None, _TEXT_BYTES)) / max(1, len(head))
-
-
-def _is_plain(head: bytes) -> bool:
-    """Whether a head that starts like a known format is text all the same, as a column name "ORC" is."""
-    return head[:256].isascii() and not _control_share(head[:256])
-
-
-def _is_wide_text(head: bytes) -> bool:
-    """Zeros at every second byte, as UTF-16 without a mark has."""
-    even, odd = head[0::2].count(0) / max(1, len(head[0::2])), head[1::2].count(0) / max(1, len(head[1::2]))
-    return max(even, odd) > _EVERY_SECOND and min(even, odd) < _EVERY_SECOND / 10
+    suffix = file.suffix.lower()
+    return next((name for name, format in FORMATS.items() if format.holds(head, suffix)), None)
 
 
 def _head(file: Place, length: int) -> bytes:

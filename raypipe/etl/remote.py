@@ -7,7 +7,8 @@ import re
 
 from raypipe.config import StorageConfig
 from raypipe.errors import ReadError
-from raypipe.etl.files import EXTENSIONS, sniff
+from raypipe.etl.files import sniff
+from raypipe.etl.formats.registry import EXTENSIONS
 from raypipe.etl.wording import shown
 from raypipe.storage.address import GLOB, Address, parse_address
 from raypipe.storage.connect import resolved

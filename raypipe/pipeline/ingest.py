@@ -25,7 +25,6 @@ from raypipe.etl.summarise import Summarise
 from raypipe.etl.types import Misfits, Promotion, gather_misfits
 from raypipe.etl.validate import DataValidator
 from raypipe.stage import Plan, Stage
-from raypipe.storage.source import size_of
 
 logger = logging.getLogger(__name__)
 
@@ -41,8 +40,6 @@ SUMMARY = "Summarise"
 MIN_PARTS = 16
 """A source is cut into at least about this many parts, so that all cores work on one file."""
 MIN_PART_BYTES = 4 << 20
-DISK_TO_MEMORY = {"csv": 1, "parquet": 4}
-"""Rough bytes in memory for a byte in the file; it only decides how finely a source is cut."""
 
 
 def open_source(config: PipelineConfig) -> TableSource:
@@ -52,9 +49,8 @@ def open_source(config: PipelineConfig) -> TableSource:
     not either.
     """
     reader = DataReader(config.data_source, config.data_format, config.read_options, config.storage)
-    size = sum(size_of(path) for path in reader.files) * DISK_TO_MEMORY[reader.format]
     most = int(config.engine.block_mib * (1 << 20))
-    part_bytes = min(most, max(MIN_PART_BYTES, size // MIN_PARTS))
+    part_bytes = min(most, max(MIN_PART_BYTES, reader.memory_bytes // MIN_PARTS))
     return reader.source(seed=config.seed, sample_size=config.sample_size, target_part_bytes=part_bytes)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -24,8 +23,9 @@ from raypipe.etl.formats.csv_layout import MARK, Layout, read_text, to_utf8
 from raypipe.etl.formats.csv_parse import gather
 from raypipe.etl.formats.csv_parts import resync
 from raypipe.etl.formats.csv_quotes import Codes, Rows, mend, scan_rows
+from raypipe.etl.formats.format import SourceFile
 from raypipe.etl.formats.names import unique_names
-from raypipe.storage.ranges import RemoteFile, look, open_as_it_was
+from raypipe.storage.ranges import RemoteFile, look
 from raypipe.storage.source import LocalBytes, Place, size_of
 
 SAMPLE_CELLS = 2_000_000
@@ -35,12 +35,9 @@ _SEP_LINE_BYTES = 64
 _HEADER_ROWS, _HEADER_COLUMNS = 1000, 200
 
 
-class CsvFile(Frozen):
+class CsvFile(SourceFile):
     """A CSV file that was looked at."""
 
-    path: str
-    size: int
-    mtime_ns: int
     dialect: Dialect
     names: tuple[str, ...]
     """Columns in the order of the file, unique."""
@@ -49,31 +46,13 @@ class CsvFile(Frozen):
     header_lines: int
     """Text lines before the first data row."""
     has_header: bool
-    notes: tuple[str, ...] = ()
-    remote: RemoteFile | None = None
-    """The object that it is, where it is none of this machine's files."""
-
-    @property
-    def place(self) -> Place:
-        """Where it is."""
-        return self.remote or Path(self.path)
 
     def raw(self, start: int, end: int) -> bytes:
         """Bytes of a range; ReadError if the file is not the one that was looked at."""
-        if self.remote is not None:
-            with open_as_it_was(self.remote) as source:
-                if not self.dialect.code_bytes:
-                    return whole_text(self.remote, self.dialect)[start:end]
-                return source.read_at(start, end - start)
-        path = Path(self.path)
-        stat = path.stat()
-        if (stat.st_size, stat.st_mtime_ns) != (self.size, self.mtime_ns):
-            raise ReadError(f"{self.path}: changed while it was being read. Run again when nothing writes to it.")
-        if not self.dialect.code_bytes:
-            return whole_text(path, self.dialect)[start:end]
-        with path.open("rb") as file:
-            file.seek(start)
-            return file.read(end - start)
+        if self.dialect.code_bytes:
+            return self.bytes_at(start, end)
+        self.bytes_at(0, 1)
+        return whole_text(self.place, self.dialect)[start:end]
 
     @property
     def part_encoding(self) -> str:

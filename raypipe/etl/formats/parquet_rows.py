@@ -14,6 +14,7 @@ from raypipe.blocks.frames import from_polars
 from raypipe.errors import ReadError
 from raypipe.etl.formats.parquet import ParquetFile
 from raypipe.etl.formats.parquet_remote import held_locally
+from raypipe.etl.formats.schemas import conform
 
 
 def read_range(file: ParquetFile, start: int, rows: int, schema: pa.Schema) -> tuple[pa.Table, dict[str, Any]]:
@@ -27,10 +28,7 @@ def read_range(file: ParquetFile, start: int, rows: int, schema: pa.Schema) -> t
         If the file changed since it was looked at, or its pages are damaged.
     """
     path = Path(file.path)
-    if file.remote is None:
-        stat = path.stat()
-        if (stat.st_size, stat.st_mtime_ns) != (file.size, file.mtime_ns):
-            raise ReadError(f"{path}: changed while it was being read. Run again when nothing writes to it.")
+    file.check_unchanged()
     have = set(file.table_schema.names)
     names = [name for name in schema.names if name in have]
     if not names:
@@ -94,22 +92,3 @@ def _groups_of(file: ParquetFile, start: int, rows: int) -> tuple[list[int], int
             first = at if first is None else first
         at += count
     return groups, first or 0
-
-
-def conform(table: pa.Table | None, rows: int, schema: pa.Schema) -> pa.Table:
-    """The table under `schema`: columns in its order, types widened, missing columns null."""
-    if table is not None and table.schema.equals(schema):
-        return table
-    have = dict(zip(table.column_names, table.columns, strict=True)) if table is not None else {}
-    columns = [
-        _cast(have[field.name], field.type) if field.name in have else pa.nulls(rows, field.type) for field in schema
-    ]
-    return pa.table(columns, schema=schema)
-
-
-def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
-    if column.type == kind:
-        return column
-    if pa.types.is_integer(column.type) and pa.types.is_floating(kind):
-        return column.cast(kind, safe=False)
-    return column.cast(kind)

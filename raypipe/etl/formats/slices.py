@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 
 from raypipe.config import Frozen
 
+MISCUT = "miscut"
+"""Note of a part whose end turned out to be none: the source is to be cut exactly."""
 _MOST_COLOURS = 10**9
 
 
 class Slice(Frozen):
-    """A range of one file: bytes of a CSV file, rows of a Parquet file."""
+    """A range of one file: bytes of text, rows of a Parquet file; what they mean is for the format to say."""
 
     file: int
     """Index of the file in the source."""
