@@ -8,7 +8,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 
 from raypipe.config.base import Frozen
 
-FormatName = Literal["csv", "parquet"]
+FormatName = Literal["csv", "parquet", "excel", "delta", "sql"]
 """Formats that `data_format` may name."""
 
 
@@ -39,3 +39,7 @@ class ReadOptions(Frozen):
     """Excel: rows that name the columns, from the first one behind `skip_rows`; None looks."""
     cell_errors: Literal["quarantine", "null"] = "quarantine"
     """Excel: what becomes of rows with an error such as #DIV/0!; #N/A is always "no value"."""
+    version: NonNegativeInt | None = None
+    """Delta: version of the table to read; None reads the newest, and keeps to it."""
+    timestamp: str | None = None
+    """Delta: read the version that was the newest at this time, as 2026-05-31T18:00:00+00:00; UTC without an offset."""

@@ -236,11 +236,11 @@ def _or(words: Sequence[str]) -> str:
 
 def sniff(file: Place) -> str | None:
     """Name of the format by content; None where it is none that is known."""
-    head = _head(file, _HEAD_BYTES)
-    if any(head.startswith(magic) for magic, _ in _MAGIC) and not is_plain(head):
-        return None
-    suffix = file.suffix.lower()
-    return next((name for name, format in FORMATS.items() if format.holds(head, suffix)), None)
+    head, suffix = _head(file, _HEAD_BYTES), file.suffix.lower()
+    found = next((name for name, format in FORMATS.items() if format.holds(head, suffix)), None)
+    if found is not None and FORMATS[found].is_text and any(head.startswith(magic) for magic, _ in _MAGIC):
+        return found if is_plain(head) else None
+    return found
 
 
 def _head(file: Place, length: int) -> bytes:

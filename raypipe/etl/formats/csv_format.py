@@ -17,7 +17,7 @@ from raypipe.etl.formats.csv_guess import check_guess
 from raypipe.etl.formats.csv_layout import Layout, Take, Wanted
 from raypipe.etl.formats.csv_parse import Task, read_part
 from raypipe.etl.formats.csv_plan import Sampling, plan_csv
-from raypipe.etl.formats.format import Cut, Cutting, Format, Joined, Look, ReadSlice
+from raypipe.etl.formats.format import OF_STORES, Cut, Cutting, Format, Joined, Look, ReadSlice
 from raypipe.etl.formats.schemas import conform
 from raypipe.etl.formats.slices import MISCUT, Slice, draw_seed
 from raypipe.etl.formats.texts import is_text
@@ -39,7 +39,7 @@ class CsvFormat(Format):
     title: ClassVar[str] = "CSV"
     extensions: ClassVar[tuple[str, ...]] = (".csv", ".tsv", ".tab", ".txt")
     is_text: ClassVar[bool] = True
-    honours: ClassVar[frozenset[str]] = frozenset(ReadOptions.model_fields)
+    honours: ClassVar[frozenset[str]] = frozenset(ReadOptions.model_fields) - OF_STORES
     settles: ClassVar[bool] = True
 
     def holds(self, head: bytes, suffix: str) -> bool:

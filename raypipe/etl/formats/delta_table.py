@@ -156,11 +156,11 @@ def _go_to(table: Any, version: int, path: str) -> None:
     newest = int(table.version())
     if version > newest:
         raise ConfigError(f"read_options.version: {path} has no version {version}; its newest is {newest}.")
+    from deltalake.exceptions import DeltaError
+
     try:
         table.load_as_version(version)
-    except Exception as error:
-        if type(error).__module__.split(".")[0] not in ("deltalake", "_internal"):
-            raise
+    except DeltaError as error:
         raise ReadError(
             f"{path}: version {version} can no longer be read: its log was cleaned up ({_first(error)})."
             f" The newest is {newest}."
@@ -366,15 +366,14 @@ def _about(data: Sequence[DataFile]) -> list[str]:
 @contextlib.contextmanager
 def _worded(path: str) -> Iterator[None]:
     """What deltalake raises, in our words; it has a class of its own for nearly nothing."""
+    require_extra("delta", by=f"reading {path} as a Delta table")
+    from deltalake.exceptions import DeltaError
+
     try:
         yield
-    except (OSError, ValueError, RuntimeError) as error:
-        if isinstance(error, (ReadError, ConfigError)):
-            raise
-        raise ReadError(f"{path}: cannot be read as a Delta table: {_first(error)}") from error
-    except Exception as error:
-        if not type(error).__module__.startswith(("deltalake", "_internal")):
-            raise
+    except (ReadError, ConfigError):
+        raise
+    except (DeltaError, OSError, ValueError, KeyError) as error:
         raise ReadError(f"{path}: cannot be read as a Delta table: {_first(error)}") from error
 
 

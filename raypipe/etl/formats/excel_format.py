@@ -14,7 +14,7 @@ from raypipe.blocks.frames import canonical_schema
 from raypipe.config import ReadOptions
 from raypipe.errors import MissingColumnsError
 from raypipe.etl.formats.cells import Found, check_kind, find_kinds
-from raypipe.etl.formats.csv_layout import Layout, Placed, Wanted, empty_aside
+from raypipe.etl.formats.csv_layout import Layout, Placed, Take, Wanted, empty_aside
 from raypipe.etl.formats.csv_parse import draw
 from raypipe.etl.formats.csv_quotes import Grammar
 from raypipe.etl.formats.csv_typing import type_rows
@@ -23,7 +23,7 @@ from raypipe.etl.formats.excel_file import ExcelFile, ExcelLook, count_rows, loo
 from raypipe.etl.formats.excel_table import Grid
 from raypipe.etl.formats.format import EVERYWHERE, Cut, Cutting, Format, Joined, Look, ReadSlice
 from raypipe.etl.formats.schemas import conform
-from raypipe.etl.formats.slices import Slice, Take, draw_seed, take_rows
+from raypipe.etl.formats.slices import Slice, draw_seed, take_rows
 from raypipe.etl.types import arrow_type, join_kinds, kind_of
 from raypipe.stage import PartRead
 from raypipe.storage.source import Place

@@ -25,6 +25,10 @@ ReadSlice = Callable[[Slice, str], PartRead]
 """(slice, part id) -> its rows, under `TableSource.read_schema`."""
 EVERYWHERE = frozenset({"columns", "max_rows"})
 """Read options that every format honours."""
+OF_STORES = frozenset({
+    "sheet", "header_rows", "cell_errors", "version", "timestamp", "table", "query", "partition_on", "partitions",
+})  # fmt: skip
+"""Read options of workbooks, lakes and databases, which no file of text has."""
 
 
 class SourceFile(Frozen, arbitrary_types_allowed=True):
