@@ -43,3 +43,11 @@ class ReadOptions(Frozen):
     """Delta: version of the table to read; None reads the newest, and keeps to it."""
     timestamp: str | None = None
     """Delta: read the version that was the newest at this time, as 2026-05-31T18:00:00+00:00; UTC without an offset."""
+    table: str | None = None
+    """SQL: table or view to read; "schema.table" where the schema is not on the search path."""
+    query: str | None = None
+    """SQL: one SELECT to read instead of a table. It must give the same rows each time."""
+    partition_on: str | None = None
+    """SQL: column of whole numbers, dates or times that the rows are cut by, best one with an index."""
+    partitions: PositiveInt | None = None
+    """SQL: ranges to cut into, with `partition_on`; None takes as many as blocks need."""

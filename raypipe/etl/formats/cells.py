@@ -110,7 +110,9 @@ def parse(texts: pl.Series, kind: str) -> pl.Series:
 def _duration(texts: pl.Series) -> pl.Series:
     """Hours, minutes and seconds, as `36:30:00` or `-0:00:01.5`."""
     parts = texts.str.extract_groups(_DURATION).struct.unnest()
-    seconds = parts["1"].cast(pl.Int64, strict=False) * 3600 + parts["2"].cast(pl.Int64) * 60 + parts["3"].cast(pl.Int64)
+    seconds = (
+        parts["1"].cast(pl.Int64, strict=False) * 3600 + parts["2"].cast(pl.Int64) * 60 + parts["3"].cast(pl.Int64)
+    )
     micros = seconds * 1_000_000 + (parts["4"].fill_null("").str.pad_end(6, "0").cast(pl.Int64))
     sign = pl.select(pl.when(texts.str.starts_with("-")).then(-1).otherwise(1)).to_series()
     return (micros * sign).cast(pl.Duration("us")).alias(texts.name)

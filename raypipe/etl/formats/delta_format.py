@@ -91,5 +91,7 @@ def _as_parquet(place: Place, physical: tuple[tuple[str, str], ...]) -> ParquetF
         return file
     names = {stored: name for name, stored in physical}
     stored = file.original_names or tuple(file.table_schema.names)
-    fields = [field.with_name(names.get(name, f"\x01{name}")) for field, name in zip(file.table_schema, stored, strict=True)]
+    fields = [
+        field.with_name(names.get(name, f"\x01{name}")) for field, name in zip(file.table_schema, stored, strict=True)
+    ]
     return file.replace(table_schema=pa.schema(fields), original_names=stored)

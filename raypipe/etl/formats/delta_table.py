@@ -353,8 +353,8 @@ def vacuumed(path: str, version: int, file: str, count: int = 1) -> str:
     """That a version can no longer be read."""
     more = f" and {count - 1} more" if count > 1 else ""
     return (
-        f"{path}: version {version} can no longer be read: its file {shown(file, 200)}{more} is gone, as after a vacuum."
-        " Read the newest version, or put the file back."
+        f"{path}: version {version} can no longer be read: its file {shown(file, 200)}{more} is gone, as after a"
+        " vacuum. Read the newest version, or put the file back."
     )
 
 

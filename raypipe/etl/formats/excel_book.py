@@ -23,7 +23,8 @@ from raypipe._optional import require_extra
 from raypipe.config import Frozen
 from raypipe.errors import ConfigError, ReadError
 from raypipe.etl.formats.excel_cells import STYLES, style_of
-from raypipe.etl.formats.excel_xml import Grammar, shared_texts
+from raypipe.etl.formats.excel_strings import shared_texts
+from raypipe.etl.formats.excel_xml import Grammar
 from raypipe.etl.wording import listed, shown
 from raypipe.storage.ranges import RemoteFile
 from raypipe.storage.source import Place, open_bytes
@@ -118,7 +119,7 @@ def encrypted(place: object) -> str:
 def damaged(place: object, error: BaseException) -> str:
     """That a workbook cannot be read."""
     said = (str(error).splitlines() or [""])[0]
-    return f"{place}: cannot be read as a workbook: it is damaged or was cut off ({said}). Save it again, or fetch it anew."
+    return f"{place}: cannot be read as a workbook: it is damaged or cut off ({said}). Save it again, or fetch it anew."
 
 
 @contextlib.contextmanager
@@ -267,7 +268,9 @@ def named_sheet(sheets: tuple[Sheet, ...], wanted: str | int, place: object) -> 
     if isinstance(wanted, int):
         if 1 <= wanted <= len(sheets):
             return sheets[wanted - 1]
-        raise ConfigError(f"read_options.sheet: {place} has {len(sheets)} sheets, counted from 1, got {wanted}: {_all(names)}.")
+        raise ConfigError(
+            f"read_options.sheet: {place} has {len(sheets)} sheets, counted from 1, got {wanted}: {_all(names)}."
+        )
     if wanted in names:
         return sheets[names.index(wanted)]
     by_lower = {name.strip().lower(): name for name in reversed(names)}

@@ -51,7 +51,7 @@ def style_of(number: int, code: str | None) -> Style:
 
     Examples
     --------
-    >>> style_of(14, None), style_of(164, "yyyy\\\\-mm\\\\-dd hh:mm"), style_of(164, "[h]:mm"), style_of(164, '0.0 "day"')
+    >>> style_of(14, None), style_of(164, "yyyy-mm-dd hh:mm"), style_of(164, "[h]:mm"), style_of(164, '0 "day"')
     ('date', 'datetime', 'duration', 'number')
     """
     if code is None:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import polars as pl
 
 from raypipe.config import ReadOptions
@@ -24,31 +21,17 @@ from raypipe.etl.formats.excel_book import (
     readable,
     sheets_of,
 )
-from raypipe.etl.formats.excel_cells import (
-    BOOLEAN,
-    DATE,
-    DATETIME,
-    DURATION,
-    EMPTY_CELLS,
-    NUMBER,
-    TEXT,
-    TIME,
-    numbers,
-    texts_of,
-)
+from raypipe.etl.formats.excel_cells import DURATION, EMPTY_CELLS, TIME
+from raypipe.etl.formats.excel_rows import Cells, loaded_reader, stream_reader
 from raypipe.etl.formats.excel_table import HEAD_ROWS, Grid, as_grid, find_table
-from raypipe.etl.formats.excel_xml import PIECE, Mark, Merge, Scan, SheetStream, cells_of, scan_sheet
+from raypipe.etl.formats.excel_xml import Mark, Merge, Scan, scan_sheet
 from raypipe.etl.formats.format import SourceFile
 from raypipe.etl.wording import listed
 from raypipe.storage.ranges import RemoteFile, look, open_as_it_was
 from raypipe.storage.source import Place
 
-AT_ONCE = 16 * PIECE
-"""Bytes of XML that are parsed in one go."""
 SAMPLE_ROWS = 2_000
 """Rows of a sheet that calamine loads that types are found from, at each of three places."""
-Cells = Callable[[int, int], Iterator[pl.DataFrame]]
-"""(first row, one behind the last) -> cells of these rows, a piece at a time."""
 
 
 class ExcelFile(SourceFile):
@@ -121,7 +104,7 @@ def _look_at_package(place: Place, options: ReadOptions) -> ExcelLook:
                 return _look_at_loaded(place, options, "xlsx", sheet)
             if not scan.marks:
                 continue
-            read = _stream_reader(package, sheet, scan, package.date1904)
+            read = stream_reader(package, sheet, scan)
             look = _found(place, options, ("xlsx", sheet, package.date1904), (scan, read), package.sheets)
             if look is not None:
                 return look
@@ -136,11 +119,9 @@ def _look_at_loaded(place: Place, options: ReadOptions, kind: Kind, only: Sheet 
     for sheet in [only] if only is not None else _candidates(sheets, options, place):
         loaded = book.get_sheet_by_name(sheet.name)
         end, merges = int(loaded.total_height) + 1, loaded.merged_cell_ranges or ()
-        found = tuple(
-            Merge(top=top, left=left, bottom=bottom, right=right) for (top, left), (bottom, right) in merges
-        )
+        found = tuple(Merge(top=top, left=left, bottom=bottom, right=right) for (top, left), (bottom, right) in merges)
         scan = Scan((), 0, end if loaded.start is not None else 0, "", found, plain=False)
-        look = _found(place, options, (kind, sheet, False), (scan, _loaded_reader(loaded)), sheets)
+        look = _found(place, options, (kind, sheet, False), (scan, loaded_reader(loaded)), sheets)
         if look is not None:
             return look
     raise ReadError(_empty(place, sheets, options))
@@ -238,95 +219,11 @@ def _stated(cells: pl.DataFrame, columns: Sequence[int]) -> tuple[str | None, ..
     counts = cells.group_by("col", "kind").len()
     found: dict[int, str] = {}
     for kind, name in ((TIME, "time"), (DURATION, "duration")):
-        share = counts.group_by("col").agg(
+        shares = counts.group_by("col").agg(
             pl.col("len").sum().alias("all"), pl.col("len").filter(pl.col("kind") == kind).sum().alias("of")
         )
-        found |= {column: name for column in share.filter(pl.col("of") >= 0.9 * pl.col("all"))["col"].to_list()}
+        found |= dict.fromkeys(shares.filter(pl.col("of") >= 0.9 * pl.col("all"))["col"].to_list(), name)
     return tuple(found.get(column) for column in columns)
-
-
-def _stream_reader(package: Package, sheet: Sheet, scan: Scan | ExcelFile, date1904: bool) -> Cells:
-    grammar = package.grammar(scan.prefix)
-    stream = SheetStream(package, sheet.member)
-    end_of_xml = scan.end if isinstance(scan, Scan) else scan.xml_end
-
-    def read(start: int, end: int) -> Iterator[pl.DataFrame]:
-        # From the last mark at or before `start` to the first at or behind `end`.
-        first = max((at for at, (_, row) in enumerate(scan.marks) if row <= start), default=0)
-        while first < len(scan.marks) and scan.marks[first][1] < end:
-            last = first + 1
-            limit = scan.marks[first][0] + AT_ONCE
-            while last < len(scan.marks) and scan.marks[last][1] < end and scan.marks[last][0] < limit:
-                last += 1
-            offset, row = scan.marks[first]
-            until = scan.marks[last][0] if last < len(scan.marks) else end_of_xml
-            cells = cells_of(stream.read(offset, until), row, grammar)
-            yield texts_of(cells.filter((pl.col("row") >= start) & (pl.col("row") < end)), date1904)
-            first = last
-
-    return read
-
-
-def _loaded_reader(sheet: Any) -> Cells:
-    """Cells of a sheet that calamine loaded. It gives errors as nothing, so that they are no value here."""
-
-    def read(start: int, end: int) -> Iterator[pl.DataFrame]:
-        if sheet.start is None:
-            return
-        left = sheet.start[1]
-        found: tuple[list[int], list[int], list[int], list[str]] = ([], [], [], [])
-        for row, cells in enumerate(sheet.iter_rows()):
-            if row >= end:
-                break
-            if row < start:
-                continue
-            for column, value in enumerate(cells, left):
-                if value != "":
-                    kind, text = _said(value)
-                    found[0].append(row)
-                    found[1].append(column)
-                    found[2].append(kind)
-                    found[3].append(text)
-        frame = pl.DataFrame(dict(zip(EMPTY_CELLS.columns, found, strict=True)), schema=EMPTY_CELLS.schema)
-        is_number = frame["kind"] == NUMBER
-        if is_number.any():
-            where = np.flatnonzero(is_number.to_numpy())
-            text = frame["text"].scatter(where, numbers(frame["text"].gather(where)))
-            frame = frame.with_columns(text.alias("text"))
-        yield frame
-
-    return read
-
-
-def _said(value: Any) -> tuple[int, str]:
-    """Class and text of a value as calamine gives it."""
-    if isinstance(value, str):
-        return TEXT, value
-    if isinstance(value, bool):
-        return BOOLEAN, "TRUE" if value else "FALSE"
-    if isinstance(value, (int, float)):
-        return NUMBER, repr(value)
-    if isinstance(value, datetime):
-        return DATETIME, _moment(value)
-    if isinstance(value, date):
-        return DATE, value.isoformat()
-    if isinstance(value, time):
-        return TIME, value.isoformat("milliseconds").removesuffix(".000")
-    assert isinstance(value, timedelta)
-    return DURATION, _hours(value)
-
-
-def _moment(value: datetime) -> str:
-    text = value.isoformat(" ", "milliseconds").removesuffix(".000")
-    return text.removesuffix(" 00:00:00")
-
-
-def _hours(value: timedelta) -> str:
-    ms = round(value.total_seconds() * 1000)
-    size = abs(ms)
-    fraction = f".{size % 1000:03d}" if size % 1000 else ""
-    sign = "-" if ms < 0 else ""
-    return f"{sign}{size // 3_600_000}:{size // 60_000 % 60:02d}:{size // 1000 % 60:02d}{fraction}"
 
 
 @functools.lru_cache(maxsize=2)
@@ -335,8 +232,9 @@ def open_sheet(file: ExcelFile) -> Cells:
     with readable(file.path):
         if file.marks:
             package = Package(file.place)
-            return _stream_reader(package, file.sheet, file, file.date1904)
-        return _loaded_reader(load_calamine(file.place).get_sheet_by_name(file.sheet.name))
+            scan = Scan(file.marks, file.xml_end, file.end_row, file.prefix, (), plain=True)
+            return stream_reader(package, file.sheet, scan)
+        return loaded_reader(load_calamine(file.place).get_sheet_by_name(file.sheet.name))
 
 
 def read_grid(file: ExcelFile, start: int, end: int, errors: str) -> Grid:
@@ -353,8 +251,6 @@ def count_rows(file: ExcelFile, start: int, end: int) -> int:
     with readable(file.path):
         pieces = open_sheet(file)(max(start, file.first_row), end)
         return sum(piece["row"].n_unique() for piece in pieces)
-
-
 
 
 def _check_unchanged(file: ExcelFile) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -51,7 +52,8 @@ class ExcelFormat(Format):
     settles: ClassVar[bool] = True
 
     def holds(self, head: bytes, suffix: str) -> bool:
-        return suffix in self.extensions and head.startswith((ZIP, OLE)) or head.startswith(OLE) or _is_book(head)
+        named = suffix in self.extensions and head.startswith(ZIP)
+        return named or head.startswith(OLE) or _is_book(head)
 
     def look(self, place: Place, options: ReadOptions) -> Look:
         for column, kind in options.dtypes.items():
@@ -104,7 +106,9 @@ class ExcelFormat(Format):
 
 def _is_book(head: bytes) -> bool:
     """Whether a zip archive begins as those of workbooks do."""
-    return head.startswith(ZIP) and any(sign in head for sign in (b"xl/", b"[Content_Types].xml", b"opendocument.spreadsheet"))
+    return head.startswith(ZIP) and any(
+        sign in head for sign in (b"xl/", b"[Content_Types].xml", b"opendocument.spreadsheet")
+    )
 
 
 def _slices(index: int, file: ExcelFile, target: int) -> list[Slice]:
@@ -114,7 +118,7 @@ def _slices(index: int, file: ExcelFile, target: int) -> list[Slice]:
     rows = max(1, file.end_row)
     return [
         Slice(file=index, start=start, end=end, bytes=size * (end - start) // rows)
-        for start, end in zip(edges, edges[1:], strict=False)
+        for start, end in itertools.pairwise(edges)
         if end > start
     ]
 
@@ -151,7 +155,9 @@ def _typed(grid: Grid, layout: Layout, piece: Slice, take: Take | None) -> PartR
     notes = {"filled_from_merged_cells": grid.filled} if grid.filled else {}
     placed = Placed(grid.texts[good], good, lines[good], _aside(grid, layout, bad, lines), notes)
     read = type_rows(placed, layout, (0, b""))
-    return replace(read, bytes_read=int(grid.texts.estimated_size()), lines=None if take is not None else piece.end - piece.start)
+    return replace(
+        read, bytes_read=int(grid.texts.estimated_size()), lines=None if take is not None else piece.end - piece.start
+    )
 
 
 def _aside(grid: Grid, layout: Layout, bad: np.ndarray[Any, Any], lines: np.ndarray[Any, Any]) -> pl.DataFrame:
@@ -183,7 +189,9 @@ def _kinds(looks: Sequence[ExcelLook], options: ReadOptions) -> tuple[dict[str, 
     notes = [note for look in looks for note in look.file.notes]
     found: dict[str, list[tuple[str, Found]]] = {}
     for look in looks:
-        for name, one, stated in zip(look.file.names, find_kinds(look.texts, options.null_values), look.kinds, strict=True):
+        for name, one, stated in zip(
+            look.file.names, find_kinds(look.texts, options.null_values), look.kinds, strict=True
+        ):
             found.setdefault(name, []).append((stated or one.kind, one))
     if len(looks) > 1:
         notes += [

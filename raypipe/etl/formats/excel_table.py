@@ -116,9 +116,8 @@ def _behind_preamble(rows: Sequence[_Row], width: float) -> int:
         if rows[index].row == rows[index - 1].row + 1:
             continue
         rest = len(rows) - index
-        if len(block) <= _SHORT_BLOCK and rest > len(block) and (
-            all(row.is_text for row in block) and max(len(row.cells) for row in block) <= width and _fills(rows, index, width)
-        ):  # fmt: skip
+        plain = all(row.is_text and len(row.cells) <= width for row in block)
+        if plain and len(block) <= min(_SHORT_BLOCK, rest - 1) and _fills(rows, index, width):
             start = index
     return start
 
@@ -169,9 +168,7 @@ def _depth(first: int, merges: Sequence[Merge]) -> int:
     return last - first + 1
 
 
-def _names(
-    header: Sequence[_Row], columns: Sequence[int], merges: Sequence[Merge], span: tuple[int, int]
-) -> list[str]:
+def _names(header: Sequence[_Row], columns: Sequence[int], merges: Sequence[Merge], span: tuple[int, int]) -> list[str]:
     """The name of each column: what stands in its header rows, each once, joined."""
     first, depth = span
     texts = {(row.row, column): text for row in header for column, (_, text) in row.cells.items()}
