@@ -16,27 +16,22 @@ from raypipe.etl.formats.registry import EXTENSIONS, FORMATS
 from raypipe.etl.formats.texts import is_plain
 from raypipe.etl.wording import shown
 from raypipe.storage.address import is_remote, local_path
+from raypipe.storage.packed import SUFFIXES, PackedFile, packed, unpacking
 from raypipe.storage.ranges import RemoteFile, look, look_at_all
 from raypipe.storage.source import LocalBytes, Place, size_of
 
 _MAGIC: tuple[tuple[bytes, str], ...] = (
-    (b"PK\x03\x04", "a zip archive or an Excel workbook (.xlsx)"),
-    (b"\x1f\x8b", "a gzip file; unpack it first: gunzip FILE"),
-    (b"BZh", "a bzip2 file; unpack it first: bunzip2 FILE"),
-    (b"\xfd7zXZ\x00", "an xz file; unpack it first: unxz FILE"),
-    (b"\x28\xb5\x2f\xfd", "a zstandard file; unpack it first: unzstd FILE"),
+    (b"PK\x03\x04", "an Excel workbook (.xlsx) or another office document"),
     (b"SQLite format 3\x00", "an SQLite database"),
     (b"\x89PNG", "a PNG picture"),
     (b"\xff\xd8\xff", "a JPEG picture"),
     (b"GIF8", "a GIF picture"),
     (b"%PDF", "a PDF document"),
     (b"\xd0\xcf\x11\xe0", "an old Excel or Word file (.xls, .doc)"),
-    (b"ARROW1", "an Arrow IPC (Feather) file"),
-    (b"ORC", "an ORC file"),
-    (b"Obj\x01", "an Avro file"),
     (b"\x89HDF", "an HDF5 file"),
     (b"\x7fELF", "a program"),
 )
+_UNPACK = {"gzip": "gunzip", "bzip2": "bunzip2", "xz": "unxz", "zstd": "unzstd", "zip": "unzip"}
 _HEAD_BYTES = 64 << 10
 _GLOB = frozenset("*?[")
 
@@ -75,7 +70,7 @@ def list_files(path: str | Path) -> tuple[Path, ...]:
 def _list(place: Path, text: str) -> tuple[Path, ...]:
     if place.is_dir():
         found = sorted(_walk(place))
-        named = [file for file in found if _is_open(file, place) and file.suffix.lower() in EXTENSIONS]
+        named = [file for file in found if _is_open(file, place) and ending(file.name) in EXTENSIONS]
         kept = tuple(file for file in named if _has_bytes(file))
         if not kept:
             kept = tuple(file for file in found if _is_open(file, place) and file.is_file() and _is_known(file))
@@ -139,7 +134,7 @@ def _has_bytes(file: Path) -> bool:
 
 
 def _is_known(file: Path) -> bool:
-    return file.stat().st_size > 0 and sniff(file) is not None
+    return file.stat().st_size > 0 and known_format(file) is not None
 
 
 def _no_such_file(place: Path) -> str:
@@ -174,8 +169,33 @@ def find_source(path: str | Path, wanted: str | None, storage: StorageConfig) ->
             spots = format.whole(path, storage)
             if spots is not None:
                 return format, tuple(spots)
-    files = list_places(path, storage)
+    listed = list_places(path, storage)
+    files = tuple(look_at_all(listed, _as_packed))
     return FORMATS[find_format(files, wanted)], files
+
+
+def ending(name: str) -> str:
+    """The end of a file name that tells its format, in lower case; that of a compressed file is left out.
+
+    Examples
+    --------
+    >>> ending("sales.CSV.gz"), ending("sales")
+    ('.csv', '')
+    """
+    lower = name.lower()
+    packing = next((end for end in SUFFIXES if lower.endswith(end)), "")
+    return Path(lower.removesuffix(packing)).suffix
+
+
+def _as_packed(file: Place) -> Place:
+    """The compressed file that a file is; else the file itself."""
+    if isinstance(file, PackedFile):
+        return file
+    try:
+        head = _head(file, 256) if size_of(file) else b""
+        return file if is_plain(head) else packed(file, head) or file
+    except PermissionError as error:
+        raise ReadError(f"{file}: permission denied. Make it readable: chmod u+r {str(file)!r}.") from error
 
 
 def _either(names: Iterable[str]) -> str:
@@ -213,12 +233,24 @@ def _format_of(file: Place, wanted: str | None) -> str:
         found = sniff(file)
     except PermissionError as error:
         raise ReadError(f"{file}: permission denied. Make it readable: chmod u+r {str(file)!r}.") from error
+    if found is None and isinstance(file, PackedFile) and not _head(file, 1):
+        raise ReadError(f"{file}: is a {file.codec} file that holds nothing.")
     if found is None:
         titles = _or([format.title for format in reversed(FORMATS.values()) if format.extensions])
         raise ReadError(f"{file}: is not text; it looks like {_looks_like(file)}. Wanted: {titles}.")
     said = FORMATS.get(wanted or EXTENSIONS.get(file.suffix.lower(), ""))
     holds = FORMATS[found]
-    if said is not None and not said.is_text and holds.is_text:
+    if isinstance(file, PackedFile) and not holds.is_text:
+        raise ReadError(
+            f"{file}: is {holds.title} in a {file.codec} file, which cannot be read piece by piece. Unpack it, e.g."
+            f" with {_UNPACK[file.codec]}; {holds.title} is compressed inside anyway."
+        )
+    if (
+        said is not None
+        and said.name != found
+        and holds.is_text
+        and not (said.is_text and (wanted or said.name == "csv"))
+    ):
         raise ReadError(
             f"{file}: is not {said.title}, though {'the format' if wanted else 'its name'} says so: it holds text."
             f" Rename it to {holds.extensions[0]}, and leave format out or set it to {found!r}."
@@ -234,6 +266,12 @@ def _or(words: Sequence[str]) -> str:
     return f"{', '.join(words[:-1])} or {words[-1]}"
 
 
+def known_format(file: Place) -> str | None:
+    """Name of the format of a file, or of what a compressed one holds; None where it is none that is known."""
+    held = _as_packed(file)
+    return sniff(held) if not isinstance(held, PackedFile) or _head(held, 1) else None
+
+
 def sniff(file: Place) -> str | None:
     """Name of the format by content; None where it is none that is known."""
     head, suffix = _head(file, _HEAD_BYTES), file.suffix.lower()
@@ -244,7 +282,13 @@ def sniff(file: Place) -> str | None:
 
 
 def _head(file: Place, length: int) -> bytes:
-    """The first bytes."""
+    """The first bytes; of a compressed file those of what it holds."""
+    if isinstance(file, PackedFile):
+        pieces, head = unpacking(file), b""
+        while len(head) < length and (piece := next(pieces, b"")):
+            head += piece
+        pieces.close()
+        return head[:length]
     if isinstance(file, RemoteFile):
         return look(file).read_at(0, length)
     opened = LocalBytes(file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +17,8 @@ from raypipe._optional import require_extra
 from raypipe.config import ReadOptions, StorageConfig
 from raypipe.errors import ConfigError, ReadError
 from raypipe.etl.files import find_source
-from raypipe.etl.formats.format import Cutting, Format, Look, Spot, Whole
+from raypipe.etl.formats.format import Cutting, Format, Joined, Look, Spot, Whole
+from raypipe.etl.partitions import Added, added_columns, schema_with
 from raypipe.etl.source import MISCUT, TableSource, cut_exactly, settle_types
 from raypipe.etl.types import Promotion, gather_misfits
 from raypipe.stage import ASIDE_SCHEMA, Part, PartRead
@@ -101,22 +103,39 @@ class DataReader:
         """
         looks = self._look()
         files = tuple(look.file for look in looks)
-        joined = self._format.join(looks, self.options)
+        own = self._format.names_in(looks)
+        added, notes = added_columns(self.path, [file.path for file in files], own, self.options)
+        joined, filler = self._joined(looks, added)
         how = Cutting(
             target=target_part_bytes, max_rows=self.options.max_rows, sample_rows=sample_size or None, seed=seed
         )
-        cut = self._format.cut(files, joined.schema, how)
+        cut = self._format.cut(files, filler or joined.schema, how)
         return TableSource(
             format=self.format,
             files=files,
-            table_schema=joined.schema,
+            table_schema=schema_with(joined.schema, added, self.options.columns) if added else joined.schema,
+            added=added,
+            filler=filler,
             slices=cut.slices,
-            options=self.options,
+            options=self.options.replace(formats={**self.options.formats, **joined.formats}),
             fixed=joined.fixed,
             seed=seed,
             cutting=how,
-            notes=(*joined.notes, *cut.notes),
+            notes=(*joined.notes, *notes, *cut.notes),
         )
+
+    def _joined(self, looks: Sequence[Look], added: Sequence[Added]) -> tuple[Joined, pa.Schema | None]:
+        """The schema of the files' own columns, and one column to read where none of these is wanted."""
+        names = {one.name for one in added}
+        if not names:
+            return self._format.join(looks, self.options), None
+        dtypes = {name: kind for name, kind in self.options.dtypes.items() if name not in names}
+        wanted = self.options.columns
+        left = tuple(name for name in wanted if name not in names) if wanted is not None else None
+        joined = self._format.join(looks, self.options.replace(columns=left or None, dtypes=dtypes))
+        if wanted is None or left:
+            return joined, None
+        return dataclasses.replace(joined, schema=pa.schema([])), pa.schema([joined.schema.field(0)])
 
     def _look(self) -> list[Look]:
         return look_at_all(self.files, self._look_at)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ from pydantic import ConfigDict, SerializeAsAny
 
 from raypipe.blocks.frames import canonical_schema
 from raypipe.config import ReadOptions
-from raypipe.errors import ReadError
+from raypipe.errors import ReadError, SchemaError
 from raypipe.etl.formats.format import Cutting, SourceFile
 from raypipe.etl.formats.registry import FORMATS
 from raypipe.etl.formats.slices import MISCUT, Slice
-from raypipe.etl.types import Promotion, arrow_type, decide, kind_of
+from raypipe.etl.partitions import Added, with_added
+from raypipe.etl.types import Promotion, appeared, arrow_type, decide, kind_of
 from raypipe.stage import Part, PartRead, SourceStage
 
 __all__ = ["MISCUT", "TableSource", "cut_exactly", "settle_types"]
@@ -38,6 +40,10 @@ class TableSource(SourceStage):
     options: ReadOptions = ReadOptions()
     fixed: tuple[str, ...] = ()
     """Columns whose type the user gave: never promoted."""
+    added: tuple[Added, ...] = ()
+    """Columns with one value a file, which no file holds."""
+    filler: pa.Schema | None = None
+    """A column to read where none of the files' own is wanted, so that their rows are counted."""
     seed: int = 0
     cutting: Cutting | None = None
     """How it was cut."""
@@ -73,7 +79,10 @@ class TableSource(SourceStage):
     @property
     def read_schema(self) -> pa.Schema:
         """Columns that the format is to read from the files."""
-        return self.table_schema
+        if not self.added:
+            return self.table_schema
+        names = {one.name for one in self.added}
+        return self.filler or pa.schema([field for field in self.table_schema if field.name not in names])
 
     def schema(self) -> pa.Schema:  # type: ignore[override]  # pydantic has a deprecated method of this name
         return self.table_schema
@@ -101,7 +110,9 @@ class TableSource(SourceStage):
             if part.id not in by_id:
                 raise ReadError(f"part {part.id!r} is not one of this source.")
             try:
-                return read(by_id[part.id], part.id)
+                piece = by_id[part.id]
+                got = read(piece, part.id)
+                return replace(got, block=with_added(got.block, self.added, piece.file, self.table_schema))
             except (FileNotFoundError, NotADirectoryError) as error:
                 # Any other OSError passes: the engine tries again what may pass, and words the rest.
                 raise ReadError(
@@ -142,12 +153,21 @@ def settle_types(
     promotions = []
     for field in source.table_schema:
         kind = kind_of(field.type)
-        if field.name in misfits and field.name not in source.fixed and kind not in (None, "text"):
-            promotion = decide(field.name, str(kind), misfits[field.name], max_bad_share)
+        if field.name in misfits and field.name not in source.fixed and kind != "text":
+            promotion = decide(field.name, kind or str(field.type), misfits[field.name], max_bad_share)
             if promotion:
                 promotions.append(promotion)
+    known = set(source.table_schema.names)
+    twice = next((one.name for one in source.added if misfits.get(one.name, {}).get("new")), None)
+    if twice is not None:
+        raise SchemaError(
+            f"read: field {twice!r} is in some rows of the files, and comes from their folders (or file_column), too."
+            " Set read_options.partitions to false, or file_column to another name."
+        )
+    promotions += [appeared(name, found) for name, found in misfits.items() if name not in known and found.get("new")]
     if not promotions:
         return source, []
     targets = {promotion.column: arrow_type(promotion.to_type) for promotion in promotions}
-    schema = pa.schema([(field.name, targets.get(field.name, field.type)) for field in source.table_schema])
+    fields = [(field.name, targets.pop(field.name, field.type)) for field in source.table_schema]
+    schema = pa.schema([*fields, *targets.items()])
     return source.replace(table_schema=canonical_schema(schema)), promotions

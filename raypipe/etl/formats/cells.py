@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from raypipe.config import Frozen
+from raypipe.config import CellFormat, Frozen
 from raypipe.errors import ConfigError
 
 KINDS: dict[str, pl.DataType] = {
@@ -50,6 +50,9 @@ _MONTHS = 12
 _DATES_AT_ONCE = 1 << 14
 """So few that every array in between stays in the cache."""
 _WIDE = 2**53
+_FRACTION = r"^[+-]?\d*\.\d+([eE][+-]?\d+)?$"
+FLOAT_DIGITS = 17
+"""Significant digits that any float64 is told by; a text with more says what no float64 holds."""
 
 
 class Found(Frozen):
@@ -60,6 +63,8 @@ class Found(Frozen):
     """Non-null values in the sample."""
     note: str | None = None
     """What a reader of the plan should know, e.g. dates in several formats."""
+    format: CellFormat | None = None
+    """How its cells are written; None: plainly."""
 
 
 def check_kind(kind: str, column: str) -> str:
@@ -79,13 +84,16 @@ def trimmed(texts: pl.Series, null_values: Iterable[str]) -> pl.Series:
 def parse(texts: pl.Series, kind: str) -> pl.Series:
     """Values of trimmed texts; null where a text does not fit.
 
-    Whole numbers of at least two digits that start with 0 are codes and fit no number; nor do digits beyond int64,
-    which a float would round, and numbers such as 1e400, which it would call infinite.
+    Whole numbers of at least two digits that start with 0 are codes and fit no number; nor do digits beyond int64 and
+    fractions of more than `FLOAT_DIGITS` digits, which a float would round, and numbers such as 1e400, which it would
+    call infinite.
     """
     if kind == "int64":
         return _where(texts.cast(pl.Int64, strict=False), ~texts.str.contains(_CODE))
     if kind == "float64":
         values, wrong = texts.cast(pl.Float64, strict=False), texts.str.contains(f"{_CODE}|{_LONG_DIGITS}")
+        if may_be_too_precise(texts):
+            wrong |= too_precise(texts)
         endless = values.is_infinite()
         if endless.any():
             wrong |= endless & ~texts.str.contains("(?i)inf")
@@ -116,6 +124,24 @@ def _duration(texts: pl.Series) -> pl.Series:
     micros = seconds * 1_000_000 + (parts["4"].fill_null("").str.pad_end(6, "0").cast(pl.Int64))
     sign = pl.select(pl.when(texts.str.starts_with("-")).then(-1).otherwise(1)).to_series()
     return (micros * sign).cast(pl.Duration("us")).alias(texts.name)
+
+
+def may_be_too_precise(texts: pl.Series) -> bool:
+    """Whether some text is so long that it may have more digits than a float64 holds."""
+    return bool((texts.str.len_bytes() > FLOAT_DIGITS).any())
+
+
+def too_precise(texts: pl.Series) -> pl.Series:
+    """Which texts are fractions with more significant digits than a float64 holds; zeros at either end do not count.
+
+    Examples
+    --------
+    >>> too_precise(pl.Series(["0.12345678901234567", "0.123456789012345678", "1.50000000000000000000"])).to_list()
+    [False, True, False]
+    """
+    long = (texts.str.len_bytes() > FLOAT_DIGITS) & texts.str.contains(_FRACTION)
+    digits = texts.str.replace(r"[eE].*$", "").str.replace_all(r"\D", "").str.strip_chars("0")
+    return (long & (digits.str.len_bytes() > FLOAT_DIGITS)).fill_null(value=False)
 
 
 def _where(values: pl.Series, keep: pl.Series) -> pl.Series:
@@ -221,7 +247,7 @@ def narrowest(texts: pl.Series) -> dict[str, int]:
 
 
 def count_codes(texts: pl.Series) -> int:
-    """Texts of digits that a number would change: leading zeros, or more digits than int64 holds."""
+    """Texts of digits that a number would change: leading zeros, or more digits than int64 or a float64 holds."""
     return int(_codes(texts.drop_nulls()).sum())
 
 
@@ -229,6 +255,8 @@ def _codes(texts: pl.Series) -> pl.Series:
     long = texts.str.contains(_LONG_DIGITS)
     if long.any():
         long = long & texts.cast(pl.Int64, strict=False).is_null()
+    if may_be_too_precise(texts):
+        long = long | too_precise(texts)
     return texts.str.contains(_CODE) | long
 
 

@@ -9,19 +9,21 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pyarrow as pa
 
 from raypipe.blocks.frames import canonical_schema
-from raypipe.config import ReadOptions
+from raypipe.config import CellFormat, ReadOptions
 from raypipe.errors import MissingColumnsError
+from raypipe.etl.formats.cell_formats import find_formats
 from raypipe.etl.formats.cells import Found, check_kind, find_kinds
-from raypipe.etl.formats.csv_file import CsvFile, Sample, look_at
+from raypipe.etl.formats.csv_file import CsvFile, Sample
 from raypipe.etl.formats.csv_guess import check_guess
 from raypipe.etl.formats.csv_layout import Layout, Take, Wanted
+from raypipe.etl.formats.csv_look import look_at
 from raypipe.etl.formats.csv_parse import Task, read_part
 from raypipe.etl.formats.csv_plan import Sampling, plan_csv
 from raypipe.etl.formats.format import OF_STORES, Cut, Cutting, Format, Joined, Look, ReadSlice
 from raypipe.etl.formats.schemas import conform
 from raypipe.etl.formats.slices import MISCUT, Slice, draw_seed
 from raypipe.etl.formats.texts import is_text
-from raypipe.etl.types import arrow_type, join_kinds, kind_of
+from raypipe.etl.types import arrow_type, join_found, kind_of
 from raypipe.stage import PartRead
 from raypipe.storage.source import Place
 
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
 TYPED_FILES = 24
 """Of many CSV files, rows of so many are looked at for types, spread over all of them."""
 
+_OF_OTHERS = {"nested", "records"}
+"""Read options that no text has."""
+
 
 class CsvFormat(Format):
     """Lines of fields with a character between them."""
@@ -39,11 +44,14 @@ class CsvFormat(Format):
     title: ClassVar[str] = "CSV"
     extensions: ClassVar[tuple[str, ...]] = (".csv", ".tsv", ".tab", ".txt")
     is_text: ClassVar[bool] = True
-    honours: ClassVar[frozenset[str]] = frozenset(ReadOptions.model_fields) - OF_STORES
+    honours: ClassVar[frozenset[str]] = frozenset(ReadOptions.model_fields) - _OF_OTHERS - OF_STORES
     settles: ClassVar[bool] = True
 
     def holds(self, head: bytes, suffix: str) -> bool:
         return is_text(head)
+
+    def takes(self, found: str) -> bool:
+        return found in ("csv", "json")
 
     def look(self, place: Place, options: ReadOptions) -> Look:
         for column, kind in options.dtypes.items():
@@ -53,9 +61,12 @@ class CsvFormat(Format):
         return Look(sample.file, rows=rows, rows_exact=exact, sample=sample)
 
     def join(self, looks: Sequence[Look], options: ReadOptions) -> Joined:
-        kinds, notes = _csv_kinds([look.sample for look in looks], options)
+        kinds, formats, notes = _csv_kinds([look.sample for look in looks], options)
         schema = canonical_schema(pa.schema([(name, arrow_type(kind)) for name, kind in kinds.items()]))
-        return Joined(schema, tuple(notes), tuple(options.dtypes))
+        return Joined(schema, tuple(notes), tuple(options.dtypes), formats)
+
+    def names_in(self, looks: Sequence[Look]) -> list[str]:
+        return list(dict.fromkeys(name for look in looks for name in look.sample.file.names))
 
     def cut(self, files: Sequence[CsvFile], schema: pa.Schema, how: Cutting) -> Cut:
         sampling = Sampling(how.sample_rows, how.seed) if how.sample_rows else None
@@ -64,7 +75,7 @@ class CsvFormat(Format):
 
     def open(self, source: TableSource) -> ReadSlice:
         schema = source.read_schema
-        layouts = [_layout(file, schema, source.options.null_values) for file in source.files]
+        layouts = [_layout(file, schema, source.options) for file in source.files]
 
         def read(piece: Slice, part_id: str) -> PartRead:
             file: Any = source.files[piece.file]
@@ -95,24 +106,38 @@ class CsvFormat(Format):
         }
 
 
-def _layout(file: Any, schema: pa.Schema, null_values: tuple[str, ...]) -> Layout:
+def _layout(file: Any, schema: pa.Schema, options: ReadOptions) -> Layout:
     kinds = {field.name: kind_of(field.type) or "text" for field in schema}
-    wanted = tuple(Wanted(at, name, kinds[name]) for at, name in enumerate(file.names) if name in kinds)
-    return Layout(file.dialect.grammar, file.part_encoding, len(file.names), wanted, null_values)
+    wanted = tuple(
+        Wanted(at, name, kinds[name], options.formats.get(name)) for at, name in enumerate(file.names) if name in kinds
+    )
+    return Layout(
+        file.dialect.grammar_in("utf-8"),
+        file.part_encoding,
+        len(file.names),
+        wanted,
+        options.null_values,
+        marks=file.dialect.marks_in("utf-8"),
+        comment=file.dialect.comment_in("utf-8"),
+        ragged=options.ragged,
+        lenient=options.bad_bytes == "cp1252",
+    )
 
 
 def _estimate_rows(sample: Sample) -> tuple[int, bool]:
     """Rows of the file by the mean length of those sampled, and whether the sample is the file."""
     if sample.is_whole:
         return sample.texts.height, True
-    body = max(0, sample.file.size - sample.file.data_start)
+    body = max(0, sample.file.data_end - sample.file.data_start)
     return round(body / sample.bytes_per_row), False
 
 
-def _csv_kinds(samples: Sequence[Sample], options: ReadOptions) -> tuple[dict[str, str], list[str]]:
-    """Kind of every wanted column, and notes."""
+def _csv_kinds(
+    samples: Sequence[Sample], options: ReadOptions
+) -> tuple[dict[str, str], dict[str, CellFormat], list[str]]:
+    """Kind of every wanted column, formats of those not written plainly, and notes."""
     names = list(dict.fromkeys(name for sample in samples for name in sample.file.names))
-    for given in (options.columns, tuple(options.dtypes)):
+    for given in (options.columns, tuple(options.dtypes), tuple(options.formats)):
         missing = [name for name in given or () if name not in names]
         if missing:
             raise MissingColumnsError("read_options", missing, names)
@@ -127,16 +152,19 @@ def _csv_kinds(samples: Sequence[Sample], options: ReadOptions) -> tuple[dict[st
     looked = [*samples[::step], *([samples[-1]] if (len(samples) - 1) % step else [])]
     found = _found(looked, options)
     kinds: dict[str, str] = {}
+    formats: dict[str, CellFormat] = {}
     for name in options.columns or names:
         known = [one for one in found.get(name, ()) if one.values]
-        joined = join_kinds(one.kind for one in known) if known else "text"
+        joined, how = join_found(known)
         wanted = options.dtypes.get(name, joined)
         kinds[name] = joined if (wanted, joined) == ("datetime", "datetime_utc") else wanted
+        if (how := options.formats.get(name, how)) is not None:
+            formats[name] = how
         if len({one.kind for one in known}) > 1 and name not in options.dtypes:
             notes.append(_join_note(name, joined, looked, found[name]))
         if name not in options.dtypes:
             notes += [f"column {name!r} {note}" for note in dict.fromkeys(one.note for one in known) if note]
-    return kinds, notes
+    return kinds, formats, notes
 
 
 def _join_note(name: str, joined: str, samples: Sequence[Sample], found: Sequence[Found]) -> str:
@@ -150,6 +178,8 @@ def _found(samples: Sequence[Sample], options: ReadOptions) -> dict[str, list[Fo
     """What each sample says of each of its columns."""
     found: dict[str, list[Found]] = {}
     for sample in samples:
-        for name, one in zip(sample.file.names, find_kinds(sample.texts, options.null_values), strict=True):
+        plain = find_kinds(sample.texts, options.null_values)
+        told = find_formats(sample.texts, sample.file.names, plain, options)
+        for name, one in zip(sample.file.names, told, strict=True):
             found.setdefault(name, []).append(one)
     return found

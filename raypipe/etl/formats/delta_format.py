@@ -16,8 +16,9 @@ from raypipe.etl.formats.delta_table import DeltaFile, is_table, look_at_table, 
 from raypipe.etl.formats.format import EVERYWHERE, Look, Spot, Whole
 from raypipe.etl.formats.parquet import ParquetFile, read_footer
 from raypipe.etl.formats.parquet_rows import read_range
-from raypipe.etl.formats.rows import RowFormat
+from raypipe.etl.formats.rows import RowFile, RowFormat
 from raypipe.etl.formats.schemas import conform
+from raypipe.storage.ranges import RemoteFile
 from raypipe.storage.source import Place
 
 
@@ -27,17 +28,19 @@ class DeltaFormat(RowFormat):
     name: ClassVar[str] = "delta"
     title: ClassVar[str] = "Delta"
     extra: ClassVar[str | None] = "delta"
-    honours: ClassVar[frozenset[str]] = EVERYWHERE | {"version", "timestamp"}
+    honours: ClassVar[frozenset[str]] = EVERYWHERE | {"nested", "version", "timestamp"}
     why_refused: ClassVar[str] = "whose log says so itself"
 
     def whole(self, path: str | Path, storage: StorageConfig) -> Sequence[Spot] | None:
         return (Whole(text=str(path), storage=storage),) if is_table(path, storage) else None
 
-    def look(self, place: Whole, options: ReadOptions) -> Look:
+    def look(self, place: Any, options: ReadOptions) -> Look:
         if not isinstance(place, Whole):
-            raise ReadError(f"{place}: is a file, and no Delta table. Name the folder that holds its _delta_log.")
-        file = look_at_table(place.text, place.storage, options)
-        return Look(file, file.table_schema, file.rows)
+            return self.look_whole(self.look_rows(place), options)
+        return self.look_whole(look_at_table(place.text, place.storage, options), options)
+
+    def look_rows(self, place: Place) -> RowFile:
+        raise ReadError(f"{place}: is a file, and no Delta table. Name the folder that holds its _delta_log.")
 
     def read_rows(self, file: Any, span: tuple[int, int], schema: pa.Schema) -> tuple[pa.Table, dict[str, Any]]:
         pieces, notes = [], dict[str, Any]()
@@ -84,7 +87,7 @@ def _read_data(
 
 
 @functools.lru_cache(maxsize=64)
-def _as_parquet(place: Place, physical: tuple[tuple[str, str], ...]) -> ParquetFile:
+def _as_parquet(place: Path | RemoteFile, physical: tuple[tuple[str, str], ...]) -> ParquetFile:
     """A data file with its columns under the names of the table."""
     file = read_footer(place)
     if not physical:

@@ -28,7 +28,6 @@ from raypipe.storage.connect import resolved
 from raypipe.storage.faults import masked
 from raypipe.storage.objects import list_objects
 from raypipe.storage.ranges import RemoteFile, look_at_all
-from raypipe.storage.source import Place
 
 LOG = "_delta_log"
 KNOWN = frozenset({
@@ -81,7 +80,7 @@ class DeltaFile(RowFile):
     def check_unchanged(self) -> None:
         """A version never changes; a file of it that is gone is told when it is read."""
 
-    def place_of(self, index: int) -> Place:
+    def place_of(self, index: int) -> Path | RemoteFile:
         """Where a data file is."""
         file = self.data[index]
         if is_remote(file.place):
@@ -317,7 +316,7 @@ def _counts(places: Sequence[str], adds: pa.Table, storage: StorageConfig) -> li
     return [int(rows) for rows in told]
 
 
-def _footer(place: Place) -> ParquetFile:
+def _footer(place: Path | RemoteFile) -> ParquetFile:
     try:
         return read_footer(place)
     except FileNotFoundError as error:

@@ -150,9 +150,9 @@ def _found(
 ) -> ExcelLook | None:
     """The look at a sheet; None if it holds no value."""
     (kind, sheet, date1904), (scan, read) = what, where
-    head = _head(read, options.skip_rows, scan.end_row)
+    head = _head(read, options.skip_rows or 0, scan.end_row)
     further = _further(read, scan)
-    seen = further.filter(pl.col("row") >= options.skip_rows)["col"].unique().to_list()
+    seen = further.filter(pl.col("row") >= (options.skip_rows or 0))["col"].unique().to_list()
     table = find_table(head, scan.merges, options, seen)
     if table is None:
         return None
@@ -185,7 +185,7 @@ def _stamp(place: Place) -> tuple[int, int, RemoteFile | None]:
     if isinstance(place, RemoteFile):
         seen = look(place).seen
         return seen.size, 0, seen
-    stat = Path(place).stat()
+    stat = Path(str(place)).stat()
     return stat.st_size, stat.st_mtime_ns, None
 
 

@@ -18,7 +18,7 @@ from raypipe.etl.wording import listed
 
 HEAD_ROWS = 200
 """Rows that the header is looked for in, and that the width of the table is found from."""
-JOINT = " / "
+JOINT = "_"
 """Between the names of several header rows."""
 _WIDTH_SHARES = (0.8, 0.5)
 _SHORT_BLOCK = 3
@@ -62,13 +62,13 @@ def find_table(
     row below it, and is unlike the rows below it. It goes on into the next row as long as cells in it are merged across
     columns, and as far down as its cells are merged. `seen` are columns that rows further down fill.
     """
-    rows = _rows(head.filter(pl.col("row") >= options.skip_rows), merges)
+    rows = _rows(head.filter(pl.col("row") >= (options.skip_rows or 0)), merges)
     if not rows:
         return None
-    at = 0 if options.skip_rows or options.header_rows else _first_row(rows)
+    at = 0 if options.skip_rows is not None or options.header_rows else _first_row(rows)
     has_header = _is_header(rows[at], rows[at + 1 :]) if options.header is None else options.header
-    if options.header_rows:
-        has_header = True
+    if options.header_rows is not None:
+        has_header = options.header_rows > 0
     first = rows[at].row
     depth = (options.header_rows or _depth(first, merges)) if has_header else 0
     below = [row for row in rows if row.row >= first + depth]

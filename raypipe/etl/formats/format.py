@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pyarrow as pa
 
-from raypipe.config import Frozen, ReadOptions, StorageConfig
+from raypipe.config import CellFormat, Frozen, ReadOptions, StorageConfig
 from raypipe.errors import ReadError
 from raypipe.etl.formats.schemas import select, unify
 from raypipe.etl.formats.slices import Slice
 from raypipe.stage import PartRead
+from raypipe.storage.packed import PackedFile, read_packed
 from raypipe.storage.ranges import RemoteFile, open_as_it_was
 from raypipe.storage.source import LocalBytes, Place
 
@@ -23,10 +24,10 @@ if TYPE_CHECKING:
 
 ReadSlice = Callable[[Slice, str], PartRead]
 """(slice, part id) -> its rows, under `TableSource.read_schema`."""
-EVERYWHERE = frozenset({"columns", "max_rows"})
+EVERYWHERE = frozenset({"columns", "max_rows", "partitions", "file_column"})
 """Read options that every format honours."""
 OF_STORES = frozenset({
-    "sheet", "header_rows", "cell_errors", "version", "timestamp", "table", "query", "partition_on", "partitions",
+    "sheet", "cell_errors", "version", "timestamp", "query", "partition_on", "partition_count",
 })  # fmt: skip
 """Read options of workbooks, lakes and databases, which no file of text has."""
 
@@ -43,25 +44,32 @@ class SourceFile(Frozen, arbitrary_types_allowed=True):
     notes: tuple[str, ...] = ()
     remote: RemoteFile | None = None
     """The object that it is, where it is none of this machine's files."""
+    packed: PackedFile | None = None
+    """The compressed file that holds it, where it is in one; `size` is that of what it holds."""
 
     @property
     def place(self) -> Place:
         """Where it is."""
-        return self.remote or Path(self.path)
+        return self.packed or self.remote or Path(self.path)
 
     def stamp(self) -> tuple[str, int, int, str]:
         """Path, bytes, time of the last change and version: equal as long as the content is."""
-        return self.path, self.size, self.mtime_ns, self.remote.version if self.remote else ""
+        size = self.packed.packed_size if self.packed else self.size
+        return self.path, size, self.mtime_ns, self.remote.version if self.remote else ""
 
     def check_unchanged(self) -> None:
         """ReadError if a local file is not the one that was looked at; objects are checked when they are opened."""
-        if self.remote is None:
+        if self.packed is not None:
+            self.packed.check_unchanged()
+        elif self.remote is None:
             stat = Path(self.path).stat()
             if (stat.st_size, stat.st_mtime_ns) != (self.size, self.mtime_ns):
                 raise ReadError(f"{self.path}: changed while it was being read. Run again when nothing writes to it.")
 
     def bytes_at(self, start: int, end: int) -> bytes:
         """Bytes [start, end) of the content; ReadError if it is not the one that was looked at."""
+        if self.packed is not None:
+            return read_packed(self.packed, start, end)
         if self.remote is not None:
             with open_as_it_was(self.remote) as source:
                 return source.read_at(start, end - start)
@@ -110,6 +118,8 @@ class Joined:
     notes: tuple[str, ...] = ()
     fixed: tuple[str, ...] = ()
     """Columns whose type the user gave: never promoted."""
+    formats: Mapping[str, CellFormat] = field(default_factory=dict)
+    """Column -> how its cells are written, where that is not the plain way."""
 
 
 class Cutting(Frozen):
@@ -176,6 +186,10 @@ class Format(ABC):
         unified = unify(known, options.columns)
         schema = select(unified.schema, options.columns, "read_options")
         return Joined(schema, (*(note for look in looks for note in look.file.notes), *unified.notes))
+
+    def names_in(self, looks: Sequence[Look]) -> list[str]:
+        """Columns that some file has."""
+        return list(dict.fromkeys(name for look in looks for name in (look.schema.names if look.schema else ())))
 
     @abstractmethod
     def cut(self, files: Sequence[Any], schema: pa.Schema, how: Cutting) -> Cut:

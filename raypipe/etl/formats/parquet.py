@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from raypipe.blocks.frames import ROW
-from raypipe.errors import ReadError, SchemaError
-from raypipe.etl.formats.names import safe_name, unique_names
+from raypipe.errors import ReadError
 from raypipe.etl.formats.parquet_remote import footer_of
 from raypipe.etl.formats.rows import RowFile
 from raypipe.etl.formats.schemas import has_odd_zone, types_in
-from raypipe.etl.wording import shown
+from raypipe.etl.formats.tables import names_of
 from raypipe.storage.ranges import RemoteFile
 from raypipe.storage.source import Place, open_bytes
 
@@ -25,7 +23,7 @@ class ParquetFile(RowFile):
     """False: it has a type at which Polars panics, so that pyarrow reads it."""
 
 
-def read_footer(path: Place) -> ParquetFile:
+def read_footer(path: Path | RemoteFile) -> ParquetFile:
     """What the footer says.
 
     Raises
@@ -47,7 +45,7 @@ def read_footer(path: Place) -> ParquetFile:
         if isinstance(error, PermissionError):
             raise
         raise ReadError(_damage(path, size, error)) from error
-    names, notes = _names_of(path, schema)
+    names, notes = names_of(path, schema)
     groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
     return ParquetFile(
         path=str(path),
@@ -62,29 +60,6 @@ def read_footer(path: Place) -> ParquetFile:
         group_bytes=tuple(group.total_byte_size for group in groups),
         remote=remote,
     )
-
-
-def _names_of(path: Place, schema: pa.Schema) -> tuple[list[str], list[str]]:
-    """Names that blocks can carry, and what was changed; an empty name is one that they can."""
-    if ROW in schema.names:
-        raise SchemaError(f"{path}: has a column named {ROW!r}, a name that raypipe keeps for itself. Rename it.")
-    repeated = [name for name, times in Counter(schema.names).items() if times > 1]
-    if repeated:
-        raise SchemaError(f"{path}: has several columns named {shown(repeated[0])}. Write it with unique names.")
-    zero = next((field.name for field in schema if _has_zero_inside(field.type)), None)
-    if zero is not None:
-        raise SchemaError(
-            f"{path}: column {shown(zero)} has a field whose name holds a zero character, which blocks cannot carry."
-            " Rename that field."
-        )
-    if any(safe_name(name, 1)[1] for name in schema.names if name):
-        return unique_names(schema.names)
-    return list(schema.names), []
-
-
-def _has_zero_inside(kind: pa.DataType) -> bool:
-    """Whether a field of a nested type has a zero character in its name."""
-    return any("\0" in one.field(index).name for one in types_in(kind) for index in range(one.num_fields))
 
 
 def _panics(kind: pa.DataType) -> bool:

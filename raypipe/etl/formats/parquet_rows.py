@@ -38,7 +38,7 @@ def read_range(file: ParquetFile, start: int, rows: int, schema: pa.Schema) -> t
     if file.remote is None:
         table, notes = _read_rows(file, path, (start, rows), (wanted, names))
     else:
-        groups, _ = _groups_of(file, start, rows)
+        groups, _ = file.groups_at(start, rows)
         with held_locally(file.remote, groups, wanted) as path:
             table, notes = _read_rows(file, path, (start, rows), (wanted, names))
     return conform(table, rows, schema), notes
@@ -72,7 +72,7 @@ def _read_with_polars(path: Path, start: int, rows: int, names: list[str]) -> tu
 def _read_with_pyarrow(file: ParquetFile, path: Path, span: tuple[int, int], names: list[str]) -> pa.Table:
     """The same rows by pyarrow, from the row groups that hold them."""
     start, rows = span
-    groups, first = _groups_of(file, start, rows)
+    groups, first = file.groups_at(start, rows)
     try:
         table = pq.ParquetFile(path).read_row_groups(groups, columns=names, use_threads=False)
     except (pa.ArrowException, OSError) as error:
@@ -81,14 +81,3 @@ def _read_with_pyarrow(file: ParquetFile, path: Path, span: tuple[int, int], nam
             f" ({str(error).strip().splitlines()[0]})"
         ) from error
     return table.select(names).slice(start - first, rows)
-
-
-def _groups_of(file: ParquetFile, start: int, rows: int) -> tuple[list[int], int]:
-    """Row groups that hold these rows, and the first row of the first of them."""
-    groups, first, at = [], None, 0
-    for index, count in enumerate(file.group_rows):
-        if at < start + rows and at + count > start:
-            groups.append(index)
-            first = at if first is None else first
-        at += count
-    return groups, first or 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
@@ -11,12 +12,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import pyarrow as pa
 
+from raypipe.config import ReadOptions
 from raypipe.etl.formats.csv_layout import Take
 from raypipe.etl.formats.csv_parse import draw
-from raypipe.etl.formats.format import Cut, Cutting, Format, ReadSlice, SourceFile
+from raypipe.etl.formats.format import EVERYWHERE, Cut, Cutting, Format, Look, ReadSlice, SourceFile
+from raypipe.etl.formats.nested import Shape, physical, shape_of, shaped
 from raypipe.etl.formats.schemas import conform
 from raypipe.etl.formats.slices import Slice, draw_seed, take_rows
 from raypipe.stage import PartRead
+from raypipe.storage.source import Place
 
 if TYPE_CHECKING:
     from raypipe.etl.source import TableSource
@@ -34,6 +38,16 @@ class RowFile(SourceFile):
     group_bytes: tuple[int, ...]
     """Uncompressed."""
 
+    def groups_at(self, start: int, rows: int) -> tuple[list[int], int]:
+        """Groups that hold rows [start, start + rows), and the first row of the first of them."""
+        groups, first, at = [], None, 0
+        for index, count in enumerate(self.group_rows):
+            if at < start + rows and at + count > start:
+                groups.append(index)
+                first = at if first is None else first
+            at += count
+        return groups, first or 0
+
 
 @dataclass(frozen=True)
 class RowRange:
@@ -49,9 +63,24 @@ class RowFormat(Format):
 
     memory_per_byte: ClassVar[int] = 4
 
+    honours: ClassVar[frozenset[str]] = EVERYWHERE | {"nested"}
+
+    @abstractmethod
+    def look_rows(self, place: Place) -> RowFile:
+        """What the file says of itself."""
+
     @abstractmethod
     def read_rows(self, file: Any, span: tuple[int, int], schema: pa.Schema) -> tuple[pa.Table, dict[str, Any]]:
-        """Rows [first, first + count) of a file: those columns of `schema` that it has; and notes."""
+        """Rows [first, first + count) of a file under `schema`, all columns of which it has; and notes."""
+
+    def look(self, place: Any, options: ReadOptions) -> Look:
+        return self.look_whole(self.look_rows(place), options)
+
+    def look_whole(self, file: RowFile, options: ReadOptions) -> Look:
+        """What was looked at, with nested columns as the options want them."""
+        shape = shape_of(file.table_schema, options.nested)
+        notes = (*file.notes, *(f"{file.path}: {note}" for note in shape.notes))
+        return Look(file.replace(notes=notes), shape.schema, file.rows)
 
     def cut(self, files: Sequence[RowFile], schema: pa.Schema, how: Cutting) -> Cut:
         slices = row_slices(files, schema, how)
@@ -63,10 +92,22 @@ class RowFormat(Format):
         return Cut(tuple(take_rows(slices, rows, how.sample_rows, how.seed)), (note,))
 
     def open(self, source: TableSource) -> ReadSlice:
+        schema = source.read_schema
+
+        @functools.lru_cache(maxsize=64)
+        def plan(index: int) -> tuple[Shape, pa.Schema]:
+            file: Any = source.files[index]
+            shape = shape_of(file.table_schema, source.options.nested)
+            return shape, physical(shape, schema, file.table_schema)
+
         def read(piece: Slice, part_id: str) -> PartRead:
-            file, rows = source.files[piece.file], piece.end - piece.start
-            found, notes = self.read_rows(file, (piece.start, rows), source.read_schema)
-            block = conform(found, rows, source.read_schema)
+            rows = piece.end - piece.start
+            shape, stored = plan(piece.file)
+            if stored.names:
+                found, notes = self.read_rows(source.files[piece.file], (piece.start, rows), stored)
+                block = shaped(found, shape, rows, schema)
+            else:
+                block, notes = conform(None, rows, schema), {}
             if piece.take is None:
                 return PartRead(block=block, bytes_read=block.nbytes, notes=notes)
             numbers = pa.array(draw(rows, Take(piece.take, draw_seed(source.seed, part_id))).astype(np.int64))
@@ -118,7 +159,8 @@ def _pieces(start: int, rows: int, size: int, pieces: int) -> Iterator[RowRange]
 def _column_share(file: RowFile, names: set[str]) -> float:
     """Share of the file's columns that is read."""
     have = file.table_schema.names
-    return sum(name in names for name in have) / len(have) if have else 1.0
+    nested = {name.split(".", 1)[0] for name in names}
+    return sum(name in names or name in nested for name in have) / len(have) if have else 1.0
 
 
 def _row_bytes(schema: pa.Schema) -> int:

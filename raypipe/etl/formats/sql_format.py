@@ -36,7 +36,7 @@ class SqlFormat(Format):
 
     name: ClassVar[str] = "sql"
     title: ClassVar[str] = "SQL"
-    honours: ClassVar[frozenset[str]] = EVERYWHERE | {"table", "query", "partition_on", "partitions"}
+    honours: ClassVar[frozenset[str]] = EVERYWHERE | {"table", "query", "partition_on", "partition_count"}
     why_refused: ClassVar[str] = "whose tables say so themselves"
     settles: ClassVar[bool] = True
 
@@ -51,8 +51,8 @@ class SqlFormat(Format):
             raise ReadError(f"{place}: is a file. Name an SQLite database as sqlite:///{place}.")
         address = parse_database(place.text)
         file = _backend(address).look(address, options)
-        if options.partitions is not None:
-            file = file.replace(pieces=options.partitions)
+        if options.partition_count is not None:
+            file = file.replace(pieces=options.partition_count)
         schema = pa.schema([(column.name, column.kind) for column in file.columns])
         return Look(file, schema, file.rows, rows_exact=file.by in ("row", "offset"))
 

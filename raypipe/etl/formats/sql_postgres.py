@@ -237,8 +237,9 @@ def _choose(
     """Schema and name of the table; a name without a schema is looked for on the search path."""
     known = {name if visible else f"{schema}.{name}": (schema, name) for (schema, name), (_, visible) in tables.items()}
     full = {f"{schema}.{name}": (schema, name) for schema, name in tables}
-    if options.table is not None and options.query is None and options.table not in known and options.table in full:
-        return full[options.table]
+    wanted = str(options.table)
+    if options.query is None and wanted not in known and wanted in full:
+        return full[wanted]
     name = check_choice(options, list(known), address)
     return None if name is None else known[name]
 

@@ -57,13 +57,14 @@ def check_choice(options: ReadOptions, tables: Sequence[str], address: object) -
             return tables[0]
         what = f"it has: {listed(tables, 12)}" if tables else "it has none"
         raise ConfigError(f"{address}: which table? Set read_options.table or read_options.query; {what}.")
-    if options.table in tables:
-        return options.table
+    wanted = str(options.table)
+    if wanted in tables:
+        return wanted
     by_lower = {name.lower(): name for name in reversed(tables)}
-    close = difflib.get_close_matches(options.table.lower(), by_lower, n=1)
+    close = difflib.get_close_matches(wanted.lower(), by_lower, n=1)
     hint = f" Did you mean {by_lower[close[0]]!r}?" if close else ""
     have = listed(tables, 12) or "none"
-    raise ConfigError(f"read_options.table: {address} has no table {shown(options.table)}. It has: {have}.{hint}")
+    raise ConfigError(f"read_options.table: {address} has no table {shown(wanted)}. It has: {have}.{hint}")
 
 
 def check_columns(names: Sequence[str], options: ReadOptions, what: object) -> None:
