@@ -22,7 +22,7 @@ from raypipe.storage.source import LocalBytes, Place, size_of
 
 _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"PK\x03\x04", "an Excel workbook (.xlsx) or another office document"),
-    (b"SQLite format 3\x00", "an SQLite database"),
+    (b"SQLite format 3\x00", "an SQLite database; name it as sqlite:///FILE"),
     (b"\x89PNG", "a PNG picture"),
     (b"\xff\xd8\xff", "a JPEG picture"),
     (b"GIF8", "a GIF picture"),

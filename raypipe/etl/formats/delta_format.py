@@ -48,7 +48,7 @@ class DeltaFormat(RowFormat):
             table, more = _read_data(file, index, (start, count), schema)
             pieces.append(table)
             notes |= more
-        return pa.concat_tables([schema.empty_table(), *pieces]), notes
+        return pa.concat_tables(pieces) if pieces else schema.empty_table(), notes
 
 
 def _touched(file: DeltaFile, span: tuple[int, int]) -> Iterator[tuple[int, int, int]]:

@@ -77,6 +77,9 @@ class DeltaFile(RowFile):
     def stamp(self) -> tuple[str, int, int, str]:
         return self.path, self.size, 0, f"version {self.version} of table {self.table_id}"
 
+    def pinned(self, options: ReadOptions) -> ReadOptions:
+        return options.replace(version=self.version, timestamp=None)
+
     def check_unchanged(self) -> None:
         """A version never changes; a file of it that is gone is told when it is read."""
 

@@ -21,7 +21,7 @@ import polars as pl
 
 from raypipe._optional import require_extra
 from raypipe.config import Frozen
-from raypipe.errors import ConfigError, ReadError
+from raypipe.errors import ConfigError, RaypipeError, ReadError
 from raypipe.etl.formats.excel_cells import STYLES, style_of
 from raypipe.etl.formats.excel_strings import shared_texts
 from raypipe.etl.formats.excel_xml import Grammar
@@ -127,7 +127,7 @@ def readable(place: object) -> Iterator[None]:
     """What a damaged workbook raises, as a ReadError."""
     try:
         yield
-    except ReadError:
+    except RaypipeError:
         raise
     except DAMAGE as error:
         raise ReadError(damaged(place, error)) from error

@@ -57,6 +57,10 @@ class SourceFile(Frozen, arbitrary_types_allowed=True):
         size = self.packed.packed_size if self.packed else self.size
         return self.path, size, self.mtime_ns, self.remote.version if self.remote else ""
 
+    def pinned(self, options: ReadOptions) -> ReadOptions:
+        """The options under which it is found again as it was, though others write to it meanwhile."""
+        return options
+
     def check_unchanged(self) -> None:
         """ReadError if a local file is not the one that was looked at; objects are checked when they are opened."""
         if self.packed is not None:
