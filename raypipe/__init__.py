@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from raypipe.insights.generator import InsightGenerator as InsightGenerator
     from raypipe.monitor.logs import setup_logging as setup_logging
     from raypipe.pipeline import AnalyticsPipeline as AnalyticsPipeline
+    from raypipe.pipeline.convert import write as write
     from raypipe.results import PipelineProgress as PipelineProgress
     from raypipe.results import PipelineResult as PipelineResult
     from raypipe.results import PipelineStage as PipelineStage
@@ -49,6 +50,7 @@ _HOME = {
     "SchedulerConfig": "raypipe.engine.scheduler",
     "TaskScheduler": "raypipe.engine.scheduler",
     "setup_logging": "raypipe.monitor.logs",
+    "write": "raypipe.pipeline.convert",
 }
 
 __all__ = ["__version__", *sorted(_HOME)]

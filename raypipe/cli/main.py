@@ -15,7 +15,9 @@ from rich.console import Console
 import raypipe
 from raypipe.cli import jobs, submit
 from raypipe.cli.cluster import app as cluster_app
+from raypipe.cli.convert import convert
 from raypipe.cli.exits import INVALID, tidy_exit
+from raypipe.cli.schema import app as schema_app
 from raypipe.config import PipelineConfig, merge_settings
 from raypipe.errors import ConfigError
 
@@ -27,6 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(cluster_app)
+app.add_typer(schema_app)
 PIPE_WIDTH = 160
 """Characters a line where standard output is no terminal, so that tables keep their columns."""
 errors = Console(stderr=True)
@@ -42,6 +45,7 @@ EngineName = Annotated[str | None, typer.Option("--engine", help="auto, ray or i
 Address = Annotated[str | None, typer.Option("--address", help="Ray cluster to run on.", envvar="RAYPIPE_ADDRESS")]
 Workers = Annotated[int | None, typer.Option("--workers", help="Workers a pool; default: one a CPU.")]
 SchemaFile = Annotated[Path | None, typer.Option("--schema", help="YAML or JSON file with the wanted columns.")]
+RulesFile = Annotated[Path | None, typer.Option("--rules", help="YAML or JSON file with rules.")]
 Strict = Annotated[bool | None, typer.Option("--strict", help="An error of validation ends the run (exit code 3).")]
 Sample = Annotated[int | None, typer.Option("--sample", help="Rows to draw at random while reading.")]
 Set = Annotated[list[str] | None, typer.Option("--set", "-s", help="Any setting: processing.impute=auto; repeatable.")]
@@ -49,7 +53,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON o
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 
 
-for command in (submit.submit, jobs.jobs, jobs.status, jobs.logs, jobs.stop):
+for command in (convert, submit.submit, jobs.jobs, jobs.status, jobs.logs, jobs.stop):
     app.command()(command)
 
 
@@ -92,6 +96,7 @@ def run(
     address: Address = None,
     workers: Workers = None,
     schema: SchemaFile = None,
+    rules: RulesFile = None,
     strict: Strict = None,
     sample: Sample = None,
     context: Annotated[str | None, typer.Option("--context", help="What the data is about: sales, marketing …")] = None,
@@ -142,6 +147,7 @@ def plan(
     address: Address = None,
     workers: Workers = None,
     schema: SchemaFile = None,
+    rules: RulesFile = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Stage by stage: columns, pools, memory, limits, what can be resumed.")
     ] = False,
@@ -153,7 +159,8 @@ def plan(
 
     settings = _settings(
         config, set_, data_source=source, target_column=target, time_column=time,
-        engine=_given(engine=engine, address=address, workers=workers), validation=_given(schema_path=schema),
+        engine=_given(engine=engine, address=address, workers=workers),
+        validation=_given(schema_path=schema, rules_path=rules),
     )  # fmt: skip
     pipeline = AnalyticsPipeline(settings)
     if as_json:
@@ -202,6 +209,7 @@ def validate(
     source: Source = None,
     config: Config = None,
     schema: SchemaFile = None,
+    rules: RulesFile = None,
     strict: Strict = None,
     engine: EngineName = None,
     address: Address = None,
@@ -209,13 +217,13 @@ def validate(
     set_: Set = None,
     as_json: AsJson = False,
 ) -> None:
-    """Hold a table to the quality rules and a schema. Exit code 3: an error was found."""
+    """Hold a table to the quality rules, a schema and rules of your own. Exit code 3: an error was found."""
     from raypipe.cli.show import show_validation
     from raypipe.pipeline.check import check_source
 
     settings = _settings(
         config, set_, data_source=source, strict_validation=strict,
-        engine=_given(engine=engine, address=address), validation=_given(schema_path=schema),
+        engine=_given(engine=engine, address=address), validation=_given(schema_path=schema, rules_path=rules),
     )  # fmt: skip
     checked = check_source(settings, quarantine)
     assert checked.validation is not None
@@ -292,13 +300,17 @@ def doctor(
 @app.command()
 def init(
     path: Annotated[Path, typer.Argument(help="File to write.")] = Path("raypipe.yaml"),
-    source: Annotated[str, typer.Option("--source", help="Value of data_source.")] = "data.csv",
+    source: Annotated[
+        str,
+        typer.Option("--source", help="Value of data_source; a text file that is there is read, and how is written."),
+    ] = "data.csv",
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
 ) -> None:
     """Write a config file with every setting, its default and what it means."""
+    from raypipe.cli.found import found_options
     from raypipe.cli.template import write_template
 
-    write_template(path, source, force)
+    write_template(path, source, force, found_options(source))
     out.print(f"{path}: edit it, then: raypipe run --config {path}", markup=False, highlight=False)
 
 

@@ -11,6 +11,7 @@ from raypipe.config.processing import ProcessingConfig
 from raypipe.config.quality import ValidationConfig
 from raypipe.config.read import CellFormat, ReadOptions
 from raypipe.config.storage import AzureConfig, GcsConfig, S3Config, StorageConfig
+from raypipe.config.write import WriteOptions
 
 __all__ = [
     "AzureConfig",
@@ -29,6 +30,7 @@ __all__ = [
     "Share",
     "StorageConfig",
     "ValidationConfig",
+    "WriteOptions",
     "merge_settings",
     "read_settings",
 ]

@@ -15,6 +15,7 @@ from raypipe.config.processing import ProcessingConfig
 from raypipe.config.quality import ValidationConfig
 from raypipe.config.read import FormatName, ReadOptions
 from raypipe.config.storage import StorageConfig
+from raypipe.config.write import WriteOptions
 from raypipe.errors import ConfigError
 
 
@@ -72,7 +73,7 @@ class PipelineConfig(Frozen):
     output_dir: OutputDir = Path("output")
     """Each run makes a folder of its own in it; also in a bucket, as s3://bucket/runs."""
     save_intermediate: bool = False
-    """Write the processed rows to `processed/` as Parquet."""
+    """Write the processed rows to `processed/`, in the form that `write` says; Parquet unless it says so."""
     export_formats: tuple[Literal["html"], ...] = ("html",)
     """Formats of the dashboard; this version writes HTML."""
 
@@ -85,6 +86,7 @@ class PipelineConfig(Frozen):
     processing: ProcessingConfig = ProcessingConfig()
     dashboard: DashboardConfig = DashboardConfig()
     storage: StorageConfig = StorageConfig()
+    write: WriteOptions = WriteOptions()
 
     @field_validator("export_formats", mode="before")
     @classmethod

@@ -16,6 +16,7 @@ from raypipe.storage.objects import RemoteFolder
 
 TEMP_MARK = ".tmp-"
 """Files that begin so are half-written, and removed when a run ends without finishing them."""
+OTHER_FOLDER = "another folder with --output"
 
 
 class RunFolder:
@@ -114,8 +115,8 @@ def check_run_id(run_id: str) -> None:
 
 
 @contextlib.contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn an OSError while writing `path` into an OutputError that says what to do.
+def writing(path: Path, instead: str = OTHER_FOLDER) -> Iterator[None]:
+    """Turn an OSError while writing `path` into an OutputError that says what to do: choose `instead`.
 
     Examples
     --------
@@ -132,9 +133,9 @@ def writing(path: Path) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             free = shutil.disk_usage(_existing(path)).free
             text = f"cannot write {path}: the disk is full ({free:,} bytes free, which is too little)"
-            raise OutputError(f"{text}. Free some space, or choose another folder with --output") from error
+            raise OutputError(f"{text}. Free some space, or choose {instead}") from error
         why = error.strerror or (os.strerror(error.errno) if error.errno else str(error))
-        raise OutputError(f"cannot write {path}: {why}. Choose another folder with --output") from error
+        raise OutputError(f"cannot write {path}: {why}. Choose {instead}") from error
 
 
 def _existing(path: Path) -> Path:

@@ -191,7 +191,7 @@ class DataReader:
         """
         if rows < 1:
             raise ConfigError(f"read_chunked: wants at least 1 row, got {rows}.")
-        source = self._settled()
+        source = self.settled()
         waiting: list[pa.Table] = []
         for part in _parts_of(source):
             waiting.append(part.block)
@@ -202,8 +202,14 @@ class DataReader:
         if waiting and waiting[0].num_rows:
             yield waiting[0]
 
-    def _settled(self) -> TableSource:
-        """The source with types that hold for all of it."""
+    def settled(self, max_bad_share: float = 0.0) -> TableSource:
+        """The source with types that hold for all of it: it is read once, part by part.
+
+        Parameters
+        ----------
+        max_bad_share : float
+            A column keeps its type while at most this share of its values does not fit.
+        """
         source = self.source()
         while self._format.settles:
             read = source.open()
@@ -211,7 +217,7 @@ class DataReader:
             if any(MISCUT in note for note in notes):
                 source = cut_exactly(source)
                 continue
-            source, promotions = settle_types(source, gather_misfits(notes), 0.0)
+            source, promotions = settle_types(source, gather_misfits(notes), max_bad_share)
             if not promotions:
                 break
         return source

@@ -22,12 +22,13 @@ from raypipe.engine.localframe import LocalFrame, as_frame
 from raypipe.engine.run import Engine, Pass, PassProgress
 from raypipe.errors import ConfigError, DataInvalidError, MissingColumnsError, RunCancelledError
 from raypipe.etl.outputs import RunFolder
+from raypipe.etl.pins import PINS_FILE, pins_of
 from raypipe.etl.process import DataProcessor
-from raypipe.etl.rules.schema import DataSchema
 from raypipe.etl.steps.step import Step
 from raypipe.etl.validate import DataValidator
 from raypipe.etl.wording import counted
-from raypipe.etl.write import WriteParquet
+from raypipe.etl.writers.choose import check_parts
+from raypipe.etl.writers.files import WriteFiles
 from raypipe.monitor.logs import log_to_file
 from raypipe.pipeline.analysis import analyse
 from raypipe.pipeline.ending import result_of, write_down
@@ -185,6 +186,8 @@ class AnalyticsPipeline:
         self._check_columns(source.schema())
         validator, processor = self._validator(), self._processor()
         processor.check(source.schema())
+        if self.config.save_intermediate:
+            check_parts(self.config.write)
         if validator is not None and self.config.strict_validation:
             refuse_columns(validator, source.schema())
         folder = open_folder(stack, self.config, self.run_id, resume=resume)
@@ -272,7 +275,7 @@ class AnalyticsPipeline:
             schema = step.output_schema(schema)
         stages: list[Stage] = [*busy, summary_of(schema)]
         if self.config.save_intermediate:
-            stages.append(WriteParquet(folder=run.folder.parts("processed")))
+            stages.append(WriteFiles(folder=run.folder.parts("processed"), options=self.config.write))
         work = self._pass_over(frame, tuple(stages), PipelineStage.DATA_PROCESSING)
         work.keep, work.consume, work.on_aside = True, True, run.loaded.quarantine.add
         outcome = run.engine.run(work)
@@ -281,7 +284,7 @@ class AnalyticsPipeline:
         dropped = {name: tally.rows_dropped for name, tally in run.processing.items()}
         run.steps = run.processor.report(steps, counts, dropped)
         run.profile = outcome.results[SUMMARY]
-        run.processed_files = outcome.receipts
+        run.processed_files = [file for receipt in outcome.receipts for file in receipt["files"]]
         run.account("process", outcome)
         frame.release()
         assert outcome.frame is not None
@@ -321,6 +324,8 @@ class AnalyticsPipeline:
         counts.check()
         run.folder.write_json("profile.json", profile_json(run.data[1]))
         run.folder.write_text("insights_report.md", run.analysis.report)
+        if (pins := pins_of(run.source, self.config.read_options)) is not None:
+            run.folder.write_text(PINS_FILE, pins)
         self.tracker.end(PipelineStage.FINALIZATION, run.folder.location)
         self.tracker.conclude(PipelineStatus.COMPLETED)
         summary = summary_json(self.config, self.run_id, run, self.tracker, None)
@@ -341,9 +346,7 @@ class AnalyticsPipeline:
     def _validator(self) -> DataValidator | None:
         if not self.config.validate_data:
             return None
-        rules = self.config.validation
-        schema = DataSchema.load(rules.schema_path) if rules.schema_path is not None else None
-        return DataValidator(rules, schema, strict=self.config.strict_validation)
+        return DataValidator.of(self.config.validation, self.config.strict_validation)
 
     def _processor(self) -> DataProcessor:
         return DataProcessor(self.config.processing, self.config.target_column, self.config.time_column)

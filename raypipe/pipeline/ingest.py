@@ -102,14 +102,14 @@ class Ingest:
     quarantine_path: Path
     new_pass: Callable[..., Pass]
     """Makes a pass that reports and can be cancelled as the pipeline wants."""
+    keep: bool = True
+    """Whether later passes want the blocks."""
 
     def plan(self, source: TableSource) -> Plan:
         """Read, check rows, summarise, and whatever the processing steps need to know beforehand."""
         stages: list[Stage] = []
         if self.validator is not None:
-            check = self.validator.row_stage()
-            stages += [check] if check is not None else []
-            stages += self.validator.reduce_stages(source.schema())
+            stages += self.validator.stages(source.schema())
         schema = source.schema()
         stages += [summary_of(schema), *self.processor.reduce_stages(schema)]
         return Plan(source=source, stages=tuple(stages))
@@ -123,7 +123,7 @@ class Ingest:
             try:
                 outcome = self.engine.run(
                     self.new_pass(
-                        self.plan(source), name="load", keep=True, on_read=notes.on_read, on_aside=quarantine.add
+                        self.plan(source), name="load", keep=self.keep, on_read=notes.on_read, on_aside=quarantine.add
                     )
                 )
                 misfits = notes.misfits()
@@ -133,7 +133,7 @@ class Ingest:
                 end_quarantine(quarantine, error)
                 raise
             if not found and not miscut:
-                profile = outcome.results[SUMMARY]
+                profile = outcome.results.get(SUMMARY) or Profile(rows=outcome.rows_out, columns=())
                 return Ingested(source, outcome, profile, quarantine, promotions, dict(notes.counts))
             quarantine.discard()
             if outcome.frame is not None:

@@ -13,7 +13,7 @@ import polars as pl
 from raypipe.config import CellFormat
 from raypipe.errors import ReadError
 from raypipe.etl.formats.cells import KINDS
-from raypipe.etl.formats.csv_quotes import Grammar, Positions, mend
+from raypipe.etl.formats.csv_quotes import Grammar, Positions, mend, scan_rows
 from raypipe.etl.formats.csv_view import Marks, canonical, rows_of
 from raypipe.stage import ASIDE_SCHEMA
 
@@ -133,15 +133,27 @@ def _mark(error: UnicodeError) -> tuple[str, int]:
 def read_rows(text: bytes, layout: Layout, every: bool = False) -> pl.DataFrame:
     """All fields as text of whole rows without unclosed quotes, of any grammar."""
     if layout.marks is None:
-        return read_text(mend(text, layout.grammar), layout, every=every)
+        return read_text(_padded(mend(text, layout.grammar), layout), layout, every=every)
     plain = canonical(text, layout.grammar, layout.marks)
     if plain is None:
         return pl.concat([read_rows(half, layout, every) for half in _halves(text, layout)])
     layout = replace(layout, grammar=plain.grammar, marks=None)
-    frame = read_text(mend(plain.text, plain.grammar), layout, every=every)
+    frame = read_text(_padded(mend(plain.text, plain.grammar), layout), layout, every=every)
     for stand, literal in plain.stand_ins.items():
         frame = frame.with_columns(pl.all().str.replace_all(stand, literal, literal=True))
     return frame
+
+
+def _padded(text: bytes, layout: Layout) -> bytes:
+    """The rows with a delimiter for each field that is missing, where these are to be filled up."""
+    if layout.ragged != "pad" or not text:
+        return text
+    codes = np.frombuffer(text, np.uint8)
+    rows = scan_rows(codes, layout.grammar)
+    missing = np.maximum(layout.width - rows.fields, 0)
+    if not missing.any():
+        return text
+    return bytes(np.insert(codes, np.repeat(rows.ends, missing), layout.grammar.delimiter).data)
 
 
 def _halves(text: bytes, layout: Layout) -> tuple[bytes, bytes]:

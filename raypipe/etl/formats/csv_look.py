@@ -28,6 +28,7 @@ from raypipe.etl.formats.csv_tables import (
     largest,
     preamble_note,
     tables_note,
+    width_behind_titles,
     width_of,
 )
 from raypipe.etl.formats.csv_view import data_rows, rows_of
@@ -94,15 +95,16 @@ class _Look:
     def sample(self, changed_ns: int, remote: RemoteFile | None) -> Sample:
         """The file, and rows below its header."""
         (skip, at, body), rows, width = self.start, self.scanned.rows, self.extent.width
-        texts, first = self._texts(), self.extent.first
+        first = self.extent.first
+        end, footers, said = self._end(first + 1)
+        texts = self._texts(end)
         header, count, notes = self._header(texts)
         names, changed = names_of(header, width)
         data = self.scanned.data
         behind = int(data[np.searchsorted(data, first) + count - 1]) + 1 if count else first
         begin = int(rows.starts[behind]) if behind < rows.starts.size else body.size
         line = int(rows.lines[behind]) if behind < rows.starts.size else rows.line_count
-        end, footers, said = self._end(behind)
-        unit, base = max(1, self.dialect.code_bytes), self.dialect.start if self.dialect.code_bytes else 0
+        unit, base = self._unit
         file = CsvFile(
             path=str(self.path),
             size=self.pieces.size,
@@ -125,6 +127,11 @@ class _Look:
             bytes_per_row=float(rows.nexts[data[-1]]) * unit / data.size,
         )
 
+    @property
+    def _unit(self) -> tuple[int, int]:
+        """Bytes of a code, and where the first one is in the file."""
+        return max(1, self.dialect.code_bytes), self.dialect.start if self.dialect.code_bytes else 0
+
     def _above(self, count: int) -> int:
         """Rows of the sample that belong to the header."""
         data, fields = self.scanned.data, self.scanned.rows
@@ -132,16 +139,18 @@ class _Look:
         rows = data[at : at + count]
         return int(((fields.fields[rows] == self.extent.width) & ~fields.unclosed[rows]).sum())
 
-    def _texts(self) -> pl.DataFrame:
-        """Rows of the head, the middle and the tail that have the right number of fields, from the first row on."""
-        _, _, body = self.start
+    def _texts(self, end: int) -> pl.DataFrame:
+        """Rows of the head, the middle and the tail with the right number of fields, from the first row to the end."""
+        (_, at, body), (unit, base) = self.start, self._unit
         rows, width = self.scanned.rows, self.extent.width
         lo, last = int(rows.starts[self.extent.first]), self.extent.last
         hi = int(rows.starts[last]) if last is not None and last < rows.starts.size else body.size
+        hi = min(hi, (end - base) // unit - at)
         cut = not self.scanned.is_whole and last is None
         frames = [sample_rows(body[lo:hi], self.dialect, width, most_rows(width), cut)]
-        for piece in self.pieces.others if self.dialect.code_bytes and last is None else ():
-            codes = sample_codes(piece, self.dialect)
+        for number, piece in enumerate(self.pieces.others if self.dialect.code_bytes and last is None else ()):
+            is_tail = number == len(self.pieces.others) - 1
+            codes = sample_codes(piece[: max(0, end - self.pieces.tail_start)] if is_tail else piece, self.dialect)
             start = resync(seen(codes, self.dialect), self.dialect.grammar, width)
             if start is not None:
                 frames.append(sample_rows(codes[start:], self.dialect, width, most_rows(width), cut=True))
@@ -173,7 +182,7 @@ class _Look:
 
     def _end(self, behind: int) -> tuple[int, int, list[str]]:
         """Byte behind the table, how many rows at its end are no data, and what to say of them."""
-        unit, base = max(1, self.dialect.code_bytes), self.dialect.start if self.dialect.code_bytes else 0
+        unit, base = self._unit
         skip, at, body = self.start
         wanted, rows = self.options.footer_rows, self.scanned.rows
         if self.scanned.is_whole or self.extent.last is not None:
@@ -266,7 +275,9 @@ def _find_extent(scanned: Scanned, body: Codes, dialect: Dialect, options: ReadO
         scanned = replace(scanned, filled=scanned.filled & keep)
         width = table.width
     else:
-        width = width_of(scanned.rows.fields[data], not scanned.is_whole)
+        fields = scanned.rows.fields[data]
+        behind = width_behind_titles(fields) if options.skip_rows is None else None
+        width = behind or width_of(fields, not scanned.is_whole)
     first = int(scanned.data[0])
     if options.skip_rows is None:
         first = first_row(scanned, width, lambda row: _looks_like_header(scanned, body, dialect, (row, width), options))

@@ -75,6 +75,20 @@ def width_of(fields: Positions, last_is_cut: bool = False) -> int:
     return int(values[counts.argmax()]) if counts.max() > (rest == first).sum() else first
 
 
+def width_behind_titles(fields: Positions) -> int | None:
+    """Fields of the rows of one block of rows alike, with lines of one field above and below only; None: no such block.
+
+    A short table has fewer rows than the notes around it.
+    """
+    wide = np.flatnonzero(fields > 1)
+    if fields[0] > 1 or wide.size < _LEAST_ROWS:
+        return None
+    width, alike = int(fields[wide[0]]), bool((fields[wide] == fields[wide[0]]).all())
+    block = int(wide[-1] - wide[0] + 1) == wide.size
+    large = wide.size * width >= fields.size - wide.size and wide.size + width > _LEAST_ROWS + 2
+    return width if alike and block and large else None
+
+
 def find_tables(seen: Scanned) -> list[Table]:
     """Tables of different width with blank lines between; empty: there is only one, whatever else stands around it."""
     data, fields = seen.data, seen.rows.fields

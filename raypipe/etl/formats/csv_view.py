@@ -47,7 +47,7 @@ class Marks:
     @property
     def special(self) -> tuple[int, ...]:
         """Codes whose meaning may depend on those before them."""
-        escapes = () if self.escape is None else (self.escape, CR)
+        escapes = () if self.escape is None else (self.escape,)
         return (*(self.delimiter if len(self.delimiter) > 1 else ()), *escapes)
 
 
@@ -96,11 +96,9 @@ def _leaders(codes: Codes, escape: int) -> Positions:
 
 
 def _followers(codes: Codes, leaders: Positions) -> Positions:
-    """What escapes make part of the text; a carriage return and its line feed are one line end."""
-    behind = leaders[leaders + 1 < codes.size] + 1
-    returns = behind[codes[behind] == CR] + 1
-    returns = returns[returns < codes.size]
-    return np.concatenate((behind, returns[codes[returns] == LF]))
+    """What escapes make part of the text."""
+    behind: Positions = leaders[leaders + 1 < codes.size] + 1
+    return behind
 
 
 def _lone_returns(codes: Codes) -> Positions:
@@ -126,12 +124,6 @@ def _matches(codes: Codes, wanted: tuple[int, ...]) -> Positions:
             chosen.append(start)
             end = start + span
     return np.array(chosen, np.int64)
-
-
-def line_ends(codes: Codes, grammar: Grammar, marks: Marks | None) -> int:
-    """How many text lines end in the codes, wherever they stand."""
-    ends = int(np.count_nonzero(codes == grammar.eol))
-    return ends + (int(_lone_returns(codes).size) if marks is not None and marks.any_end else 0)
 
 
 def rows_of(codes: Codes, grammar: Grammar, marks: Marks | None) -> Rows:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 _EVERY_SECOND = 0.2
 _MOST_CONTROLS = 0.1
+_SEPARATORS = b"\x01\x02\x1c\x1d\x1e\x1f"
+_DELIMITER_SHARE = 0.9
 _TEXT_BYTES = bytes(byte for byte in range(256) if byte >= 32 or 9 <= byte <= 13 or byte == 27)
 
 
@@ -21,7 +23,11 @@ def is_plain(head: bytes) -> bool:
 
 def _control_share(head: bytes) -> float:
     """Share of bytes that no text has but by damage; in random bytes it is 11 %."""
-    return len(head.translate(None, _TEXT_BYTES)) / max(1, len(head))
+    controls = head.translate(None, _TEXT_BYTES)
+    # One of those made to stand between fields, and hardly another, is a delimiter.
+    most = max((controls.count(code) for code in _SEPARATORS), default=0)
+    others = len(controls) - most if most > len(controls) * _DELIMITER_SHARE else len(controls)
+    return others / max(1, len(head))
 
 
 def _is_wide_text(head: bytes) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Self
+from typing import Literal, Self
 
 import polars as pl
 import pyarrow as pa
@@ -39,6 +39,12 @@ class ColumnSchema(Frozen):
     allowed_values: tuple[Scalar, ...] | None = None
     regex_pattern: str | None = None
     """The whole value must match. Syntax of Rust's regex: no look-around, no back-references, linear time."""
+    semantic: str | None = None
+    """What the values mean, in the words of `raypipe.etl.infer`: email, currency, identifier …; not checked."""
+    unit: str | None = None
+    """Unit of numbers, e.g. kg, EUR, %."""
+    pii: tuple[str, ...] = ()
+    """Kinds of personal data that it may hold: email, phone, person_name …"""
     description: str = ""
 
     @field_validator("dtype")
@@ -110,6 +116,8 @@ class ColumnSchema(Frozen):
 class DataSchema(Frozen):
     """A table: its columns and its key."""
 
+    schema_format: Literal[1] = 1
+    """Of the file; raised when a field changes its meaning or goes away."""
     name: str
     version: str = "1.0.0"
     description: str = ""
@@ -175,7 +183,7 @@ class DataSchema(Frozen):
     def save(self, path: str | Path) -> None:
         """Write the schema as YAML or JSON, by the ending of the name; fields left at their default are left out."""
         path = Path(path)
-        values: dict[str, Any] = self.model_dump(mode="json", exclude_defaults=True)
+        values = {"schema_format": self.schema_format, **self.model_dump(mode="json", exclude_defaults=True)}
         if path.suffix.lower() == ".json":
             text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
         elif path.suffix.lower() in (".yaml", ".yml"):
