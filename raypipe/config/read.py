@@ -91,7 +91,7 @@ class ReadOptions(Frozen):
     text makes JSON text of every nested column; keep leaves them as they are (not for JSON)."""
     records: str | None = None
     """JSON documents: where the array of rows is, as fields with dots between, e.g. data.items; None looks."""
-    partitions: bool = True
+    folder_columns: bool = True
     """Folders such as year=2024 in the path of a file become columns."""
     file_column: str | None = None
     """Add a column of this name with the path of each row's file."""

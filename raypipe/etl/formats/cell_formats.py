@@ -19,8 +19,13 @@ from raypipe.etl.formats.number_cells import DASH, GROUPS, SPACE, number_formats
 
 PLAIN = CellFormat()
 _GLANCE = 200
+_LOOKED_AT = 1000
+"""Cells of a column that tell whether it is worth a closer look."""
+_GROUPED = r"^[-+]?[1-9]\d{0,2}(\.\d{3})+$"
 _SIGN = r"(?:[^\w\s.,()]|[A-Za-zčłK.$]{1,3})?"
-_MAY_BE_NUMBER = rf"^[(]?[-+\u2212]?\s?{_SIGN}[{SPACE}]?[-+\u2212]?[.,]?\d[^A-Za-z:]*[A-Za-zčł.]{{0,3}}\s?[%‰]?\)?$"
+_MAY_BE_NUMBER = (
+    rf"^[(]?[-+\u2212]?\s?{_SIGN}[{SPACE}]?[-+\u2212]?[.,]?\d[^A-Za-z:]*(?:[eE][-+]?\d+)?[A-Za-zčł.]{{0,3}}\s?[%‰]?\)?$"
+)
 _MAY_BE_DATE = r"^\d{1,4}[./-]\d{1,2}[./-]\d{1,4}|\d.{0,6}[^\W\d_]{3,}.{0,5}\d|^[^\W\d_]{3,}\.? \d{1,2},? "
 _ONE_GROUP = r"^\D*\d{1,3}[.,]\d{3}\D*$"
 _DECIMALS = rf"^\D*(?:\d{{1,3}}(?:[GROUP'\u2019{SPACE}]\d{{3}})+|\d+)MARK(?:\d{{1,2}}|\d{{4,}})\D*$|^\D*0MARK\d+\D*$"
@@ -95,6 +100,9 @@ def _of_column(texts: pl.Series, name: str, found: Found, options: ReadOptions, 
         return found
     if given is not None:
         return found if kind else _as_given(texts, found, given, options)
+    glance = trimmed(texts.head(_LOOKED_AT), options.null_values).drop_nulls()
+    if not _may_have_format(glance, found, options):
+        return found
     values = trimmed(texts, options.null_values).drop_nulls()
     return (
         _words(values, found, options)
@@ -102,6 +110,22 @@ def _of_column(texts: pl.Series, name: str, found: Found, options: ReadOptions, 
         or _dates(values, found, options, kind)
         or found
     )
+
+
+def _may_have_format(glance: pl.Series, found: Found, options: ReadOptions) -> bool:
+    """Whether a closer look is worth its time: most columns of text are words, and most numbers are plain."""
+    if (
+        options.decimal == ","
+        or options.thousands
+        or (options.true_values and options.false_values)
+        or not glance.len()
+    ):
+        return True
+    if found.kind == "float64":
+        points = glance.filter(glance.str.contains(".", literal=True))
+        return bool(points.str.contains(_GROUPED).all())
+    shapes = rf"{_MAY_BE_NUMBER}|{DASH}|{_MAY_BE_DATE}"
+    return found.kind == "text" and float(str(glance.str.contains(shapes).mean())) >= PLAN_SHARE / 2
 
 
 def _as_given(texts: pl.Series, found: Found, how: CellFormat, options: ReadOptions) -> Found:
@@ -136,9 +160,10 @@ def _marks(texts: pl.DataFrame, names: Sequence[str], found: Sequence[Found]) ->
     comma = point = None
     for column, name, one in zip(texts.iter_columns(), names, found, strict=True):
         if one.kind == "float64" or (one.kind == "text" and one.values):
-            values = column.drop_nulls().head(_GLANCE).str.strip_chars()
+            values = column.head(_LOOKED_AT).drop_nulls().head(_GLANCE).str.strip_chars()
+            looked = values.len()
             values = values.filter(values.str.contains(_MAY_BE_NUMBER))
-            if not values.len() or values.len() * 2 < min(_GLANCE, column.len() - column.null_count()):
+            if not values.len() or values.len() * 2 < looked:
                 continue
             has_comma, has_point = (bool(values.str.contains(mark).any()) for mark in (_DECIMAL_COMMA, _DECIMAL_POINT))
             comma = name if comma is None and has_comma and not has_point else comma
@@ -230,7 +255,7 @@ def _doubtful_point(values: pl.Series, found: Found, options: ReadOptions, marks
     if found.kind != "float64" or options.decimal == "." or not values.str.contains(r"\d\.\d{3}").any():
         return None
     points = values.filter(values.str.contains(".", literal=True))
-    grouped = bool(points.str.contains(r"^[-+]?[1-9]\d{0,2}(\.\d{3})+$").all())
+    grouped = bool(points.str.contains(_GROUPED).all())
     many = bool(points.str.contains(r"^[-+]?\d{1,3}(\.\d{3}){2,}").any())
     if not grouped or not (many or (marks.comma and not marks.point)):
         return None

@@ -41,7 +41,7 @@ class Pieces:
         if len(self.head) < self.size:
             offsets = (self.size // 2 // 4 * 4, max(len(self.head), self.size - SAMPLE_BYTES) // 4 * 4)
             self.tail_start = offsets[-1]
-            self.others = tuple(source.read_at(offset, SAMPLE_BYTES) for offset in offsets)
+            self.others = tuple(source.read_at(offset, SAMPLE_BYTES + 4) for offset in offsets)
 
     @property
     def is_whole(self) -> bool:

@@ -10,14 +10,13 @@ import polars as pl
 from raypipe.config import ReadOptions
 from raypipe.etl.formats.cells import narrowest, trimmed
 from raypipe.etl.formats.names import unique_names
+from raypipe.etl.formats.number_cells import LOOKS_TYPED
 
 JOINT = "_"
 """Stands between the parts of a name from several header rows."""
 MOST_HEADER_ROWS = 3
 _HEADER_ROWS, _HEADER_COLUMNS = 1000, 200
 _UNIT = re.compile(r"^[\[(].*[\])]$")
-_WRITTEN = r"^[-+(]?\W{0,2}\d[\d.,' ]*\W{0,3}$|^\d{1,4}[-./]\d{1,2}[-./]\d{1,4}\b"
-"""Looks like a number or a date, however it is written: no name of a column."""
 
 
 def is_header(header: Sequence[str], below: pl.DataFrame, options: ReadOptions) -> bool:
@@ -25,7 +24,7 @@ def is_header(header: Sequence[str], below: pl.DataFrame, options: ReadOptions) 
     cells = trimmed(pl.Series([str(cell) for cell in header], dtype=pl.String), ())
     if not cells.drop_nulls().len() or not set(narrowest(cells)) <= {"text", "boolean"}:
         return False
-    if cells.str.contains(_WRITTEN).any():
+    if cells.str.contains(LOOKS_TYPED).any():
         return False
     if not below.height or has_types(below, options):
         return True
@@ -40,7 +39,7 @@ def has_types(below: pl.DataFrame, options: ReadOptions) -> bool:
         counts = narrowest(cells)
         if counts and counts.get("text", 0) < sum(counts.values()):
             return True
-        if cells.str.contains(_WRITTEN).any():
+        if cells.str.contains(LOOKS_TYPED).any():
             return True
     return False
 

@@ -16,6 +16,7 @@ _LEAST_ROWS = 2
 _MOST_FOOTERS = 50
 _MOST_SHOWN = 3
 _MIN_SHARE = 0.5
+_LABEL_FIELDS, _MOST_LABELS = 2, 20
 _TOTALS = re.compile(
     r"^\s*(grand[ -]?total|sub[ -]?total|totals?|sum|summe|gesamt(summe)?|insgesamt|zwischensumme|somme"
     r"|total g[ée]n[ée]ral|suma|totale|totaal|razem|итого)\s*:?\s*$",
@@ -103,11 +104,21 @@ def find_tables(seen: Scanned) -> list[Table]:
             tables[-1] = replace(tables[-1], last=int(piece[-1]) + 1, rows=tables[-1].rows + most)
         elif strong:
             tables.append(Table(int(piece[0]), int(piece[-1]) + 1, width, most, int(seen.rows.lines[piece[0]]) + 1))
+    widest = max((table.width for table in tables), default=0)
+    tables = [table for table in tables if table.width == widest or not _is_labels(seen, table)]
     if len({table.width for table in tables}) < 2:
         return []
     if not seen.is_whole and int(data[-1]) < (tables[-1].last or 0):
         tables[-1] = replace(tables[-1], last=None)
     return tables
+
+
+def _is_labels(seen: Scanned, table: Table) -> bool:
+    """Whether every line is a name and one value, as above the table of a statement: no table of its own."""
+    if table.width != _LABEL_FIELDS or table.rows > _MOST_LABELS or table.last is None:
+        return False
+    rows = [row for row in range(table.first, table.last) if seen.filled[row]]
+    return all(not re.match(r"^\s*$|^[-+(]?\d", seen.cells(row)[0]) for row in rows)
 
 
 def largest(tables: Sequence[Table]) -> int:
