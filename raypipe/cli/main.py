@@ -17,6 +17,7 @@ from raypipe.cli import jobs, submit
 from raypipe.cli.cluster import app as cluster_app
 from raypipe.cli.convert import convert
 from raypipe.cli.exits import INVALID, tidy_exit
+from raypipe.cli.rules import rules as list_rules
 from raypipe.cli.schema import app as schema_app
 from raypipe.config import PipelineConfig, merge_settings
 from raypipe.errors import ConfigError
@@ -55,6 +56,9 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 
 for command in (convert, submit.submit, jobs.jobs, jobs.status, jobs.logs, jobs.stop):
     app.command()(command)
+
+
+app.command("rules")(list_rules)
 
 
 def main() -> None:
