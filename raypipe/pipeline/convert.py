@@ -114,11 +114,22 @@ def convert(
     lost = _lost(done.outcome.receipts)
     aside = done.quarantine
     return Converted(
-        str(masked_config(str(config.data_source))), target.name, str(target.options.format), config.write.mode, done.outcome.rows_in,
-        written.rows, aside.rows, written.bytes, written.files, engine.name, round(time.perf_counter() - started, 3),
-        str(aside.path) if aside.rows else None, written.detail, lost,
-        (*done.source.notes, *(promotion.reason for promotion in done.promotions), *said),
-    )  # fmt: skip
+        source=str(masked_config(str(config.data_source))),
+        destination=target.name,
+        format=str(target.options.format),
+        mode=config.write.mode,
+        rows_read=done.outcome.rows_in,
+        rows_written=written.rows,
+        rows_quarantined=aside.rows,
+        bytes_written=written.bytes,
+        files=written.files,
+        engine=engine.name,
+        seconds=round(time.perf_counter() - started, 3),
+        quarantine=str(aside.path) if aside.rows else None,
+        detail=written.detail,
+        lost=lost,
+        notes=(*done.source.notes, *(promotion.reason for promotion in done.promotions), *said),
+    )
 
 
 def write(
@@ -167,10 +178,20 @@ def _write_frame(frame: Frame, dest: str | Path, config: PipelineConfig) -> Conv
             receipts = engine.run(Pass(plan, name="write", frame=frame)).receipts
         written = target.commit(frame.schema, receipts, frame.iter_blocks)
     return Converted(
-        "(a frame)", target.name, str(target.options.format), config.write.mode, len(frame), written.rows, 0,
-        written.bytes, written.files, engine.name, round(time.perf_counter() - started, 3), None, written.detail,
-        _lost(receipts),
-    )  # fmt: skip
+        source="(a frame)",
+        destination=target.name,
+        format=str(target.options.format),
+        mode=config.write.mode,
+        rows_read=len(frame),
+        rows_written=written.rows,
+        rows_quarantined=0,
+        bytes_written=written.bytes,
+        files=written.files,
+        engine=engine.name,
+        seconds=round(time.perf_counter() - started, 3),
+        detail=written.detail,
+        lost=_lost(receipts),
+    )
 
 
 def _ray(config: PipelineConfig) -> Engine:

@@ -86,7 +86,7 @@ def _words(kind: Any) -> str:
     if arguments:
         return " or ".join(dict.fromkeys(map(_words, arguments)))
     known = {"str": "text", "Path": "path", "bool": "true or false", "int": "whole number", "float": "number"}
-    return known[kind.__name__]
+    return known.get(kind.__name__, "settings of its own")
 
 
 def _bound(limit: Any) -> str | None:

@@ -145,7 +145,8 @@ def test_names_that_are_hostile_are_names(tmp_path: Path) -> None:
 
 def test_a_database_that_another_one_writes_to_is_told(tmp_path: Path) -> None:
     write(ONE, tmp_path / "a.db", **TABLE)
-    code = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('BEGIN EXCLUSIVE'); print(1, flush=True); input()"
+    code = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('BEGIN EXCLUSIVE'); print(flush=True); "
+    code += "input()"
     holder = subprocess.Popen(  # locks do not hold within one process
         [sys.executable, "-c", code, tmp_path / "a.db"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -190,7 +191,7 @@ def postgres() -> Iterator[str]:
         **user,
     )
     server = subprocess.Popen(
-        [initdb.with_name("postgres"), "-D", folder / "data", "-k", folder, "-c", "listen_addresses=", "-c", "fsync=off"],
+        [initdb.with_name("postgres"), "-D", folder / "data", "-k", folder, "-c", "listen_addresses=", "-F"],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder, **user,
     )  # fmt: skip
     ready = [initdb.with_name("pg_isready"), "-h", folder, "-t", "30"]
