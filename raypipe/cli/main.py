@@ -41,7 +41,7 @@ errors = Console(stderr=True)
 out = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
 
 Source = Annotated[
-    str | None, typer.Argument(help="File, folder or glob of CSV or Parquet; or `data_source` of --config.")
+    str | None, typer.Argument(help="File, folder, glob, Delta table or database; or `data_source` of --config.")
 ]
 Config = Annotated[Path | None, typer.Option("--config", "-c", help="YAML or TOML file; flags win over it.")]
 Target = Annotated[str | None, typer.Option("--target", "-t", help="Column to explain.")]
