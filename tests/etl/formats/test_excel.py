@@ -146,10 +146,10 @@ HEADERS: list[tuple[str, Rows, dict[str, Any], list[str], int]] = [
 ]
 
 
-@pytest.mark.parametrize(("rows", "options", "names", "count"), [case[1:] for case in HEADERS], ids=[c[0] for c in HEADERS])
-def test_the_header_is_found(
-    tmp_path: Path, rows: Rows, options: dict[str, Any], names: list[str], count: int
-) -> None:
+@pytest.mark.parametrize(
+    ("rows", "options", "names", "count"), [case[1:] for case in HEADERS], ids=[c[0] for c in HEADERS]
+)
+def test_the_header_is_found(tmp_path: Path, rows: Rows, options: dict[str, Any], names: list[str], count: int) -> None:
     table = read(book(tmp_path / "h.xlsx", ("S", rows)), **options).table
     assert table.column_names == names
     assert table.num_rows == count
@@ -187,7 +187,9 @@ def test_cells_that_do_not_fit_go_aside_or_change_the_type(tmp_path: Path) -> No
     path = book(tmp_path / "x.xlsx", ("S", rows))
     result = DataReader(path).read_all(max_bad_share=0.02)
     assert result.table["n"].to_pylist() == [*range(98), 99]  # a number that is kept as text is a number
-    assert result.aside.select(["line", "column", "value"]).to_pylist() == [{"line": 99, "column": "n", "value": "twelve"}]
+    assert result.aside.select(["line", "column", "value"]).to_pylist() == [
+        {"line": 99, "column": "n", "value": "twelve"}
+    ]
     text = DataReader(path).read_all().table["n"]
     assert text.type == pa.large_string()
     assert text.to_pylist()[-3:] == ["97", "twelve", "99"]
@@ -216,7 +218,7 @@ def test_formulas_give_the_value_that_was_stored(tmp_path: Path) -> None:
     assert read(path).table.to_pylist() == [{"a": 2, "b": "x<y", "c": True}]
 
 
-# ---- piece by piece ---------------------------------------------------------------------------------------------------
+# ---- piece by piece --------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -323,7 +325,8 @@ def test_the_quick_way_through_the_xml_equals_the_parser(rows: list[list[tuple[s
 
 
 def test_rows_and_cells_without_numbers_and_with_prefixes_are_counted() -> None:
-    xml = b'<x:row><x:c><x:v>1</x:v></x:c><x:c t="b"><x:v>0</x:v></x:c></x:row><x:row/><x:row><x:c r="C9"><x:v>2</x:v></x:c></x:row>'
+    first = b'<x:row><x:c><x:v>1</x:v></x:c><x:c t="b"><x:v>0</x:v></x:c></x:row>'
+    xml = first + b'<x:row/><x:row><x:c r="C9"><x:v>2</x:v></x:c></x:row>'
     cells = cells_of(xml, 5, Grammar("x:", GRAMMAR.styles, GRAMMAR.shared))
     assert cells.rows() == [(5, 0, NUMBER, "1"), (5, 1, BOOLEAN, "FALSE"), (7, 2, NUMBER, "2")]
     text = b'<row r="1"><c r="A1" t="s"><v>1</v></c><c r="B1" t="e"><v>#REF!</v></c></row>'
