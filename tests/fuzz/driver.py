@@ -72,7 +72,7 @@ def _in_a_process(name: str, seconds: float, seed: int, plain: bool, folder: Pat
         if last.exists():
             kept.write_bytes(last.read_bytes())
         why = "hung" if hung else f"the process ended with {process.exitcode}"
-        counts["broken"].append({"file": str(kept), "error": why})
+        counts["broken"].append({"file": kept.name, "error": why})
     for path in (state, last):
         path.unlink(missing_ok=True)
     return counts
@@ -105,7 +105,7 @@ class Tally:
                 kept = state.parent / f"fuzz-{len(self.broken)}-{self.name}"
                 kept.write_bytes(content)
                 said = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1][:300]
-                self.broken.append({"file": str(kept), "error": said})
+                self.broken.append({"file": kept.name, "error": said})
         if time.monotonic() > self._next:
             self._next = time.monotonic() + EVERY_S
             self.write()
