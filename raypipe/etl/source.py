@@ -71,6 +71,12 @@ class TableSource(SourceStage):
         """
         return [file.stamp() for file in self.files]
 
+    def pinned(self, options: ReadOptions) -> ReadOptions:
+        """The options under which the source is found again as it was, such as the version of a table."""
+        for file in self.files:
+            options = file.pinned(options)
+        return options
+
     @property
     def is_sample(self) -> bool:
         """Whether only drawn rows are read."""

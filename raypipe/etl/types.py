@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from raypipe.blocks.frames import from_polars
 from raypipe.config import CellFormat, Frozen
-from raypipe.etl.formats.cells import KINDS, Found
+from raypipe.etl.formats.cells import EVERY_KIND, KINDS, Found
 
 Misfits = dict[str, dict[str, Any]]
 """Column -> counts of cells that did not fit its planned type, over any number of parts."""
@@ -37,7 +37,7 @@ def arrow_type(kind: str) -> pa.DataType:
     >>> arrow_type("text")
     DataType(large_string)
     """
-    return from_polars(pl.DataFrame({"x": pl.Series([], dtype=KINDS[kind])})).schema.field("x").type
+    return from_polars(pl.DataFrame({"x": pl.Series([], dtype=EVERY_KIND[kind])})).schema.field("x").type
 
 
 @functools.cache
@@ -49,7 +49,7 @@ def kind_of(kind: pa.DataType) -> str | None:
     >>> kind_of(pa.date32())
     'date'
     """
-    return next((name for name in KINDS if arrow_type(name) == kind), None)
+    return next((name for name in EVERY_KIND if arrow_type(name) == kind), None)
 
 
 def join_kinds(kinds: Iterable[str]) -> str:

@@ -277,6 +277,8 @@ def _scan(codes: Codes, dialect: Dialect, is_whole: bool) -> Scanned:
 def _find_extent(scanned: Scanned, body: Codes, dialect: Dialect, options: ReadOptions, skip: int) -> Extent:
     """Where the table begins and how wide it is."""
     tables = find_tables(scanned) if options.skip_rows is None or options.table is not None else []
+    if isinstance(options.table, str):
+        raise ConfigError(f"table: wants the number of a table in a text file, from 1; got {options.table!r}.")
     if options.table is not None and options.table > max(1, len(tables)):
         raise ConfigError(f"table: wants table {options.table}; the file holds {max(1, len(tables))}.")
     notes: list[str] = []

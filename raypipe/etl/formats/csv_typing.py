@@ -25,7 +25,7 @@ def type_rows(placed: Placed, layout: Layout, origin: tuple[int, bytes]) -> Part
     frame, columns, faults, notes = placed.frame, [], [], dict(placed.notes)
     values, misfits, wide = {}, {}, {}
     for want in layout.wanted:
-        column, wrong, dashes = _read(frame[f"c{want.index}"], want, layout)
+        column, wrong, dashes = read_cells(frame[f"c{want.index}"], want, layout.null_values)
         if dashes:
             notes["dashes"] = notes.get("dashes", 0) + dashes
         columns.append(column.alias(want.name))
@@ -70,13 +70,13 @@ def _lines(placed: Placed, layout: Layout, body: bytes) -> Positions:
     return scan_rows(np.frombuffer(body, np.uint8), layout.grammar).lines
 
 
-def _read(texts: pl.Series, want: Wanted, layout: Layout) -> tuple[pl.Series, pl.Series | None, int]:
+def read_cells(texts: pl.Series, want: Wanted, null_values: tuple[str, ...]) -> tuple[pl.Series, pl.Series | None, int]:
     """Values of a column, which cells do not fit, and how many dashes stood for no value."""
     if want.format is None or want.kind == "text":
-        return *read_column(texts, want.kind, layout.null_values), 0
+        return *read_column(texts, want.kind, null_values), 0
     if want.kind == "int64" and want.format.unit is None and (quick := _quick(texts, "int64")) is not None:
         return quick, None, 0
-    clean, dashes = without_dashes(trimmed(texts, layout.null_values), want.format)
+    clean, dashes = without_dashes(trimmed(texts, null_values), want.format)
     values = parse(plain_texts(clean, want.kind, want.format), want.kind)
     wrong = clean.is_not_null() & values.is_null()
     return values, wrong if wrong.any() else None, dashes
