@@ -205,6 +205,16 @@ def test_a_record_that_is_none_costs_only_itself_in_an_array(tmp_path: Path) -> 
     assert [line for line, _, _ in aside(result)] == [1, 2, 3]
 
 
+def test_a_large_array_on_one_line_is_cut_and_its_head_alone_is_looked_at(tmp_path: Path) -> None:
+    rows = [{"a": row, "b": f"text, [{row}] \\" + '"' * (row % 3)} for row in range(40_000)]
+    path = write(tmp_path, json.dumps(rows))
+    source = DataReader(path).source(target_part_bytes=200_000)
+    read = source.open()
+    assert path.stat().st_size > 1 << 20
+    assert len(source.parts()) > 5
+    assert [row for part in source.parts() for row in read(part).block.to_pylist()] == rows
+
+
 # Laws
 
 scalars = st.one_of(
