@@ -11,17 +11,16 @@ import pyarrow as pa
 from pydantic import SerializeAsAny
 
 from raypipe.blocks.frames import ROW
-from raypipe.etl.aside import Fault, as_text, numbered, set_aside, shortened
+from raypipe.etl.aside import NONE_WITH_RULES, Fault, as_text, numbered, set_aside, shortened
 from raypipe.etl.rules.masks import Masks, first_places, masks_of, rule_lists
 from raypipe.etl.rules.rule import RowRule
 from raypipe.etl.rules.segments import SegmentKeys, SegmentTally, segment_keys
 from raypipe.results import FaultyRow
-from raypipe.stage import ASIDE_RULES_SCHEMA, BlockStage, ReduceStage, Sifted
+from raypipe.stage import BlockStage, ReduceStage, Sifted
 
 EXAMPLES = 5
 """Rows at fault that are told of each rule."""
 SET_ASIDE = "rules:set_aside"
-_NONE = pa.Table.from_batches([], ASIDE_RULES_SCHEMA)
 
 
 @dataclass
@@ -97,7 +96,7 @@ class SetFaultsAside(BlockStage):
         masks = masks_of(self.rules, block)
         acting = [n for n, index in enumerate(masks.live) if self.rules[index].action == "quarantine"]
         if not any(masks.failing[n] for n in acting):
-            return Sifted(block, _NONE)
+            return Sifted(block, NONE_WITH_RULES)
         frame = pl.DataFrame([masks.broken[n].alias(f"b{n}") for n in acting])
         bad = frame.select(pl.any_horizontal(pl.all())).to_series()
         picks = [pl.when(pl.col(f"b{n}")).then(pl.lit(n, pl.UInt32)) for n in acting]

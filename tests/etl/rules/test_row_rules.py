@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from raypipe.errors import ConfigError
 from raypipe.etl.rules import RULES, RuleSet, make_rule
 from raypipe.etl.rules.counting import CountFaults, SetFaultsAside
 from raypipe.etl.rules.rule import RowRule
@@ -575,6 +576,12 @@ def test_segments_past_the_limit_are_a_fixed_choice_with_exact_counts():
     for (_, (key,)), counts in tally.counts.items():
         rows = [n for n in range(390) if n % 130 == int(key) and key != "7"]
         assert counts == (len(rows), sum(n % 7 == 0 for n in rows))
+
+
+def test_a_condition_that_fails_on_the_data_names_its_rule():
+    rule = make_rule("sql", condition="cast(c AS integer) > 1", id="numbers")
+    with pytest.raises(ConfigError, match="rule 'numbers' cannot be computed: conversion .*TRY_CAST"):
+        stage_of(rule).partial(numbered(ROWS), "p")
 
 
 @pytest.mark.parametrize(
