@@ -27,16 +27,18 @@ from tests.laws import cuts_of, numbered, pieces_of
 NOW = dt.datetime(2024, 3, 1, tzinfo=dt.UTC)
 
 
-def outcomes(table: pa.Table, *rules: Rule, cut: list[int] | None = None) -> dict[str, RuleOutcome]:
-    """Outcome of each rule by its id; the table is cut so, and its pieces come in order."""
+def outcomes(
+    table: pa.Table, *rules: Rule, cut: list[int] | None = None, from_right: bool = False
+) -> dict[str, RuleOutcome]:
+    """Outcome of each rule by its id; the table is cut so, and its pieces come in order, merged from either side."""
     validator = DataValidator(ValidationConfig(), rules=RuleSet(rules=rules), now=NOW)
     table = numbered(table)
     found = {}
     for stage in (*validator.stages(table.schema),):
         states = [stage.partial(piece, "p") for piece in (pieces_of(table, cut) if cut else [table])]
-        state = states[0]
-        for other in states[1:]:
-            state = stage.merge(state, other)
+        state = states.pop() if from_right else states.pop(0)
+        for other in reversed(states) if from_right else states:
+            state = stage.merge(other, state) if from_right else stage.merge(state, other)
         found[stage.name] = stage.finish(state)
     told = validator.verdict(finish(summarise(table)), {}, {}, table.schema, found)
     return {outcome.id: outcome for outcome in told.outcomes if outcome.id}
@@ -152,8 +154,8 @@ EVERY = (
 def test_every_rule_about_figures_gives_the_same_for_any_cut():
     table = mixed()
     whole = outcomes(table, *EVERY)
-    for cut in ([0, 1, 1, 7, 60], [0, *range(0, 60, 13), 60]):
-        parted = outcomes(table, *EVERY, cut=cut)
+    for cut, right in (([0, 1, 1, 7, 60], False), ([0, *range(0, 60, 13), 60], False), ([0, 5, 20, 21, 60], True)):
+        parted = outcomes(table, *EVERY, cut=cut, from_right=right)
         for name, one in whole.items():
             assert parted[name].passed == one.passed, name
             assert parted[name].figure == pytest.approx(one.figure, nan_ok=True), name
