@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 
 import polars as pl
 import pyarrow as pa
-from pydantic import SerializeAsAny
+from pydantic import SerializeAsAny, field_validator
 
 from raypipe.blocks.frames import ROW
 from raypipe.etl.aside import NONE_WITH_RULES, Fault, as_text, numbered, set_aside, shortened
 from raypipe.etl.rules.masks import Masks, first_places, masks_of, rule_lists
+from raypipe.etl.rules.registry import rule_class
 from raypipe.etl.rules.rule import RowRule
 from raypipe.etl.rules.segments import SegmentKeys, SegmentTally, segment_keys
 from raypipe.results import FaultyRow
@@ -88,6 +89,16 @@ class SetFaultsAside(BlockStage):
 
     rules: tuple[SerializeAsAny[RowRule], ...]
     """All row rules, as `CountFaults` has them."""
+
+    @field_validator("rules", mode="before")
+    @classmethod
+    def _by_name(cls, value: object) -> object:
+        """Rules as plain values, as a run keeps them for a replay, are made again by their names."""
+        if not isinstance(value, list):
+            return value
+        return tuple(
+            rule_class(str(one.get("rule"))).model_validate(one) if isinstance(one, dict) else one for one in value
+        )
 
     def output_schema(self, schema: pa.Schema) -> pa.Schema:
         return schema

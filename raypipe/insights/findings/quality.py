@@ -350,7 +350,7 @@ def cleaning(facts: Facts) -> Iterator[Insight]:
     for step in facts.steps:
         cells = step.cells_changed / max(facts.profile.rows * len(step.columns), 1)
         dropped = step.rows_dropped / max(rows, 1)
-        if step.step in REWRITES:
+        if step.step in REWRITES or step.rewrites:
             continue
         if rows < MIN_ROWS or max(cells, dropped) < MIN_CLEANED_SHARE or not (step.columns or step.rows_dropped):
             continue
