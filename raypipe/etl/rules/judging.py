@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from raypipe.blocks.profile import Profile
-from raypipe.etl.rules.cells import UnfitError
+from raypipe.etl.rules.cells import UnfitError, require_columns
 from raypipe.etl.rules.chance import holm
 from raypipe.etl.rules.counting import CountFaults, RowCounts, RuleCount, SetFaultsAside
 from raypipe.etl.rules.measuring import Found, MeasureFigures, Task, profile_measure, tasks_of
@@ -156,6 +156,7 @@ def _judged(
     check: FigureRule, schema: pa.Schema, profile: Profile, found: Found
 ) -> Judged | UnfitError | NotMeasuredError:
     try:
+        require_columns(schema, check.segments)
         check.check(schema)
         for task in tasks_of(check):
             task.measure.check(schema)

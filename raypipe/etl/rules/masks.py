@@ -12,7 +12,7 @@ import polars as pl
 import pyarrow as pa
 
 from raypipe.errors import ConfigError
-from raypipe.etl.rules.cells import Cells, UnfitError
+from raypipe.etl.rules.cells import Cells, UnfitError, require_columns
 from raypipe.etl.rules.rule import RowRule
 
 
@@ -60,6 +60,7 @@ def compiled(rules: tuple[RowRule, ...], schema: pa.Schema) -> Compiled:
     condition_of: list[int | None] = []
     for index, rule in enumerate(rules):
         try:
+            require_columns(schema, rule.segments)
             expression = rule.breaks(cells).fill_null(False)
             if rule.where is not None and rule.where not in conditions:
                 conditions[rule.where] = cells.condition(rule.where)

@@ -373,6 +373,12 @@ def test_every_rule_about_figures_is_tried_here():
     assert kinds == names | {"distinct_count", "unique_share", "python_sums"}
 
 
+def test_a_figure_by_segments_that_are_not_there_cannot_hold():
+    one = outcome(mixed(), make_rule("mean_between", "y", max=1, segments="kk"))
+    assert not one.passed
+    assert "cannot hold: there is no column 'kk'" in one.message
+
+
 def test_an_empty_table_breaks_no_rule_in_silence():
     empty = mixed().slice(0, 0)
     found = outcomes(empty, *EVERY)

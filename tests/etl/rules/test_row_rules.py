@@ -588,6 +588,7 @@ def test_a_condition_that_fails_on_the_data_names_its_rule():
     ("rule", "reason"),
     [
         (make_rule("not_null", "cc"), "there is no column 'cc'.*Did you mean 'c'"),
+        (make_rule("not_null", "a", segments="cc"), "there is no column 'cc'.*Did you mean 'c'"),
         (make_rule("between", "c", min=1), "a column of type text has no smallest or largest value"),
         (make_rule("between", "a", min="2024-01-01"), "no whole number|cannot be compared|is no number"),
         (make_rule("not_weekend", "a"), "holds int64, and the rule needs dates or times"),

@@ -223,6 +223,28 @@ def test_a_schema_and_the_rules_made_of_it_set_the_same_rows_aside():
     assert [rule.rule for rule in RuleSet.of_schema(schema).rules][-2:] == ["unique", "primary_key"]
 
 
+FIELDS = {
+    "min": 1, "max": 1, "value": 1, "values": [["x", 1]], "pattern": "x", "text": "x", "chars": 1, "case": "lower",
+    "step": 2, "dtype": "text", "dtypes": ["text"], "total": "t", "if": "a > 1", "then": "b > 1", "condition": "a > 1", "stddevs": 3,
+    "probability": 0.5, "reference": "p.json", "table": "t.csv", "function": "m:f", "max_age_hours": 5,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", list(RULES))
+def test_every_rule_reads_back_from_yaml_and_json_as_it_was(name):
+    kind = RULES[name]
+    wanted = {info.alias or field for field, info in kind.model_fields.items() if info.is_required()}
+    own = {field: FIELDS[field] for field in wanted - {"columns"}} | (
+        {"min": 0.0} if "min" in kind.model_fields else {}
+    )
+    own |= {"values": ["x"]} if "values" in own and name != "pairs_in" else {}
+    own |= {"min": 1} if name in ("column_count", "length_between", "words_between", "null_share") else {}
+    rule = make_rule(name, *["a", "b"][: max(kind.LEAST, 1)], **own, tags=["x"], severity="info", segments="c")
+    for suffix in (".yaml", ".json"):
+        made = RuleSet(rules=(rule,))
+        assert RuleSet.parse(made.text(suffix), suffix) == made
+
+
 def test_rules_are_written_without_what_is_at_its_default():
     assert written(rules.not_null("a")) == {"rule": "not_null", "columns": "a"}
     assert json.dumps(written(rules.implies(**{"if": "a > 1", "then": "b > 1"}))) == json.dumps(
