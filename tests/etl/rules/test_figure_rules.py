@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,6 +23,7 @@ from raypipe.etl.rules.judging import figure_stages
 from raypipe.etl.rules.rule import FigureRule, Rule, SchemaRule
 from raypipe.etl.validate import DataValidator
 from raypipe.results import RuleOutcome
+from tests.hostile import NAMES
 from tests.laws import cuts_of, numbered, pieces_of
 
 NOW = dt.datetime(2024, 3, 1, tzinfo=dt.UTC)
@@ -371,6 +373,36 @@ def test_every_rule_about_figures_is_tried_here():
     names = {rule.rule for rule in (*EVERY, *drift_rules("x"))} | {"increasing", "decreasing", "covers_table"}
     names |= {"mean_between", "median_between", "stddev_between", "sum_between", "min_between", "max_between"}
     assert kinds == names | {"distinct_count", "unique_share", "python_sums"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_name_is_taken_for_a_pattern(name, tmp_path):
+    path = tmp_path / "other.parquet"
+    pq.write_table(pa.table([[1, 2, 3, 7]], names=[name]), path)
+    table = pa.table([[1, 2, 2, None], ["x", "x", "y", "y"]], names=[name, "another"])
+    found = outcomes(
+        table,
+        make_rule("mean_between", name, min=2, segments=name),
+        make_rule("unique", name, segments="another"),
+        make_rule("increasing", name, strictly=True),
+        make_rule("contains_all", name, values=[1, 5]),
+        make_rule("in_table", name, table=str(path)),
+        make_rule("covers_table", name, table=str(path)),
+        make_rule("null_share", name, max=0.3),
+    )
+    rules = {one.rule: one for one in found.values()}
+    assert {rule: one.passed for rule, one in rules.items()} == {
+        "mean_between": False,
+        "unique": False,
+        "increasing": False,
+        "contains_all": False,
+        "in_table": True,
+        "covers_table": False,
+        "null_share": True,
+    }
+    assert rules["covers_table"].failing_rows == 2
+    assert {segment.values[0]: segment.failing_rows for segment in rules["unique"].segments} == {"x": 0, "y": 0}
+    assert all(one.column == name for one in found.values())
 
 
 def test_a_figure_by_segments_that_are_not_there_cannot_hold():

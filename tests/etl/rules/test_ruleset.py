@@ -225,8 +225,8 @@ def test_a_schema_and_the_rules_made_of_it_set_the_same_rows_aside():
 
 FIELDS = {
     "min": 1, "max": 1, "value": 1, "values": [["x", 1]], "pattern": "x", "text": "x", "chars": 1, "case": "lower",
-    "step": 2, "dtype": "text", "dtypes": ["text"], "total": "t", "if": "a > 1", "then": "b > 1", "condition": "a > 1", "stddevs": 3,
-    "probability": 0.5, "reference": "p.json", "table": "t.csv", "function": "m:f", "max_age_hours": 5,
+    "step": 2, "dtype": "text", "dtypes": ["text"], "total": "t", "if": "a > 1", "then": "b > 1", "condition": "a > 1",
+    "stddevs": 3, "probability": 0.5, "reference": "p.json", "table": "t.csv", "function": "m:f", "max_age_hours": 5,
 }  # fmt: skip
 
 
