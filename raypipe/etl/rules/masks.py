@@ -82,7 +82,7 @@ def masks_of(rules: tuple[RowRule, ...], block: pa.Table) -> Masks:
     """Every rule on every row of the block, in one go. The stage that counts and the one that sets aside ask for the
     same block one after the other, so that the last answer is kept while its block lives."""
     global _last
-    if _last is not None and _last[0]() is block and _last[1] is rules:
+    if _last is not None and _last[0]() is block and _last[1] == rules:
         return _last[2]
     found = _evaluated(compiled(rules, block.schema), block)
     _last = (weakref.ref(block), rules, found)

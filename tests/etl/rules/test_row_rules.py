@@ -5,6 +5,7 @@ import ipaddress
 import itertools
 import json
 import math
+import pickle
 import re
 import string
 import uuid
@@ -21,6 +22,8 @@ from hypothesis import strategies as st
 from raypipe.errors import ConfigError
 from raypipe.etl.rules import RULES, RuleSet, make_rule
 from raypipe.etl.rules.counting import CountFaults, SetFaultsAside
+from raypipe.etl.rules.judging import row_stages
+from raypipe.etl.rules.masks import masks_of
 from raypipe.etl.rules.rule import RowRule
 from tests.hostile import KINDS, NAMES, TEXTS, columns
 from tests.laws import assert_reduce_laws, assert_stage_laws, numbered
@@ -576,6 +579,16 @@ def test_segments_past_the_limit_are_a_fixed_choice_with_exact_counts():
     for (_, (key,)), counts in tally.counts.items():
         rows = [n for n in range(390) if n % 130 == int(key) and key != "7"]
         assert counts == (len(rows), sum(n % 7 == 0 for n in rows))
+
+
+def test_the_stage_that_sets_aside_computes_nothing_that_the_one_before_it_has():
+    count, aside = row_stages(some_rules().checks())
+    block = numbered(ROWS)
+    before = masks_of(count.rules, block)
+    count.partial(block, "p")
+    aside.apply(block)
+    assert masks_of(pickle.loads(pickle.dumps(aside)).rules, block) is before
+    assert masks_of(aside.rules, numbered(ROWS)) is not before
 
 
 def test_a_condition_that_fails_on_the_data_names_its_rule():
