@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from raypipe.errors import DataSciencePlatformError as DataSciencePlatformError
     from raypipe.errors import RaypipeError as RaypipeError
     from raypipe.etl.process import DataProcessor as DataProcessor
+    from raypipe.etl.processor import FittedProcessor as FittedProcessor
     from raypipe.etl.reader import DataReader as DataReader
     from raypipe.etl.validate import DataValidator as DataValidator
     from raypipe.insights.generator import InsightGenerator as InsightGenerator
     from raypipe.monitor.logs import setup_logging as setup_logging
     from raypipe.pipeline import AnalyticsPipeline as AnalyticsPipeline
+    from raypipe.pipeline.convert import write as write
     from raypipe.results import PipelineProgress as PipelineProgress
     from raypipe.results import PipelineResult as PipelineResult
     from raypipe.results import PipelineStage as PipelineStage
@@ -37,6 +39,7 @@ _HOME = {
     "DataReader": "raypipe.etl.reader",
     "DataSciencePlatformError": "raypipe.errors",
     "DataValidator": "raypipe.etl.validate",
+    "FittedProcessor": "raypipe.etl.processor",
     "Frame": "raypipe.engine.frame",
     "InsightGenerator": "raypipe.insights.generator",
     "PipelineConfig": "raypipe.config",
@@ -49,6 +52,7 @@ _HOME = {
     "SchedulerConfig": "raypipe.engine.scheduler",
     "TaskScheduler": "raypipe.engine.scheduler",
     "setup_logging": "raypipe.monitor.logs",
+    "write": "raypipe.pipeline.convert",
 }
 
 __all__ = ["__version__", *sorted(_HOME)]

@@ -34,13 +34,41 @@ class PipelineStatus(enum.StrEnum):
     CANCELLED = "cancelled"
 
 
+Severity = Literal["info", "warning", "error", "critical"]
+"""How much it matters that a rule is broken; `error` and `critical` make the data invalid."""
+
+
+class FaultyRow(Frozen):
+    """One row that broke a rule."""
+
+    part: str
+    """Id of the part of the source, which begins with the number and the name of its file."""
+    row: int
+    """Number of the row within the part, from 0."""
+    value: str | None = None
+    """The cell at fault as text, cut to 200 characters; cells of several columns as one JSON object."""
+
+
+class SegmentOutcome(Frozen):
+    """What a rule found among the rows with the same values of its `segments`."""
+
+    values: tuple[str | None, ...]
+    """One for each column of `segments`, as text."""
+    rows: int
+    """Rows that the rule looked at."""
+    failing_rows: int | None = None
+    figure: float | None = None
+    """What was measured, for rules about one figure."""
+    passed: bool = True
+
+
 class RuleOutcome(Frozen):
     """What one validation rule found."""
 
     rule: str
     """Name of the rule, e.g. `missing_values`, `min_value`."""
     column: str | None = None
-    severity: Literal["error", "warning"]
+    severity: Severity
     passed: bool
     failing_rows: int | None = None
     """Rows at fault; None where the rule is about the whole column or table."""
@@ -52,6 +80,31 @@ class RuleOutcome(Frozen):
     """Says column, found and wanted."""
     examples: tuple[str, ...] = ()
     """A few values at fault."""
+    id: str = ""
+    """Which rule of a rule file; empty for the rules of quality and of a schema."""
+    group: str = ""
+    """Kind of rule, e.g. `completeness`; empty likewise."""
+    columns: tuple[str, ...] = ()
+    """The columns that a rule is about, where they are several."""
+    rows: int | None = None
+    """Rows that the rule looked at: all, or those of its `where`."""
+    figure: float | None = None
+    """What was measured, for rules about one figure."""
+    figure_low: float | None = None
+    figure_high: float | None = None
+    """The interval that an estimated figure lies in; None where it is exact."""
+    certain: bool = True
+    """False where the bound lies within the error of the estimate, so that the verdict may be wrong."""
+    first: tuple[FaultyRow, ...] = ()
+    """The first few rows at fault, in the order of the source."""
+    segments: tuple[SegmentOutcome, ...] = ()
+    tags: tuple[str, ...] = ()
+    description: str = ""
+
+    @property
+    def is_error(self) -> bool:
+        """Whether it makes the data invalid."""
+        return not self.passed and self.severity in ("error", "critical")
 
 
 class ValidationResult(Frozen):
@@ -74,7 +127,13 @@ class StepReport(Frozen):
     columns: tuple[str, ...] = ()
     rows_dropped: int = 0
     cells_changed: int = 0
+    rows_touched: int = 0
+    """Rows in which a cell was changed; 0 where a step does not count them."""
     columns_dropped: tuple[str, ...] = ()
+    rewrites: bool = False
+    """Whether it only writes values in another form, as it was told to."""
+    figures: dict[str, dict[str, dict[str, float | int | None]]] = Field(default_factory=dict)
+    """Column -> `before` and `after` -> rows, nulls, mean, std, min, max, distinct, as far as its type has them."""
     detail: dict[str, Any] = Field(default_factory=dict)
     """Fitted values, e.g. {"age": {"fill": 34.0, "cells": 12}}."""
 

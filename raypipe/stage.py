@@ -33,13 +33,17 @@ ASIDE_SCHEMA = pa.schema(
 ragged line). `line`: number of the text line within the part, from 0 (null where a source has no lines).
 `raw`: the whole row, as JSON or as the text line. The engine adds stage and part."""
 
+ASIDE_RULES_SCHEMA = ASIDE_SCHEMA.append(pa.field("rules", pa.large_list(pa.large_string())))
+"""The same with the ids of all rules that a row breaks, the first of which gives the reason. Stages that check no rules
+leave that column out."""
+
 NONE_ASIDE = pa.Table.from_batches([], ASIDE_SCHEMA)  # empty_table() would import pandas
 """No rows set aside; tables never change, so that one serves all."""
 
 
 @dataclass(frozen=True)
 class Sifted:
-    """What a function kept, and what it set aside with a reason for each row (`ASIDE_SCHEMA`).
+    """What a function kept, and what it set aside with a reason for each row (`ASIDE_SCHEMA`, or with `rules`).
 
     A row is set aside once, under its first reason. Rows that are in neither table were dropped, which only a stage
     with `drops_rows = True` may do.

@@ -15,7 +15,11 @@ from rich.console import Console
 import raypipe
 from raypipe.cli import jobs, submit
 from raypipe.cli.cluster import app as cluster_app
+from raypipe.cli.convert import convert
 from raypipe.cli.exits import INVALID, tidy_exit
+from raypipe.cli.process import process
+from raypipe.cli.quarantine import app as quarantine_app
+from raypipe.cli.rules import app as rules_app
 from raypipe.cli.schema import app as schema_app
 from raypipe.config import PipelineConfig, merge_settings
 from raypipe.errors import ConfigError
@@ -28,6 +32,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(cluster_app)
+app.add_typer(quarantine_app)
+app.add_typer(rules_app)
 app.add_typer(schema_app)
 PIPE_WIDTH = 160
 """Characters a line where standard output is no terminal, so that tables keep their columns."""
@@ -35,7 +41,7 @@ errors = Console(stderr=True)
 out = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
 
 Source = Annotated[
-    str | None, typer.Argument(help="File, folder or glob of CSV or Parquet; or `data_source` of --config.")
+    str | None, typer.Argument(help="File, folder, glob, Delta table or database; or `data_source` of --config.")
 ]
 Config = Annotated[Path | None, typer.Option("--config", "-c", help="YAML or TOML file; flags win over it.")]
 Target = Annotated[str | None, typer.Option("--target", "-t", help="Column to explain.")]
@@ -44,6 +50,7 @@ EngineName = Annotated[str | None, typer.Option("--engine", help="auto, ray or i
 Address = Annotated[str | None, typer.Option("--address", help="Ray cluster to run on.", envvar="RAYPIPE_ADDRESS")]
 Workers = Annotated[int | None, typer.Option("--workers", help="Workers a pool; default: one a CPU.")]
 SchemaFile = Annotated[Path | None, typer.Option("--schema", help="YAML or JSON file with the wanted columns.")]
+RulesFile = Annotated[Path | None, typer.Option("--rules", help="YAML or JSON file with rules.")]
 Strict = Annotated[bool | None, typer.Option("--strict", help="An error of validation ends the run (exit code 3).")]
 Sample = Annotated[int | None, typer.Option("--sample", help="Rows to draw at random while reading.")]
 Set = Annotated[list[str] | None, typer.Option("--set", "-s", help="Any setting: processing.impute=auto; repeatable.")]
@@ -51,7 +58,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON o
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 
 
-for command in (submit.submit, jobs.jobs, jobs.status, jobs.logs, jobs.stop):
+for command in (convert, submit.submit, jobs.jobs, jobs.status, jobs.logs, jobs.stop, process):
     app.command()(command)
 
 
@@ -94,6 +101,7 @@ def run(
     address: Address = None,
     workers: Workers = None,
     schema: SchemaFile = None,
+    rules: RulesFile = None,
     strict: Strict = None,
     sample: Sample = None,
     context: Annotated[str | None, typer.Option("--context", help="What the data is about: sales, marketing …")] = None,
@@ -101,6 +109,9 @@ def run(
     title: Annotated[str | None, typer.Option("--title", help="Title of the dashboard.")] = None,
     dashboard: Annotated[bool | None, typer.Option("--dashboard/--no-dashboard", help="Draw the page.")] = None,
     save: Annotated[bool | None, typer.Option("--save-intermediate", help="Write the processed rows, too.")] = None,
+    processor: Annotated[
+        Path | None, typer.Option("--processor", help="Apply the steps of this processing.json, as they were fitted.")
+    ] = None,
     resume: Annotated[
         str | None, typer.Option("--resume", help="Go on with this run, which was cut off; it knows its settings.")
     ] = None,
@@ -117,6 +128,7 @@ def run(
         "strict_validation": strict, "sample_size": sample, "business_context": context, "dashboard_theme": theme,
         "dashboard_title": title, "generate_dashboard": dashboard, "save_intermediate": save,
         "engine": _given(engine=engine, address=address, workers=workers), "validation": _given(schema_path=schema),
+        "processing": _given(fitted=processor),
     }  # fmt: skip
     if resume is None:
         pipeline = AnalyticsPipeline(_settings(config, set_, **flags))
@@ -144,6 +156,7 @@ def plan(
     address: Address = None,
     workers: Workers = None,
     schema: SchemaFile = None,
+    rules: RulesFile = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Stage by stage: columns, pools, memory, limits, what can be resumed.")
     ] = False,
@@ -155,7 +168,8 @@ def plan(
 
     settings = _settings(
         config, set_, data_source=source, target_column=target, time_column=time,
-        engine=_given(engine=engine, address=address, workers=workers), validation=_given(schema_path=schema),
+        engine=_given(engine=engine, address=address, workers=workers),
+        validation=_given(schema_path=schema, rules_path=rules),
     )  # fmt: skip
     pipeline = AnalyticsPipeline(settings)
     if as_json:
@@ -204,21 +218,30 @@ def validate(
     source: Source = None,
     config: Config = None,
     schema: SchemaFile = None,
+    rules: RulesFile = None,
     strict: Strict = None,
     engine: EngineName = None,
     address: Address = None,
     quarantine: Annotated[Path | None, typer.Option(help="Write rows set aside to this Parquet file.")] = None,
+    suggest: Annotated[bool, typer.Option("--suggest", help="Write a rule file from the data instead.")] = False,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File for --suggest; default: print.")] = None,
+    max_false_alarms: Annotated[str, typer.Option(help="Share of suggested rules that may fail by chance.")] = "1%",
     set_: Set = None,
     as_json: AsJson = False,
 ) -> None:
-    """Hold a table to the quality rules and a schema. Exit code 3: an error was found."""
+    """Hold a table to the quality rules, a schema and rules of your own. Exit code 3: an error was found."""
     from raypipe.cli.show import show_validation
     from raypipe.pipeline.check import check_source
 
     settings = _settings(
         config, set_, data_source=source, strict_validation=strict,
-        engine=_given(engine=engine, address=address), validation=_given(schema_path=schema),
+        engine=_given(engine=engine, address=address), validation=_given(schema_path=schema, rules_path=rules),
     )  # fmt: skip
+    if suggest:
+        from raypipe.cli.rules import write_suggestions
+
+        write_suggestions(settings, output, max_false_alarms, as_json)
+        return
     checked = check_source(settings, quarantine)
     assert checked.validation is not None
     if as_json:
@@ -294,13 +317,17 @@ def doctor(
 @app.command()
 def init(
     path: Annotated[Path, typer.Argument(help="File to write.")] = Path("raypipe.yaml"),
-    source: Annotated[str, typer.Option("--source", help="Value of data_source.")] = "data.csv",
+    source: Annotated[
+        str,
+        typer.Option("--source", help="Value of data_source; a text file that is there is read, and how is written."),
+    ] = "data.csv",
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
 ) -> None:
     """Write a config file with every setting, its default and what it means."""
+    from raypipe.cli.found import found_options
     from raypipe.cli.template import write_template
 
-    write_template(path, source, force)
+    write_template(path, source, force, found_options(source))
     out.print(f"{path}: edit it, then: raypipe run --config {path}", markup=False, highlight=False)
 
 

@@ -15,7 +15,7 @@ from raypipe.submit.attempts import again, latest, send
 from raypipe.submit.client import JobsClient
 from raypipe.submit.follow import Outcome, Pace
 from raypipe.submit.package import in_words
-from raypipe.submit.preflight import Preflight, look
+from raypipe.submit.preflight import Preflight, Wanted, look
 from raypipe.submit.submission import JobOptions, Submission, prepare
 
 WORKER = {"CPU": 1.0}
@@ -72,8 +72,8 @@ def say_end(view: HumanView | JsonView, outcome: Outcome, address: str) -> None:
 def checked(client: JobsClient, options: JobOptions, wishes: Wishes) -> tuple[Submission, Preflight]:
     """The job, and what was found about the cluster; all that is wrong with both is told at once."""
     submission, wrong = prepare(options)
-    demands = {"the driver": options.demand, "a worker": WORKER}
-    preflight = look(client, demands, any_version=wishes.any_version)
+    wanted = Wanted(driver=options.demand, worker=WORKER, workers=submission.workers if submission else 1)
+    preflight = look(client, wanted, any_version=wishes.any_version)
     preflight.refuse(wrong)
     assert submission is not None
     return submission, preflight

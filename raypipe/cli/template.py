@@ -18,20 +18,21 @@ from raypipe.etl.outputs import writing
 WIDTH = 100
 
 
-def write_template(path: Path, source: str, force: bool) -> None:
-    """Write the commented config file; ConfigError if it is there already."""
+def write_template(path: Path, source: str, force: bool, read_options: dict[str, Any] | None = None) -> None:
+    """Write the commented config file, with these read options; ConfigError if it is there already."""
     if path.exists() and not force:
         raise ConfigError(f"{path} is there already; choose another name, or add --force")
     with writing(path):
-        path.write_text(template(source), encoding="utf-8")
+        path.write_text(template(source, read_options), encoding="utf-8")
 
 
-def template(source: str) -> str:
+def template(source: str, read_options: dict[str, Any] | None = None) -> str:
     """Every setting with its default, commented out where it has one, and its meaning above it."""
     head = (
         "# Settings of raypipe. What stands commented out is the default.\n# Run: raypipe run --config raypipe.yaml\n"
     )
-    return head + "\n".join(_lines(PipelineConfig, {"data_source": source}, "")) + "\n"
+    given = {"data_source": source, **({"read_options": read_options} if read_options else {})}
+    return head + "\n".join(_lines(PipelineConfig, given, "")) + "\n"
 
 
 def assigned(assignments: list[str]) -> dict[str, Any]:
@@ -66,12 +67,24 @@ def _lines(model: type[BaseModel], given: dict[str, Any], indent: str) -> list[s
     for name, field in model.model_fields.items():
         lines += _wrapped(field.description, indent)
         default = _default(field)
-        if isinstance(default, BaseModel):
+        if isinstance(default, BaseModel) and isinstance(given.get(name), dict):
+            lines += [f"{indent}{name}:", *_some_lines(type(default), given[name], indent + "  "), ""]
+        elif isinstance(default, BaseModel):
             lines += [f"{indent}{mark}{name}:", *_lines(type(default), {}, f"{indent}{mark}  "), ""]
         elif name in given:
             lines.append(f"{indent}{name}: {_scalar(given[name])}")
         else:
             lines.append(f"{indent}{mark}{name}: {_scalar(default)}")
+    return lines
+
+
+def _some_lines(model: type[BaseModel], given: dict[str, Any], indent: str) -> list[str]:
+    """The settings of one part: those given as they are, the others commented out."""
+    lines: list[str] = []
+    for name, field in model.model_fields.items():
+        lines += _wrapped(field.description, indent)
+        mark, value = ("", given[name]) if name in given else ("# ", _default(field))
+        lines.append(f"{indent}{mark}{name}: {_scalar(value)}")
     return lines
 
 

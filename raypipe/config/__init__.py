@@ -9,11 +9,13 @@ from raypipe.config.files import merge_settings, read_settings
 from raypipe.config.pipeline import DashboardConfig, OutputDir, PipelineConfig
 from raypipe.config.processing import ProcessingConfig
 from raypipe.config.quality import ValidationConfig
-from raypipe.config.read import ReadOptions
+from raypipe.config.read import CellFormat, ReadOptions
 from raypipe.config.storage import AzureConfig, GcsConfig, S3Config, StorageConfig
+from raypipe.config.write import WriteOptions
 
 __all__ = [
     "AzureConfig",
+    "CellFormat",
     "DashboardConfig",
     "EngineConfig",
     "Frozen",
@@ -28,6 +30,7 @@ __all__ = [
     "Share",
     "StorageConfig",
     "ValidationConfig",
+    "WriteOptions",
     "merge_settings",
     "read_settings",
 ]

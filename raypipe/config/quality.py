@@ -26,8 +26,11 @@ class ValidationConfig(Frozen):
     """Whether the rule of outliers runs."""
     schema_path: Path | None = None
     """YAML or JSON file with a DataSchema; see `raypipe.etl.rules.DataSchema`."""
+    rules_path: Path | None = None
+    """YAML or JSON file with rules; see the guide to validation."""
     quarantine: bool = True
-    """Set rows aside that break a row rule of the schema; False keeps them and reports."""
+    """Set rows aside that break a row rule of the schema, or a rule whose action is `quarantine`; False keeps them and
+    reports."""
     max_bad_cell_share: Share = 0.01
     """A column keeps its type while at most this share of its values does not fit: those rows go to quarantine. Past it
     the column becomes text."""

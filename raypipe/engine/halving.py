@@ -14,7 +14,7 @@ import pyarrow as pa
 from raypipe.blocks.frames import ROW, without_row_numbers
 from raypipe.engine.faults import is_fault, say
 from raypipe.errors import RaypipeError, StageFailedError
-from raypipe.stage import ASIDE_SCHEMA, NONE_ASIDE, MapStage, Sifted
+from raypipe.stage import ASIDE_RULES_SCHEMA, ASIDE_SCHEMA, NONE_ASIDE, MapStage, Sifted
 
 ROW_FIELD = pa.field(ROW, pa.int64())
 ALONE = 64
@@ -124,7 +124,7 @@ class Bisection:
         sifted = made if isinstance(made, Sifted) else Sifted(made)
         if not isinstance(sifted.block, pa.Table):
             raise self._broken(f"it returned {type(sifted.block).__name__}; wanted a pyarrow Table, or Sifted")
-        if not sifted.aside.schema.equals(ASIDE_SCHEMA):
+        if not any(sifted.aside.schema.equals(known) for known in (ASIDE_SCHEMA, ASIDE_RULES_SCHEMA)):
             raise self._broken(f"rows set aside have the columns {sifted.aside.schema.names}; wanted ASIDE_SCHEMA")
         block = self._with_row_numbers(before, sifted.block)
         if self.promised is not None:
@@ -185,4 +185,7 @@ def failed_rows(rows: pa.Table, why: str) -> pa.Table:
 
 def joined_asides(tables: Sequence[pa.Table]) -> pa.Table:
     """Rows set aside, one table after the other."""
-    return pa.concat_tables(tables) if tables else NONE_ASIDE
+    if not tables:
+        return NONE_ASIDE
+    wide = any("rules" in table.column_names for table in tables)
+    return pa.concat_tables(tables, promote_options="default" if wide else "none")

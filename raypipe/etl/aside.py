@@ -11,7 +11,7 @@ import polars.selectors as cs
 import pyarrow as pa
 
 from raypipe.blocks.frames import ROW, from_polars, to_polars
-from raypipe.stage import ASIDE_SCHEMA, NONE_ASIDE
+from raypipe.stage import ASIDE_RULES_SCHEMA, ASIDE_SCHEMA, NONE_ASIDE
 
 VALUE_CHARS = 200
 """A value at fault is cut to this many characters; `raw` holds all of it."""
@@ -32,7 +32,7 @@ def numbered(block: pa.Table) -> pa.Table:
     return block.append_column(pa.field(ROW, pa.int64()), pa.array(np.arange(block.num_rows, dtype=np.int64)))
 
 
-def set_aside(block: pa.Table, which: pl.Series, faults: Sequence[Fault]) -> pa.Table:
+def set_aside(block: pa.Table, which: pl.Series, faults: Sequence[Fault], rules: pl.Series | None = None) -> pa.Table:
     """All rows of the block in the form of `ASIDE_SCHEMA`.
 
     Parameters
@@ -43,6 +43,8 @@ def set_aside(block: pa.Table, which: pl.Series, faults: Sequence[Fault]) -> pa.
         For each row, the index in `faults` of its first fault.
     faults : sequence of Fault
         What may be wrong.
+    rules : pl.Series or None
+        For each row, the ids of all rules that it breaks; the result then has `ASIDE_RULES_SCHEMA`.
     """
     if block.num_rows == 0:
         return NONE_ASIDE
@@ -61,7 +63,9 @@ def set_aside(block: pa.Table, which: pl.Series, faults: Sequence[Fault]) -> pa.
             "raw": raw_json(block.drop_columns([ROW])),
         }
     )
-    return from_polars(frame).cast(ASIDE_SCHEMA)
+    if rules is None:
+        return from_polars(frame).cast(ASIDE_SCHEMA)
+    return from_polars(frame.with_columns(rules.alias("rules"))).cast(ASIDE_RULES_SCHEMA)
 
 
 def as_text(cells: pl.Series) -> pl.Series:
@@ -74,7 +78,7 @@ def as_text(cells: pl.Series) -> pl.Series:
     if cells.dtype.is_nested():
         whole = pl.DataFrame([cells.alias("v")]).to_struct("").struct.json_encode()
         return whole.str.slice(len('{"v":')).str.strip_suffix("}").set(cells.is_null(), None)
-    if cells.dtype == pl.Duration:
+    if cells.dtype in (pl.Duration, pl.Time):  # a cast of a time would lose the fraction of its second
         return cells.dt.to_string("iso")
     return cells.cast(pl.String)
 
@@ -92,7 +96,7 @@ def raw_json(block: pa.Table) -> pl.Series:
         return pl.Series(["{}"] * block.num_rows, dtype=pl.String)
     plain = pl.DataFrame({name: _json_ready(frame.get_column(name)) for name in frame.columns})
     rows = plain.to_struct("raw").struct.json_encode()
-    if not any(kind.is_float() for kind in plain.dtypes):
+    if not len(rows) or not any(kind.is_float() for kind in plain.dtypes):
         return rows
     odd = plain.select(pl.any_horizontal((cs.float().is_nan() | cs.float().is_infinite()).fill_null(False))).to_series()
     if not odd.any():

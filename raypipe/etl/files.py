@@ -6,51 +6,34 @@ import difflib
 import glob
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal
 
 from raypipe.config import StorageConfig
 from raypipe.errors import ConfigError, ReadError
+from raypipe.etl.formats.format import Format, Spot
+from raypipe.etl.formats.registry import EXTENSIONS, FORMATS
+from raypipe.etl.formats.texts import is_plain
 from raypipe.etl.wording import shown
 from raypipe.storage.address import is_remote, local_path
+from raypipe.storage.packed import SUFFIXES, PackedFile, packed, unpacking
 from raypipe.storage.ranges import RemoteFile, look, look_at_all
 from raypipe.storage.source import LocalBytes, Place, size_of
 
-Format = Literal["csv", "parquet"]
-EXTENSIONS: dict[str, Format] = {
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".tab": "csv",
-    ".txt": "csv",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-    ".parq": "parquet",
-}
-_PARQUET = b"PAR1"
 _MAGIC: tuple[tuple[bytes, str], ...] = (
-    (b"PK\x03\x04", "a zip archive or an Excel workbook (.xlsx)"),
-    (b"\x1f\x8b", "a gzip file; unpack it first: gunzip FILE"),
-    (b"BZh", "a bzip2 file; unpack it first: bunzip2 FILE"),
-    (b"\xfd7zXZ\x00", "an xz file; unpack it first: unxz FILE"),
-    (b"\x28\xb5\x2f\xfd", "a zstandard file; unpack it first: unzstd FILE"),
-    (b"SQLite format 3\x00", "an SQLite database"),
+    (b"PK\x03\x04", "an Excel workbook (.xlsx) or another office document"),
+    (b"SQLite format 3\x00", "an SQLite database; name it as sqlite:///FILE"),
     (b"\x89PNG", "a PNG picture"),
     (b"\xff\xd8\xff", "a JPEG picture"),
     (b"GIF8", "a GIF picture"),
     (b"%PDF", "a PDF document"),
     (b"\xd0\xcf\x11\xe0", "an old Excel or Word file (.xls, .doc)"),
-    (b"ARROW1", "an Arrow IPC (Feather) file"),
-    (b"ORC", "an ORC file"),
-    (b"Obj\x01", "an Avro file"),
     (b"\x89HDF", "an HDF5 file"),
     (b"\x7fELF", "a program"),
 )
+_UNPACK = {"gzip": "gunzip", "bzip2": "bunzip2", "xz": "unxz", "zstd": "unzstd", "zip": "unzip"}
 _HEAD_BYTES = 64 << 10
 _GLOB = frozenset("*?[")
-_EVERY_SECOND = 0.2
-_MOST_CONTROLS = 0.1
-_TEXT_BYTES = bytes(byte for byte in range(256) if byte >= 32 or 9 <= byte <= 13 or byte == 27)
 
 
 def list_places(path: str | Path, storage: StorageConfig) -> tuple[Place, ...]:
@@ -87,7 +70,7 @@ def list_files(path: str | Path) -> tuple[Path, ...]:
 def _list(place: Path, text: str) -> tuple[Path, ...]:
     if place.is_dir():
         found = sorted(_walk(place))
-        named = [file for file in found if _is_open(file, place) and file.suffix.lower() in EXTENSIONS]
+        named = [file for file in found if _is_open(file, place) and ending(file.name) in EXTENSIONS]
         kept = tuple(file for file in named if _has_bytes(file))
         if not kept:
             kept = tuple(file for file in found if _is_open(file, place) and file.is_file() and _is_known(file))
@@ -151,7 +134,7 @@ def _has_bytes(file: Path) -> bool:
 
 
 def _is_known(file: Path) -> bool:
-    return file.stat().st_size > 0 and sniff(file) is not None
+    return file.stat().st_size > 0 and known_format(file) is not None
 
 
 def _no_such_file(place: Path) -> str:
@@ -169,80 +152,143 @@ def _no_such_file(place: Path) -> str:
     return f"{place}: no such file.{hint}"
 
 
-def find_format(files: tuple[Place, ...], wanted: str | None) -> Format:
-    """CSV or Parquet: by what the files hold, which `wanted` must agree with.
+def find_source(path: str | Path, wanted: str | None, storage: StorageConfig) -> tuple[Format, tuple[Spot, ...]]:
+    """The format of a source, and what it is to look at: files, or one thing as a whole.
 
     Raises
     ------
     ConfigError
         If `wanted` is no format.
     ReadError
-        If a file is empty, or neither text nor Parquet, or files of both formats stand together.
+        If there is nothing to read, a file is not what it should be, or files of several formats stand together.
     """
-    if wanted is not None and wanted not in ("csv", "parquet"):
-        raise ConfigError(f"format: wants 'csv' or 'parquet', got {wanted!r}.")
+    if wanted is not None and wanted not in FORMATS:
+        raise ConfigError(f"format: wants {_either(reversed(FORMATS))}, got {wanted!r}.")
+    for format in FORMATS.values():
+        if wanted in (None, format.name):
+            spots = format.whole(path, storage)
+            if spots is not None:
+                return format, tuple(spots)
+    listed = list_places(path, storage)
+    files = tuple(look_at_all(listed, _as_packed))
+    return FORMATS[find_format(files, wanted)], files
+
+
+def ending(name: str) -> str:
+    """The end of a file name that tells its format, in lower case; that of a compressed file is left out.
+
+    Examples
+    --------
+    >>> ending("sales.CSV.gz"), ending("sales")
+    ('.csv', '')
+    """
+    lower = name.lower()
+    packing = next((end for end in SUFFIXES if lower.endswith(end)), "")
+    return Path(lower.removesuffix(packing)).suffix
+
+
+def _as_packed(file: Place) -> Place:
+    """The compressed file that a file is; else the file itself."""
+    if isinstance(file, PackedFile):
+        return file
+    try:
+        head = _head(file, 256) if size_of(file) else b""
+        return file if is_plain(head) else packed(file, head) or file
+    except PermissionError as error:
+        raise ReadError(f"{file}: permission denied. Make it readable: chmod u+r {str(file)!r}.") from error
+
+
+def _either(names: Iterable[str]) -> str:
+    *first, last = map(repr, names)
+    return f"{', '.join(first)} or {last}"
+
+
+def find_format(files: tuple[Place, ...], wanted: str | None) -> str:
+    """The name of the one format that all files have, by what they hold; `wanted` must agree with that.
+
+    Raises
+    ------
+    ReadError
+        If a file is empty, or of no known format, or files of several formats stand together.
+    """
     formats = dict(zip(files, look_at_all(files, lambda file: _format_of(file, wanted)), strict=True))
     counts = Counter(formats.values())
     if len(counts) > 1:
         examples = {found: next(str(file) for file, kind in formats.items() if kind == found) for found in counts}
+        found = [name for name in ("csv", *FORMATS) if name in counts]
+        told = [f"{counts[name]} {FORMATS[name].title} ({examples[name]})" for name in dict.fromkeys(found)]
+        titles = " and ".join(FORMATS[name].title for name in dict.fromkeys(found))
+        ending = FORMATS[found[-1]].extensions[0]
         raise ReadError(
-            f"CSV and Parquet stand together: {counts['csv']} CSV ({examples['csv']}), {counts['parquet']} Parquet"
-            f" ({examples['parquet']}). Name one kind, e.g. with a pattern such as '*.parquet'."
+            f"{titles} stand together: {', '.join(told)}. Name one kind, e.g. with a pattern such as '*{ending}'."
         )
     return next(iter(counts))
 
 
-def _format_of(file: Place, wanted: str | None) -> Format:
+def _format_of(file: Place, wanted: str | None) -> str:
     """What the file is by its content; says so where that is not what its name or the caller says."""
     try:
         if not size_of(file):
             raise ReadError(f"{file}: is empty (0 bytes).")
+        if isinstance(file, PackedFile) and not _head(file, 1):
+            raise ReadError(f"{file}: is {file.title} that holds nothing.")
         found = sniff(file)
     except PermissionError as error:
         raise ReadError(f"{file}: permission denied. Make it readable: chmod u+r {str(file)!r}.") from error
     if found is None:
-        raise ReadError(f"{file}: is not text; it looks like {_looks_like(file)}. Wanted: CSV or Parquet.")
-    said = wanted or EXTENSIONS.get(file.suffix.lower())
-    if said == "parquet" and found == "csv":
+        titles = _or([format.title for format in reversed(FORMATS.values()) if format.extensions])
+        raise ReadError(f"{file}: is not text; it looks like {_looks_like(file)}. Wanted: {titles}.")
+    said = FORMATS.get(wanted or EXTENSIONS.get(file.suffix.lower(), ""))
+    holds = FORMATS[found]
+    if isinstance(file, PackedFile) and not holds.is_text:
         raise ReadError(
-            f"{file}: is not Parquet, though {'the format' if wanted else 'its name'} says so: it holds text."
-            " Rename it to .csv, and leave format out or set it to 'csv'."
+            f"{file}: is {holds.title} in {file.title}, which cannot be read piece by piece. Unpack it, e.g."
+            f" with {_UNPACK[file.codec]}; {holds.title} is compressed inside anyway."
         )
-    if wanted == "csv" and found == "parquet":
-        raise ReadError(f"{file}: is Parquet, not CSV. Leave format out, or set it to 'parquet'.")
+    if (
+        said is not None
+        and said.name != found
+        and holds.is_text
+        and not (said.is_text and (wanted or said.name == "csv"))
+    ):
+        raise ReadError(
+            f"{file}: is not {said.title}, though {'the format' if wanted else 'its name'} says so: it holds text."
+            f" Rename it to {holds.extensions[0]}, and leave format out or set it to {found!r}."
+        )
+    if wanted is not None and wanted != found and not (said and said.takes(found)):
+        raise ReadError(
+            f"{file}: is {holds.title}, not {FORMATS[wanted].title}. Leave format out, or set it to {found!r}."
+        )
+    return wanted or found
+
+
+def _or(words: Sequence[str]) -> str:
+    return f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def known_format(file: Place) -> str | None:
+    """Name of the format of a file, or of what a compressed one holds; None where it is none that is known."""
+    held = _as_packed(file)
+    return sniff(held) if not isinstance(held, PackedFile) or _head(held, 1) else None
+
+
+def sniff(file: Place) -> str | None:
+    """Name of the format by content; None where it is none that is known."""
+    head, suffix = _head(file, _HEAD_BYTES), file.suffix.lower()
+    found = next((name for name, format in FORMATS.items() if format.holds(head, suffix)), None)
+    if found is not None and FORMATS[found].is_text and any(head.startswith(magic) for magic, _ in _MAGIC):
+        return found if is_plain(head) else None
     return found
 
 
-def sniff(file: Place) -> Format | None:
-    """Format by content; None for neither. Parquet by its first bytes, text by the absence of others."""
-    head = _head(file, _HEAD_BYTES)
-    if head.startswith(_PARQUET):
-        return "parquet"
-    if any(head.startswith(magic) for magic, _ in _MAGIC) and not _is_plain(head):
-        return None
-    if head[:2] in (b"\xff\xfe", b"\xfe\xff") or _is_wide_text(head):
-        return "csv"
-    return "csv" if _control_share(head) < _MOST_CONTROLS else None
-
-
-def _control_share(head: bytes) -> float:
-    """Share of bytes that no text has but by damage; in random bytes it is 11 %."""
-    return len(head.translate(None, _TEXT_BYTES)) / max(1, len(head))
-
-
-def _is_plain(head: bytes) -> bool:
-    """Whether a head that starts like a known format is text all the same, as a column name "ORC" is."""
-    return head[:256].isascii() and not _control_share(head[:256])
-
-
-def _is_wide_text(head: bytes) -> bool:
-    """Zeros at every second byte, as UTF-16 without a mark has."""
-    even, odd = head[0::2].count(0) / max(1, len(head[0::2])), head[1::2].count(0) / max(1, len(head[1::2]))
-    return max(even, odd) > _EVERY_SECOND and min(even, odd) < _EVERY_SECOND / 10
-
-
 def _head(file: Place, length: int) -> bytes:
-    """The first bytes."""
+    """The first bytes; of a compressed file those of what it holds."""
+    if isinstance(file, PackedFile):
+        pieces, head = unpacking(file), b""
+        while len(head) < length and (piece := next(pieces, b"")):
+            head += piece
+        pieces.close()
+        return head[:length]
     if isinstance(file, RemoteFile):
         return look(file).read_at(0, length)
     opened = LocalBytes(file)

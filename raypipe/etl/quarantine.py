@@ -27,9 +27,12 @@ QUARANTINE_SCHEMA = pa.schema(
         ("value", pa.large_string()),
         ("reason", pa.large_string()),
         ("raw", pa.large_string()),
+        ("rules", pa.large_list(pa.large_string())),
     ]
 )
-"""`row`: number within the part, from 0. `line`: number of the text line in the file, from 1; null without lines."""
+"""`row`: number within the part, from 0. `line`: number of the text line in the file, from 1; null without lines.
+`rules`: ids of all rules of a rule file that the row breaks, the first of which gives the reason; null for other
+rows."""
 
 
 class QuarantineWriter:
@@ -67,6 +70,7 @@ class QuarantineWriter:
             "value",
             "reason",
             "raw",
+            pl.col("rules") if "rules" in rows.column_names else pl.lit(None, pl.List(pl.String)).alias("rules"),
         )
         with writing(self.path):
             self._writer.write_table(from_polars(frame).cast(QUARANTINE_SCHEMA))

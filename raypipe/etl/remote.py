@@ -7,7 +7,8 @@ import re
 
 from raypipe.config import StorageConfig
 from raypipe.errors import ReadError
-from raypipe.etl.files import EXTENSIONS, sniff
+from raypipe.etl.files import ending, known_format
+from raypipe.etl.formats.registry import EXTENSIONS
 from raypipe.etl.wording import shown
 from raypipe.storage.address import GLOB, Address, parse_address
 from raypipe.storage.connect import resolved
@@ -42,10 +43,10 @@ def _in_folder(folder: Address, storage: StorageConfig) -> tuple[RemoteFile, ...
     start = len(folder.key) + 1 if folder.key else 0
     found = list_objects(folder, storage)
     open_ones = [entry for entry in found if entry.size and not _is_hidden(entry.key[start:])]
-    named = [_file(entry, storage) for entry in open_ones if _suffix(entry) in EXTENSIONS]
+    named = [_file(entry, storage) for entry in open_ones if ending(entry.key.rpartition("/")[2]) in EXTENSIONS]
     if not named:
         files = [_file(entry, storage) for entry in open_ones]
-        known = look_at_all(files, sniff)
+        known = look_at_all(files, known_format)
         named = [file for file, format in zip(files, known, strict=True) if format is not None]
     if not named:
         what = f"{len(found)} objects, none of them with rows" if found else "no object"
@@ -103,11 +104,6 @@ def _choice(part: str) -> str:
 
 def _is_hidden(below: str) -> bool:
     return any(part[:1] in (".", "_") for part in below.split("/"))
-
-
-def _suffix(entry: Entry) -> str:
-    name = entry.key.rpartition("/")[2]
-    return f".{name.rpartition('.')[2]}".lower() if "." in name[1:] else ""
 
 
 def _file(entry: Entry, storage: StorageConfig) -> RemoteFile:

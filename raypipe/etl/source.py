@@ -6,57 +6,47 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
 import pyarrow as pa
-from pydantic import ConfigDict
+from pydantic import ConfigDict, SerializeAsAny
 
 from raypipe.blocks.frames import canonical_schema
-from raypipe.config import Frozen
-from raypipe.errors import ReadError
-from raypipe.etl.formats.csv_file import CsvFile
-from raypipe.etl.formats.csv_guess import check_guess
-from raypipe.etl.formats.csv_layout import Layout, Take, Wanted
-from raypipe.etl.formats.csv_parse import Task, draw, read_part
-from raypipe.etl.formats.csv_plan import Sampling, plan_csv
-from raypipe.etl.formats.parquet import ParquetFile
-from raypipe.etl.formats.parquet_rows import conform, read_range
-from raypipe.etl.formats.slices import Slice, draw_seed
-from raypipe.etl.types import Promotion, arrow_type, decide, kind_of
+from raypipe.config import ReadOptions
+from raypipe.errors import ReadError, SchemaError
+from raypipe.etl.formats.format import Cutting, SourceFile
+from raypipe.etl.formats.registry import FORMATS
+from raypipe.etl.formats.slices import MISCUT, Slice
+from raypipe.etl.partitions import Added, with_added
+from raypipe.etl.types import Promotion, appeared, arrow_type, decide, kind_of
 from raypipe.stage import Part, PartRead, SourceStage
 
+__all__ = ["MISCUT", "TableSource", "cut_exactly", "settle_types"]
 logger = logging.getLogger(__name__)
-
-MISCUT = "miscut"
-"""Note of a part whose end turned out to be none: the source is to be cut exactly."""
-
-
-class Cutting(Frozen):
-    """How a CSV source was cut, so that it can be cut again."""
-
-    target: int
-    max_rows: int | None = None
-    sample_rows: int | None = None
 
 
 class TableSource(SourceStage):
-    """CSV or Parquet files as one table, cut into parts. Small, and the same in every process."""
+    """Files of one format as one table, cut into parts. Small, and the same in every process."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, arbitrary_types_allowed=True)
 
-    format: Literal["csv", "parquet"]
-    csv_files: tuple[CsvFile, ...] = ()
-    parquet_files: tuple[ParquetFile, ...] = ()
+    format: str
+    """Name of an entry of `FORMATS`."""
+    files: tuple[SerializeAsAny[SourceFile], ...]
+    """As they were looked at, in source order."""
     table_schema: pa.Schema
     """Columns that blocks have, under the types they travel with."""
     slices: tuple[Slice, ...] = ()
-    null_values: tuple[str, ...] = ()
+    options: ReadOptions = ReadOptions()
     fixed: tuple[str, ...] = ()
     """Columns whose type the user gave: never promoted."""
+    added: tuple[Added, ...] = ()
+    """Columns with one value a file, which no file holds."""
+    filler: pa.Schema | None = None
+    """A column to read where none of the files' own is wanted, so that their rows are counted."""
     seed: int = 0
     cutting: Cutting | None = None
-    """CSV: how it was cut."""
+    """How it was cut."""
     notes: tuple[str, ...] = ()
     """What a user should know: names that were changed, types that were joined, how a sample was drawn."""
 
@@ -67,27 +57,38 @@ class TableSource(SourceStage):
     @property
     def paths(self) -> tuple[str, ...]:
         """The files, in source order."""
-        return tuple(file.path for file in self.csv_files or self.parquet_files)
+        return tuple(file.path for file in self.files)
 
     @property
     def size_bytes(self) -> int:
         """Bytes of all files."""
-        return sum(file.size for file in self.csv_files or self.parquet_files)
+        return sum(file.size for file in self.files)
 
     def stamps(self) -> list[tuple[str, int, int, str]]:
         """Path, bytes, time of the last change (ns since 1970) and version of each file, in source order.
 
         A local file has no version but its time; an object in a bucket has no time but its version.
         """
-        return [
-            (file.path, file.size, file.mtime_ns, file.remote.version if file.remote else "")
-            for file in self.csv_files or self.parquet_files
-        ]
+        return [file.stamp() for file in self.files]
+
+    def pinned(self, options: ReadOptions) -> ReadOptions:
+        """The options under which the source is found again as it was, such as the version of a table."""
+        for file in self.files:
+            options = file.pinned(options)
+        return options
 
     @property
     def is_sample(self) -> bool:
         """Whether only drawn rows are read."""
         return any(piece.take is not None for piece in self.slices)
+
+    @property
+    def read_schema(self) -> pa.Schema:
+        """Columns that the format is to read from the files."""
+        if not self.added:
+            return self.table_schema
+        names = {one.name for one in self.added}
+        return self.filler or pa.schema([field for field in self.table_schema if field.name not in names])
 
     def schema(self) -> pa.Schema:  # type: ignore[override]  # pydantic has a deprecated method of this name
         return self.table_schema
@@ -109,13 +110,15 @@ class TableSource(SourceStage):
 
     def open(self) -> Callable[[Part], PartRead]:
         by_id = {self._part_id(piece): piece for piece in self.slices}
-        read = self._csv_reader() if self.format == "csv" else self._read_parquet
+        read = FORMATS[self.format].open(self)
 
         def read_one(part: Part) -> PartRead:
             if part.id not in by_id:
                 raise ReadError(f"part {part.id!r} is not one of this source.")
             try:
-                return read(by_id[part.id], part.id)
+                piece = by_id[part.id]
+                got = read(piece, part.id)
+                return replace(got, block=with_added(got.block, self.added, piece.file, self.table_schema))
             except (FileNotFoundError, NotADirectoryError) as error:
                 # Any other OSError passes: the engine tries again what may pass, and words the rest.
                 raise ReadError(
@@ -125,47 +128,13 @@ class TableSource(SourceStage):
 
         return read_one
 
-    def _csv_reader(self) -> Callable[[Slice, str], PartRead]:
-        layouts = [self._layout(file) for file in self.csv_files]
-
-        def read(piece: Slice, part_id: str) -> PartRead:
-            file, layout = self.csv_files[piece.file], layouts[piece.file]
-            take = Take(piece.take, draw_seed(self.seed, part_id)) if piece.take is not None else None
-            raw, clean = file.raw(piece.start, piece.end), piece.clean
-            if piece.sought is not None:
-                checked = check_guess(raw, file, piece)
-                if checked is None:
-                    return PartRead(self.table_schema.empty_table(), bytes_read=len(raw), lines=0, notes={MISCUT: 1})
-                clean = checked
-            got = read_part(Task(raw, clean, piece.first_line, take), layout)
-            block = conform(got.block, got.block.num_rows, self.table_schema)
-            return replace(got, block=block, lines=None if take else got.lines)
-
-        return read
-
-    def _layout(self, file: CsvFile) -> Layout:
-        kinds = {field.name: kind_of(field.type) or "text" for field in self.table_schema}
-        wanted = tuple(Wanted(at, name, kinds[name]) for at, name in enumerate(file.names) if name in kinds)
-        return Layout(file.dialect.grammar, file.part_encoding, len(file.names), wanted, self.null_values)
-
-    def _read_parquet(self, piece: Slice, part_id: str) -> PartRead:
-        file = self.parquet_files[piece.file]
-        block, notes = read_range(file, piece.start, piece.end - piece.start, self.table_schema)
-        if piece.take is None:
-            return PartRead(block=block, bytes_read=block.nbytes, notes=notes)
-        rows = draw(block.num_rows, Take(piece.take, draw_seed(self.seed, part_id)))
-        numbers = pa.array(rows.astype(np.int64))
-        return PartRead(block=block.take(numbers), row_numbers=numbers, bytes_read=block.nbytes, notes=notes)
-
 
 def cut_exactly(source: TableSource) -> TableSource:
     """The source with cuts that are certain, after a part said `MISCUT`: the driver reads all of it once."""
-    how = source.cutting
-    assert how is not None
-    sampling = Sampling(how.sample_rows, source.seed) if how.sample_rows else None
-    plan = plan_csv(source.csv_files, how.target, how.max_rows, sampling, guess=False)
+    assert source.cutting is not None
+    cut = FORMATS[source.format].cut(source.files, source.read_schema, source.cutting.replace(guess=False))
     logger.warning("%s: its quotes cannot be told from pieces of it; it is read as a whole to be cut", source.paths[0])
-    return source.replace(slices=plan.slices)
+    return source.replace(slices=cut.slices)
 
 
 def settle_types(
@@ -190,12 +159,21 @@ def settle_types(
     promotions = []
     for field in source.table_schema:
         kind = kind_of(field.type)
-        if field.name in misfits and field.name not in source.fixed and kind not in (None, "text"):
-            promotion = decide(field.name, str(kind), misfits[field.name], max_bad_share)
+        if field.name in misfits and field.name not in source.fixed and kind != "text":
+            promotion = decide(field.name, kind or str(field.type), misfits[field.name], max_bad_share)
             if promotion:
                 promotions.append(promotion)
+    known = set(source.table_schema.names)
+    twice = next((one.name for one in source.added if misfits.get(one.name, {}).get("new")), None)
+    if twice is not None:
+        raise SchemaError(
+            f"read: field {twice!r} is in some rows of the files, and comes from their folders (or file_column), too."
+            " Set read_options.folder_columns to false, or file_column to another name."
+        )
+    promotions += [appeared(name, found) for name, found in misfits.items() if name not in known and found.get("new")]
     if not promotions:
         return source, []
     targets = {promotion.column: arrow_type(promotion.to_type) for promotion in promotions}
-    schema = pa.schema([(field.name, targets.get(field.name, field.type)) for field in source.table_schema])
+    fields = [(field.name, targets.pop(field.name, field.type)) for field in source.table_schema]
+    schema = pa.schema([*fields, *targets.items()])
     return source.replace(table_schema=canonical_schema(schema)), promotions

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import polars as pl
 import pyarrow as pa
 
 from raypipe.blocks.frames import from_polars
-from raypipe.config import Frozen
-from raypipe.etl.formats.cells import KINDS
+from raypipe.config import CellFormat, Frozen
+from raypipe.etl.formats.cells import EVERY_KIND, KINDS, Found
 
 Misfits = dict[str, dict[str, Any]]
 """Column -> counts of cells that did not fit its planned type, over any number of parts."""
@@ -37,7 +37,7 @@ def arrow_type(kind: str) -> pa.DataType:
     >>> arrow_type("text")
     DataType(large_string)
     """
-    return from_polars(pl.DataFrame({"x": pl.Series([], dtype=KINDS[kind])})).schema.field("x").type
+    return from_polars(pl.DataFrame({"x": pl.Series([], dtype=EVERY_KIND[kind])})).schema.field("x").type
 
 
 @functools.cache
@@ -49,7 +49,7 @@ def kind_of(kind: pa.DataType) -> str | None:
     >>> kind_of(pa.date32())
     'date'
     """
-    return next((name for name in KINDS if arrow_type(name) == kind), None)
+    return next((name for name in EVERY_KIND if arrow_type(name) == kind), None)
 
 
 def join_kinds(kinds: Iterable[str]) -> str:
@@ -59,6 +59,21 @@ def join_kinds(kinds: Iterable[str]) -> str:
         if len(found) > 1 and found <= parts:
             return joined
     return found.pop() if len(found) == 1 else "text"
+
+
+def join_found(found: Sequence[Found]) -> tuple[str, CellFormat | None]:
+    """The kind that holds what several samples of a column hold, and the one way in which its cells are written.
+
+    Files that write a column in different ways have no way in common: it is text, as it stands.
+    """
+    kind = join_kinds(one.kind for one in found) if found else "text"
+    formats = {one.format for one in found if one.format is not None}
+    if not formats or kind == "text":
+        return kind, None
+    plain = [one for one in found if one.format is None]
+    if len(formats) > 1 or any(one.kind != "int64" for one in plain):
+        return "text", None
+    return kind, formats.pop()
 
 
 def gather_misfits(notes: Iterable[Mapping[str, Any]]) -> Misfits:
@@ -86,7 +101,7 @@ def gather_misfits(notes: Iterable[Mapping[str, Any]]) -> Misfits:
 
 def _add(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
     kinds = {kind: a["as"].get(kind, 0) + b["as"].get(kind, 0) for kind in KINDS if kind in a["as"] or kind in b["as"]}
-    counts = {name: a.get(name, 0) + b.get(name, 0) for name in ("count", "values", "codes")}
+    counts = {name: a.get(name, 0) + b.get(name, 0) for name in ("count", "values", "codes", "grouped")}
     return {**a, **counts, "as": kinds}
 
 
@@ -106,6 +121,10 @@ def decide(column: str, kind: str, found: Mapping[str, Any], max_bad_share: floa
         return None
     if found.get("codes"):
         return to("text", f"{found['codes']} values are digits that a number would change (leading zeros, or too many)")
+    if found.get("grouped"):
+        return to(
+            "text", f"{found['grouped']} values have points between groups of digits, so others may have them, too"
+        )
     wider = {"int64": "float64", "date": "datetime"}.get(kind)
     widened = fits.get(wider, 0) if wider else 0
     other = count - widened
@@ -119,3 +138,10 @@ def decide(column: str, kind: str, found: Mapping[str, Any], max_bad_share: floa
     if widened and wider:
         return to(wider, f"{widened} of {values} values are {'fractions' if wider == 'float64' else 'times of day'}")
     return None
+
+
+def appeared(column: str, found: Mapping[str, Any]) -> Promotion:
+    """A column that no sample had: it turned up in a later row, as a key of JSON may."""
+    kind = "text" if found.get("codes") else join_kinds(found["as"])
+    reason = f"column {column!r} is in no sampled row; it was found in {found['count']} others and is read as {kind}"
+    return Promotion(column=column, from_type="none", to_type=kind, reason=reason, example=found.get("example"))

@@ -13,7 +13,6 @@ from raypipe.config import PipelineConfig, ProcessingConfig
 from raypipe.engine.choose import choose_engine
 from raypipe.engine.run import Pass, PassProgress
 from raypipe.etl.process import DataProcessor
-from raypipe.etl.rules.schema import DataSchema
 from raypipe.etl.validate import DataValidator
 from raypipe.pipeline.ingest import Ingest, open_source
 from raypipe.results import ValidationResult
@@ -50,9 +49,7 @@ def check_source(
     """
     source = open_source(config)
     engine, _ = choose_engine(config.engine, source.size_bytes)
-    rules = config.validation
-    schema = DataSchema.load(rules.schema_path) if rules.schema_path is not None else None
-    validator = DataValidator(rules, schema, strict=config.strict_validation) if config.validate_data else None
+    validator = DataValidator.of(config.validation, config.strict_validation) if config.validate_data else None
 
     def new_pass(plan: Plan, **options: Any) -> Pass:
         return Pass(plan, on_progress=on_progress, **{**options, "keep": False})
@@ -63,10 +60,8 @@ def check_source(
         done.quarantine.close()
     validation = None
     if validator is not None:
-        stage = validator.row_stage()
-        tally = done.outcome.tallies.get(stage.name) if stage else None
         notes = {"notes": list(done.source.notes), "rows_set_aside": done.quarantine.rows}
-        counts = tally.counts if tally else {}
+        counts = validator.counts(done.outcome.tallies)
         validation = validator.verdict(done.profile, counts, notes, done.source.schema(), done.outcome.results)
     said = (*done.source.notes, *(promotion.reason for promotion in done.promotions))
     return Checked(

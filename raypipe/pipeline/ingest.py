@@ -25,7 +25,6 @@ from raypipe.etl.summarise import Summarise
 from raypipe.etl.types import Misfits, Promotion, gather_misfits
 from raypipe.etl.validate import DataValidator
 from raypipe.stage import Plan, Stage
-from raypipe.storage.source import size_of
 
 logger = logging.getLogger(__name__)
 
@@ -41,8 +40,6 @@ SUMMARY = "Summarise"
 MIN_PARTS = 16
 """A source is cut into at least about this many parts, so that all cores work on one file."""
 MIN_PART_BYTES = 4 << 20
-DISK_TO_MEMORY = {"csv": 1, "parquet": 4}
-"""Rough bytes in memory for a byte in the file; it only decides how finely a source is cut."""
 
 
 def open_source(config: PipelineConfig) -> TableSource:
@@ -52,9 +49,8 @@ def open_source(config: PipelineConfig) -> TableSource:
     not either.
     """
     reader = DataReader(config.data_source, config.data_format, config.read_options, config.storage)
-    size = sum(size_of(path) for path in reader.files) * DISK_TO_MEMORY[reader.format]
     most = int(config.engine.block_mib * (1 << 20))
-    part_bytes = min(most, max(MIN_PART_BYTES, size // MIN_PARTS))
+    part_bytes = min(most, max(MIN_PART_BYTES, reader.memory_bytes // MIN_PARTS))
     return reader.source(seed=config.seed, sample_size=config.sample_size, target_part_bytes=part_bytes)
 
 
@@ -106,14 +102,14 @@ class Ingest:
     quarantine_path: Path
     new_pass: Callable[..., Pass]
     """Makes a pass that reports and can be cancelled as the pipeline wants."""
+    keep: bool = True
+    """Whether later passes want the blocks."""
 
     def plan(self, source: TableSource) -> Plan:
         """Read, check rows, summarise, and whatever the processing steps need to know beforehand."""
         stages: list[Stage] = []
         if self.validator is not None:
-            check = self.validator.row_stage()
-            stages += [check] if check is not None else []
-            stages += self.validator.reduce_stages(source.schema())
+            stages += self.validator.stages(source.schema())
         schema = source.schema()
         stages += [summary_of(schema), *self.processor.reduce_stages(schema)]
         return Plan(source=source, stages=tuple(stages))
@@ -127,7 +123,7 @@ class Ingest:
             try:
                 outcome = self.engine.run(
                     self.new_pass(
-                        self.plan(source), name="load", keep=True, on_read=notes.on_read, on_aside=quarantine.add
+                        self.plan(source), name="load", keep=self.keep, on_read=notes.on_read, on_aside=quarantine.add
                     )
                 )
                 misfits = notes.misfits()
@@ -137,7 +133,7 @@ class Ingest:
                 end_quarantine(quarantine, error)
                 raise
             if not found and not miscut:
-                profile = outcome.results[SUMMARY]
+                profile = outcome.results.get(SUMMARY) or Profile(rows=outcome.rows_out, columns=())
                 return Ingested(source, outcome, profile, quarantine, promotions, dict(notes.counts))
             quarantine.discard()
             if outcome.frame is not None:

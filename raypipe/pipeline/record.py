@@ -12,6 +12,7 @@ import raypipe
 from raypipe.blocks.profile import Profile
 from raypipe.config import PipelineConfig
 from raypipe.errors import RaypipeError
+from raypipe.etl.pins import reading_facts
 from raypipe.pipeline.state import RunState
 from raypipe.pipeline.tracker import Tracker
 from raypipe.results import ValidationResult
@@ -79,6 +80,7 @@ def _run_json(run: RunState) -> dict[str, Any]:
         "notes": list(run.source.notes),
         "promotions": [promotion.model_dump(mode="json") for promotion in loaded.promotions],
         "counts": loaded.notes,
+        "found": reading_facts(run.source),
         "quarantined_by_stage_and_column": [
             {"stage": stage, "column": column, "rows": rows}
             for (stage, column), rows in loaded.quarantine.by_reason.most_common()

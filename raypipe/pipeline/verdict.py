@@ -13,6 +13,18 @@ from raypipe.etl.wording import counted
 from raypipe.pipeline.record import validation_json
 from raypipe.pipeline.state import RunState
 
+KNOWN_BEFORE = (
+    "required_column",
+    "unexpected_column",
+    "columns_exist",
+    "columns_exactly",
+    "columns_ordered",
+    "no_extra_columns",
+    "column_names_match",
+    "column_count",
+)
+"""Rules about columns that no later block can change."""
+
 
 def refuse_columns(validator: DataValidator, schema: pa.Schema) -> None:
     """Raise DataInvalidError for columns that are missing or too many: that is known before a row is read.
@@ -22,9 +34,7 @@ def refuse_columns(validator: DataValidator, schema: pa.Schema) -> None:
     wrong = [
         outcome.message
         for outcome in validator.check_against(schema)
-        if not outcome.passed
-        and outcome.severity == "error"
-        and outcome.rule in ("required_column", "unexpected_column")
+        if outcome.is_error and outcome.rule in KNOWN_BEFORE
     ]
     if wrong:
         raise DataInvalidError(f"validation failed before the data was read: {'; '.join(wrong[:5])}")
@@ -36,14 +46,12 @@ def judge(run: RunState) -> str:
         return "switched off (validate_data: false)"
     frame, profile = run.data
     loaded = run.loaded
-    check = run.validator.row_stage()
-    tally = loaded.outcome.tallies.get(check.name) if check else None
     notes: Mapping[str, Any] = {
         "notes": list(run.source.notes),
         "promotions": [promotion.reason for promotion in loaded.promotions],
         "rows_set_aside": loaded.quarantine.rows,
     }
-    counts = tally.counts if tally else {}
+    counts = run.validator.counts(loaded.outcome.tallies)
     run.validation = run.validator.verdict(profile, counts, notes, frame.schema, loaded.outcome.results)
     run.folder.write_json("validation.json", validation_json(run.validation))
     errors, warnings = len(run.validation.errors), len(run.validation.warnings)

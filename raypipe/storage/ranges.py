@@ -162,7 +162,7 @@ def look(file: RemoteFile) -> RemoteBytes:
 def look_at_all(files: Iterable[A], question: Callable[[A], B]) -> list[B]:
     """The answers of many files, in order; objects are asked several at a time, since each answer takes a while."""
     listed = list(files)
-    if len(listed) < 2 or not any(isinstance(file, RemoteFile) for file in listed):
+    if len(listed) < 2 or not any(not isinstance(file, Path) for file in listed):
         return [question(file) for file in listed]
     with ThreadPoolExecutor(min(LOOKS_AT_A_TIME, len(listed))) as pool:
         return list(pool.map(question, listed))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from importlib import metadata
 from platform import python_version_tuple
 from typing import Literal
@@ -13,7 +12,7 @@ from raypipe.config import Frozen
 from raypipe.errors import ClusterError, ConfigError, TokenError, UnreachableError
 from raypipe.submit.client import JobsClient
 from raypipe.submit.replies import Autoscaling, ClusterVersion, Node
-from raypipe.submit.resources import Shape, lacking, nodes_in_words
+from raypipe.submit.resources import lacking, nodes_in_words, room
 
 _NO_TYPE = re.compile(r"node_?[0-9a-f]{20,}\Z", re.IGNORECASE)
 """What Ray calls the type of a node that no autoscaler started."""
@@ -47,15 +46,28 @@ class Preflight(Frozen):
             raise (ClusterError if unreachable else ConfigError)(f"submit: nothing was sent: {text}")
 
 
-def look(client: JobsClient, demands: Mapping[str, Shape], *, any_version: bool = False) -> Preflight:
+DRIVER, WORKER = "the driver", "a worker"
+
+
+class Wanted(Frozen):
+    """What a job asks of a cluster."""
+
+    driver: dict[str, float]
+    worker: dict[str, float]
+    """Of each worker of a pool."""
+    workers: int = 1
+    """That a pool should have; the job runs with one, and slower."""
+
+
+def look(client: JobsClient, wanted: Wanted, *, any_version: bool = False) -> Preflight:
     """Reach the cluster, and hold its versions and its nodes to what the job wants.
 
     Parameters
     ----------
     client : JobsClient
         The cluster.
-    demands : mapping
-        Who asks -> what for: the driver, and one worker.
+    wanted : Wanted
+        What the driver and its workers ask for.
     any_version : bool
         Other versions of Ray and Python than here are odd, and no reason to stop.
     """
@@ -75,7 +87,7 @@ def look(client: JobsClient, demands: Mapping[str, Shape], *, any_version: bool 
         found.append(Finding(state="warning", text=text))
     found += [Finding(state="warning" if any_version else "wrong", text=text) for text in other_versions(version)]
     try:
-        found += _about_resources(client.nodes(), client.autoscaling(), demands)
+        found += _about_resources(client.nodes(), client.autoscaling(), wanted)
     except ClusterError as error:
         text = f"what the cluster has could not be found out, so whether the job fits is not known: {error}"
         found.append(Finding(state="warning", text=text))
@@ -106,10 +118,11 @@ def versions_here() -> dict[str, str]:
     return {"python": python, "ray": metadata.version("ray"), "raypipe": raypipe.__version__}
 
 
-def _about_resources(nodes: tuple[Node, ...], autoscaling: Autoscaling, demands: Mapping[str, Shape]) -> list[Finding]:
-    missing = lacking(demands, nodes)
+def _about_resources(nodes: tuple[Node, ...], autoscaling: Autoscaling, wanted: Wanted) -> list[Finding]:
+    missing = lacking({DRIVER: wanted.driver, WORKER: wanted.worker}, nodes)
     if not missing:
-        return [Finding(state="ok", text=f"the job fits: the nodes are {nodes_in_words(nodes)}")]
+        fit = Finding(state="ok", text=f"the job fits: the nodes are {nodes_in_words(nodes)}")
+        return [fit, *_about_workers(nodes, autoscaling, wanted)]
     if has_autoscaler(autoscaling):
         return [
             Finding(
@@ -120,6 +133,18 @@ def _about_resources(nodes: tuple[Node, ...], autoscaling: Autoscaling, demands:
         ]
     advice = "Ask for less with --cpus, --gpus, --memory-gib or --resource, or add nodes"
     return [Finding(state="wrong", text=f"{text}. {advice}") for text in missing]
+
+
+def _about_workers(nodes: tuple[Node, ...], autoscaling: Autoscaling, wanted: Wanted) -> list[Finding]:
+    """A warning where pools stay smaller than the settings say."""
+    places = room(wanted.driver, wanted.worker, nodes)
+    if places >= wanted.workers or has_autoscaler(autoscaling):
+        return []
+    text = (
+        f"engine: {wanted.workers} workers a pool are wanted, and beside the driver {places} find a place on the nodes "
+        f"({nodes_in_words(nodes)}). Add nodes, or ask for less: --set engine.workers={places}"
+    )
+    return [Finding(state="warning", text=text)]
 
 
 def has_autoscaler(autoscaling: Autoscaling) -> bool:

@@ -49,6 +49,22 @@ def lacking(demands: Mapping[str, Shape], nodes: Sequence[Node]) -> list[str]:
     return []
 
 
+def room(driver: Shape, worker: Shape, nodes: Sequence[Node]) -> int:
+    """How many workers find a place beside the driver, wherever that leaves room for the most of them."""
+
+    def holds(node: Shape) -> int:
+        return int(min((node.get(name, 0.0) / amount for name, amount in worker.items() if amount), default=0))
+
+    have = [node.resources_total for node in nodes]
+    whole = [holds(node) for node in have]
+    beside = [
+        sum(whole) - whole[number] + holds({name: amount - driver.get(name, 0.0) for name, amount in node.items()})
+        for number, node in enumerate(have)
+        if fits(driver, node)
+    ]
+    return max(beside, default=0)
+
+
 def nodes_in_words(nodes: Sequence[Node]) -> str:
     """What the nodes have, equal ones counted."""
     kinds: dict[str, int] = {}

@@ -80,6 +80,8 @@ class Submission(Frozen):
     metadata: dict[str, str]
     resume: bool
     output_dir: str
+    workers: int = 1
+    """Workers that the settings want in each pool from the start."""
 
     @property
     def uri(self) -> str:
@@ -174,6 +176,7 @@ def _made(
         metadata=facts,
         resume=options.resume is not None,
         output_dir=str(config.output_dir),
+        workers=config.engine.workers or config.engine.min_workers,
     )
 
 

@@ -23,11 +23,11 @@ from raypipe.errors import (
     UnreachableError,
 )
 from raypipe.submit.client import JobsClient
-from raypipe.submit.preflight import look, versions_here
+from raypipe.submit.preflight import Wanted, look, versions_here
 from raypipe.submit.target import Target, Token
 from tests.submit.conftest import Cli
 
-DRIVER = {"the driver": {"CPU": 1.0}}
+DRIVER = Wanted(driver={"CPU": 1.0}, worker={"CPU": 1.0})
 
 
 def client_at(url: str, token: str | None = None) -> JobsClient:
@@ -182,6 +182,15 @@ def test_an_autoscaler_may_have_what_no_node_has_yet(stub: Callable[..., str]) -
     found = look(client_at(stub(**healthy(nodes=nodes({"CPU": 0.0}), status=status))), DRIVER)
     found.refuse()
     assert "The autoscaler may start a node that has" in found.warnings[0]
+
+
+def test_fewer_places_than_workers_are_warned_of_before_the_job_is_sent(stub: Callable[..., str]) -> None:
+    many = DRIVER.replace(workers=6)
+    found = look(client_at(stub(**healthy(nodes=nodes({"CPU": 4.0}, {"CPU": 1.0})))), many)
+    found.refuse()
+    assert "6 workers a pool are wanted, and beside the driver 4 find a place" in found.warnings[0]
+    assert "--set engine.workers=4" in found.warnings[0]
+    assert not look(client_at(stub(**healthy(nodes=nodes({"CPU": 8.0})))), many).warnings
 
 
 def test_a_cluster_that_does_not_tell_what_it_has_is_warned_of(stub: Callable[..., str]) -> None:

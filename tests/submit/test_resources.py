@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from raypipe.submit.follow import code_of, may_pass
 from raypipe.submit.news import event_line, event_of, is_progress
 from raypipe.submit.replies import JobState, Node
-from raypipe.submit.resources import lacking, place
+from raypipe.submit.resources import lacking, place, room
 
 
 def node(**resources: float) -> Node:
@@ -30,6 +30,13 @@ def test_what_fits_alone_but_not_together_is_told() -> None:
 
 def test_a_first_choice_that_is_in_the_way_is_taken_back() -> None:
     assert place([{"CPU": 1}, {"CPU": 2}], [{"CPU": 2}, {"CPU": 1}])
+
+
+def test_workers_find_the_room_that_the_best_place_of_the_driver_leaves() -> None:
+    nodes = [node(CPU=4), node(CPU=2, GPU=1)]
+    assert room({"CPU": 1}, {"CPU": 1}, nodes) == 5
+    assert room({"CPU": 1, "GPU": 1}, {"CPU": 2}, nodes) == 2
+    assert room({"CPU": 8}, {"CPU": 1}, nodes) == 0
 
 
 @given(st.lists(st.integers(1, 4), max_size=3), st.lists(st.integers(1, 4), min_size=1, max_size=3))

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from raypipe.config import Frozen
+from raypipe.config import CellFormat, Frozen
 from raypipe.errors import ConfigError
 
 KINDS: dict[str, pl.DataType] = {
@@ -27,6 +27,10 @@ KINDS: dict[str, pl.DataType] = {
 }
 """Types of a column read from text, narrowest first; `datetime_utc` is a time with an offset, as UTC."""
 
+STATED: dict[str, pl.DataType] = {"time": pl.Time(), "duration": pl.Duration("us")}
+"""Types that text is read as where somebody says so, a setting or the number format of a cell; never guessed."""
+EVERY_KIND = KINDS | STATED
+
 PLAN_SHARE = 0.9
 """A type is planned for a column if at least this share of the sampled values fits it."""
 
@@ -34,6 +38,9 @@ _DAY = r"\d{4}-\d{2}-\d{2}"
 _CLOCK = r"\d{2}:[0-5]\d(:[0-5]\d(\.\d{1,6}0*)?)?"
 _DATETIME = rf"^{_DAY}([Tt ]{_CLOCK})?$"
 _DATETIME_UTC = rf"^{_DAY}[Tt ]{_CLOCK} ?([Zz]|[+-]\d{{2}}:?\d{{2}})$"
+_SHORT_TIME = r"^\d{2}:[0-5]\d$"
+_TIME = r"^\d{2}:[0-5]\d:[0-5]\d(\.\d{1,9})?$"
+_DURATION = r"^-?(\d{1,8}):([0-5]\d):([0-5]\d)(?:\.(\d{1,6}))?$"
 _PHONE = r"^\+\d{7,}$"
 _LONG_DIGITS = r"^[+-]?\d{16,}$"
 _CODE = r"^0\d+$"
@@ -43,6 +50,9 @@ _MONTHS = 12
 _DATES_AT_ONCE = 1 << 14
 """So few that every array in between stays in the cache."""
 _WIDE = 2**53
+_FRACTION = r"^[+-]?\d*\.\d+([eE][+-]?\d+)?$"
+FLOAT_DIGITS = 17
+"""Significant digits that any float64 is told by; a text with more says what no float64 holds."""
 
 
 class Found(Frozen):
@@ -53,12 +63,14 @@ class Found(Frozen):
     """Non-null values in the sample."""
     note: str | None = None
     """What a reader of the plan should know, e.g. dates in several formats."""
+    format: CellFormat | None = None
+    """How its cells are written; None: plainly."""
 
 
 def check_kind(kind: str, column: str) -> str:
     """`kind`, if it is one that text can be read as; else ConfigError."""
-    if kind not in KINDS:
-        raise ConfigError(f"dtypes: column {column!r} wants type {kind!r}; types are: {', '.join(KINDS)}.")
+    if kind not in EVERY_KIND:
+        raise ConfigError(f"dtypes: column {column!r} wants type {kind!r}; types are: {', '.join(EVERY_KIND)}.")
     return kind
 
 
@@ -72,13 +84,16 @@ def trimmed(texts: pl.Series, null_values: Iterable[str]) -> pl.Series:
 def parse(texts: pl.Series, kind: str) -> pl.Series:
     """Values of trimmed texts; null where a text does not fit.
 
-    Whole numbers of at least two digits that start with 0 are codes and fit no number; nor do digits beyond int64,
-    which a float would round, and numbers such as 1e400, which it would call infinite.
+    Whole numbers of at least two digits that start with 0 are codes and fit no number; nor do digits beyond int64 and
+    fractions of more than `FLOAT_DIGITS` digits, which a float would round, and numbers such as 1e400, which it would
+    call infinite.
     """
     if kind == "int64":
         return _where(texts.cast(pl.Int64, strict=False), ~texts.str.contains(_CODE))
     if kind == "float64":
         values, wrong = texts.cast(pl.Float64, strict=False), texts.str.contains(f"{_CODE}|{_LONG_DIGITS}")
+        if may_be_too_precise(texts):
+            wrong |= too_precise(texts)
         endless = values.is_infinite()
         if endless.any():
             wrong |= endless & ~texts.str.contains("(?i)inf")
@@ -92,7 +107,45 @@ def parse(texts: pl.Series, kind: str) -> pl.Series:
         return _where(_time(texts), texts.str.contains(_DATETIME))
     if kind == "datetime_utc":
         return _where(_instant(texts), texts.str.contains(_DATETIME_UTC))
+    if kind == "time":
+        full = pl.select(pl.when(texts.str.contains(_SHORT_TIME)).then(texts + ":00").otherwise(texts)).to_series()
+        return _where(full.str.to_time("%H:%M:%S%.f", strict=False, cache=False), full.str.contains(_TIME))
+    if kind == "duration":
+        return _duration(texts)
     return texts
+
+
+def _duration(texts: pl.Series) -> pl.Series:
+    """Hours, minutes and seconds, as `36:30:00` or `-0:00:01.5`."""
+    parts = texts.str.extract_groups(_DURATION).struct.unnest()
+    seconds = (
+        parts["1"].cast(pl.Int64, strict=False) * 3600 + parts["2"].cast(pl.Int64) * 60 + parts["3"].cast(pl.Int64)
+    )
+    micros = seconds * 1_000_000 + (parts["4"].fill_null("").str.pad_end(6, "0").cast(pl.Int64))
+    sign = pl.select(pl.when(texts.str.starts_with("-")).then(-1).otherwise(1)).to_series()
+    return (micros * sign).cast(pl.Duration("us")).alias(texts.name)
+
+
+def may_be_too_precise(texts: pl.Series) -> bool:
+    """Whether some text is so long that it may have more digits than a float64 holds."""
+    return bool((texts.str.len_bytes() > FLOAT_DIGITS).any())
+
+
+def too_precise(texts: pl.Series) -> pl.Series:
+    """Which texts are fractions with more significant digits than a float64 holds; zeros at either end do not count.
+
+    Examples
+    --------
+    >>> too_precise(pl.Series(["0.12345678901234567", "0.123456789012345678", "1.50000000000000000000"])).to_list()
+    [False, True, False]
+    """
+    wrong = np.zeros(texts.len(), bool)
+    places = np.flatnonzero((texts.str.len_bytes() > FLOAT_DIGITS).fill_null(value=False).to_numpy())
+    long = texts.gather(places)
+    if (fraction := long.str.contains(_FRACTION)).any():
+        digits = long.str.replace(r"[eE].*$", "").str.replace_all(r"\D", "").str.strip_chars("0")
+        wrong[places] = (fraction & (digits.str.len_bytes() > FLOAT_DIGITS)).to_numpy()
+    return pl.Series(wrong)
 
 
 def _where(values: pl.Series, keep: pl.Series) -> pl.Series:
@@ -198,7 +251,7 @@ def narrowest(texts: pl.Series) -> dict[str, int]:
 
 
 def count_codes(texts: pl.Series) -> int:
-    """Texts of digits that a number would change: leading zeros, or more digits than int64 holds."""
+    """Texts of digits that a number would change: leading zeros, or more digits than int64 or a float64 holds."""
     return int(_codes(texts.drop_nulls()).sum())
 
 
@@ -206,6 +259,8 @@ def _codes(texts: pl.Series) -> pl.Series:
     long = texts.str.contains(_LONG_DIGITS)
     if long.any():
         long = long & texts.cast(pl.Int64, strict=False).is_null()
+    if may_be_too_precise(texts):
+        long = long | too_precise(texts)
     return texts.str.contains(_CODE) | long
 
 

@@ -1,43 +1,20 @@
-"""How a CSV file is written, found from samples of its head, middle and tail."""
+"""The characters of structure of a text file, and its samples and windows as codes that the scanner sees."""
 
 from __future__ import annotations
 
-import codecs
-from collections import Counter
-from collections.abc import Sequence
-
 import numpy as np
 
-from raypipe.config import Frozen, ReadOptions
-from raypipe.errors import ConfigError, ReadError
-from raypipe.etl.formats.csv_parts import CodeFile, resync
-from raypipe.etl.formats.csv_quotes import Codes, Grammar, Rows, scan_rows
-from raypipe.storage.source import ByteSource, Place
+from raypipe.config import Frozen
+from raypipe.etl.formats.csv_encoding import keeps_ascii
+from raypipe.etl.formats.csv_parts import CodeFile, code_type
+from raypipe.etl.formats.csv_quotes import Codes, Grammar
+from raypipe.etl.formats.csv_view import STAND_IN, Marks, view
+from raypipe.storage.source import Place
 
-SAMPLE_BYTES = 256 << 10
-SMALL_FILE = 1 << 20
-"""Files up to this size are their own sample, in bytes."""
-LONGEST_LINE = 64 << 20
-"""The head grows up to this size in search of a second line, in bytes."""
 WHOLE_FILE_LIMIT = 256 << 20
 """Largest file in an encoding that must be turned into UTF-8 as a whole, in bytes."""
-GUESSED = ("cp1252", "latin-1")
-"""Encodings that are assumed where a file is not UTF-8: every byte means something in them."""
-
-_COMMON = ("\t", ";", "|", ",")
-_RARE = ("^", "~", "\x01", "\x1f", ":", "#", "&", " ")
-_MIN_SHARE = 0.5
-_SURE_SHARE = 0.9
-_BOMS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
-_ZERO_SHARE = 0.3
-_LF = ord("\n")
-_SAME_BYTES = ("utf-8", "euc_jp", "euc_kr", "euc-jp", "euc-kr", "gb2312")
+MIXED = "mixed"
+_WIDE = {"utf-16-le": 2, "utf-16-be": 2, "utf-32-le": 4, "utf-32-be": 4}
 
 
 class Dialect(Frozen):
@@ -46,262 +23,90 @@ class Dialect(Frozen):
     delimiter: str
     quote: str | None
     eol: str
+    """"\\n" stands for LF and CR LF, "\\r" for CR, "mixed" for all three."""
     encoding: str
     """Name of a Python codec, without a byte order mark."""
     start: int
     """Bytes of the byte order mark."""
+    escape: str | None = None
+    comment: str = ""
+    """Rows that start with it are no data."""
 
     @property
     def grammar(self) -> Grammar:
-        """For the scanner."""
-        return Grammar.of(self.delimiter, self.quote, self.eol)
+        """For the scanner, over the file's codes as `seen` shows them."""
+        return self.grammar_in(self.encoding if self.code_bytes else "utf-8")
+
+    def grammar_in(self, encoding: str) -> Grammar:
+        """For the scanner, over text in another encoding."""
+        delimiter = _codes_of(self.delimiter, encoding)
+        return Grammar(
+            delimiter=delimiter[0] if len(delimiter) == 1 else STAND_IN,
+            quote=ord(self.quote) if self.quote else None,
+            eol=ord("\n" if self.eol == MIXED else self.eol),
+            repeat=len(delimiter),
+        )
+
+    def marks_in(self, encoding: str) -> Marks | None:
+        """What a view of text in this encoding resolves; None: nothing."""
+        delimiter = _codes_of(self.delimiter, encoding)
+        if len(delimiter) == 1 and self.escape is None and self.eol != MIXED:
+            return None
+        escape, quote = (ord(char) if char else None for char in (self.escape, self.quote))
+        return Marks(delimiter, quote, escape, self.eol == MIXED)
+
+    @property
+    def marks(self) -> Marks | None:
+        """What a view of the file's codes resolves."""
+        return self.marks_in(self.encoding if self.code_bytes else "utf-8")
+
+    def comment_in(self, encoding: str) -> tuple[int, ...]:
+        """The comment mark as codes of text in this encoding."""
+        return _codes_of(self.comment, encoding)
+
+    @property
+    def comment_codes(self) -> tuple[int, ...]:
+        """The comment mark as codes of the file."""
+        return self.comment_in(self.encoding if self.code_bytes else "utf-8")
 
     @property
     def code_bytes(self) -> int:
         """Bytes of a code unit; 0 where the text must be turned into UTF-8 first."""
-        if self.encoding in ("utf-16-le", "utf-16-be"):
-            return 2
-        return 1 if keeps_ascii(self.encoding) else 0
-
-
-class Pieces:
-    """Samples of a file: its head, and pieces from the middle and the tail where it is not small."""
-
-    def __init__(self, path: Place, source: ByteSource) -> None:
-        self.path, self.size = path, source.size
-        self.head = _read_head(source, path)
-        self.others: tuple[bytes, ...] = ()
-        if len(self.head) < self.size:
-            offsets = (self.size // 2 // 4 * 4, max(len(self.head), self.size - SAMPLE_BYTES) // 4 * 4)
-            self.others = tuple(source.read_at(offset, SAMPLE_BYTES) for offset in offsets)
+        return _WIDE.get(self.encoding, 1 if keeps_ascii(self.encoding) else 0)
 
     @property
-    def is_whole(self) -> bool:
-        """Whether the head is the whole file."""
-        return len(self.head) >= self.size
+    def big_endian(self) -> bool:
+        """Whether the high byte of a code unit stands first."""
+        return self.encoding.endswith("-be")
 
 
-def _read_head(source: ByteSource, path: Place) -> bytes:
-    """The first bytes: at least two line ends, where the file has them within reason."""
-    size = source.size
-    head = source.read_at(0, size if size <= SMALL_FILE else SAMPLE_BYTES)
-    while len(head) < min(size, LONGEST_LINE) and max(head.count(b"\n"), head.count(b"\r")) < 2:
-        more = source.read_at(len(head), len(head))
-        if not more:
-            break
-        head += more
-    if len(head) >= LONGEST_LINE and not (b"\n" in head or b"\r" in head):
-        raise ReadError(f"{path}: has no line end in its first {LONGEST_LINE >> 20} MiB; it is no table of text lines.")
-    return head
-
-
-def keeps_ascii(encoding: str) -> bool:
-    """Whether ASCII characters stand for themselves in it, and their bytes for nothing else."""
-    if encoding in _SAME_BYTES:
-        return True
-    try:
-        table = bytes(range(256)).decode(encoding, "replace")
-    except (UnicodeError, LookupError):
-        return False
-    return len(table) == 256 and table[:128] == bytes(range(128)).decode("ascii")
-
-
-def find_encoding(pieces: Pieces, wanted: str | None) -> tuple[str, int]:
-    """Codec and length of the byte order mark: as wanted, else by mark, zeros, strict UTF-8, and cp1252 at last.
-
-    Raises
-    ------
-    ConfigError
-        If `wanted` is no codec for text.
-    ReadError
-        If the head cannot be read in the wanted encoding.
-    """
-    mark = next(((name, len(bom)) for bom, name in _BOMS if pieces.head.startswith(bom)), None)
-    if wanted is not None:
-        return _check_wanted(pieces, wanted, mark)
-    if mark is not None:
-        return mark
-    zeros = _zero_pattern(pieces.head)
-    if zeros is not None:
-        return zeros, 0
-    if all(
-        _is_utf8(piece, whole)
-        for piece, whole in ((pieces.head, pieces.is_whole), *((p, False) for p in pieces.others))
-    ):
-        return "utf-8", 0
-    return _single_byte(pieces), 0
-
-
-def _check_wanted(pieces: Pieces, wanted: str, mark: tuple[str, int] | None) -> tuple[str, int]:
-    try:
-        name = codecs.lookup(wanted).name
-        "".encode(name)
-    except LookupError as error:
-        raise ConfigError(
-            f"encoding: {wanted!r} is no text encoding that Python knows. Try 'utf-8', 'utf-16', 'cp1252' or 'latin-1',"
-            " or leave it out to have it found."
-        ) from error
-    if name in ("utf-16", "utf-32"):
-        name = mark[0] if mark and mark[0].startswith(name) else f"{name}-le"
-    name = "utf-8" if name == "utf-8-sig" else name
-    start = mark[1] if mark and mark[0] == name else 0
-    usable = pieces.head[start : len(pieces.head) // 4 * 4] or pieces.head
-    lines = usable.decode(name, "replace").splitlines() or [""]
-    broken = sum("\ufffd" in line for line in lines)
-    wide = name.startswith(("utf-16", "utf-32"))
-    if broken > len(lines) * _MIN_SHARE or (wide and start == 0 and _zero_pattern(pieces.head) is None):
-        found, _ = find_encoding(pieces, None)
-        raise ReadError(
-            f"{pieces.path}: is not written in {wanted!r}; it looks like {found!r}."
-            f" Set encoding={found!r}, or leave it out."
-        )
-    return name, start
-
-
-def _zero_pattern(head: bytes) -> str | None:
-    """UTF-16 without a mark: plain text in it has a zero in every second byte."""
-    codes = np.frombuffer(head[: len(head) // 2 * 2], np.uint8)
-    if not codes.size:
-        return None
-    high, low = codes[0::2], codes[1::2]
-    for name, zero, other in (("utf-16-le", low, high), ("utf-16-be", high, low)):
-        if (zero == 0).mean() > _ZERO_SHARE and (other == 0).mean() < _ZERO_SHARE / 10:
-            ends, stray = int(((other == _LF) & (zero == 0)).sum()), int((zero == _LF).sum())
-            return name if ends >= stray else None
-    return None
-
-
-def _is_utf8(piece: bytes, whole: bool) -> bool:
-    """Whether the piece is UTF-8; a character may be cut off at either edge of a sample."""
-    lead = 0
-    if not whole:
-        while lead < min(4, len(piece)) and 0x80 <= piece[lead] < 0xC0:
-            lead += 1
-    try:
-        codecs.utf_8_decode(piece[lead:], "strict", whole)
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _single_byte(pieces: Pieces) -> str:
-    """cp1252, the most frequent by far; latin-1 where bytes appear that cp1252 leaves open.
-
-    A sample that is UTF-8 but for a few bytes stays UTF-8, so that the lines at fault can be told.
-    """
-    sample = b"".join((pieces.head, *pieces.others))
-    high = np.frombuffer(sample, np.uint8) >= 0x80
-    wrong = sample.decode("utf-8", "replace").count("\ufffd")
-    if wrong * 10 < int(high.sum()):
-        return "utf-8"
-    try:
-        sample.decode("cp1252")
-    except UnicodeDecodeError:
-        return "latin-1"
-    return "cp1252"
-
-
-def find_dialect(pieces: Pieces, options: ReadOptions) -> Dialect:
-    """How the file is written; what `options` say is taken as it is.
-
-    Raises
-    ------
-    ConfigError
-        If the delimiter or the quote of `options` is not one ASCII character.
-    """
-    encoding, start = find_encoding(pieces, options.encoding)
-    plain = Dialect(delimiter=",", quote=options.quote, eol="\n", encoding=encoding, start=start)
-    head = sample_codes(pieces.head[start:], plain)
-    others = [sample_codes(piece, plain) for piece in pieces.others]
-    eol = "\n" if (head == ord("\n")).any() or not (head == ord("\r")).any() else "\r"
-    _check_character("delimiter", options.delimiter, eol)
-    _check_character("quote", options.quote, eol)
-    quote = _find_quote(head, options.quote)
-    after = skip_lines(head, eol, options.skip_rows)
-    delimiter = options.delimiter or _find_delimiter(head[after:], others, (quote, eol))
-    return Dialect(delimiter=delimiter, quote=quote, eol=eol, encoding=encoding, start=start)
+def _codes_of(text: str, encoding: str) -> tuple[int, ...]:
+    width = _WIDE.get(encoding, 1)
+    return tuple(int(code) for code in np.frombuffer(text.encode(encoding), code_type(width, encoding.endswith("-be"))))
 
 
 def sample_codes(piece: bytes, dialect: Dialect) -> Codes:
     """A sample as code units."""
-    if dialect.code_bytes == 1:
-        return np.frombuffer(piece, np.uint8)
-    if dialect.code_bytes == 0:
+    width = dialect.code_bytes
+    if width == 0:
         return np.frombuffer(piece.decode(dialect.encoding, "replace").encode(), np.uint8)
-    kind = np.dtype("<u2" if dialect.encoding == "utf-16-le" else ">u2")
-    return np.frombuffer(piece[: len(piece) // 2 * 2], kind)
+    return np.frombuffer(piece[: len(piece) // width * width], code_type(width, dialect.big_endian))
+
+
+def seen(codes: Codes, dialect: Dialect) -> Codes:
+    """Code units as the scanner is to see them; they start where a row does, or somewhere in a sample."""
+    marks = dialect.marks
+    return codes if marks is None else view(codes, marks)
 
 
 def skip_lines(codes: Codes, eol: str, lines: int) -> int:
     """Where the text goes on behind so many lines."""
     if not lines:
         return 0
-    ends = np.flatnonzero(codes == ord(eol))
+    ends = np.flatnonzero(codes == ord("\r" if eol == "\r" else "\n"))
     return int(ends[lines - 1]) + 1 if ends.size >= lines else int(codes.size)
 
 
-def _check_character(name: str, value: str | None, eol: str) -> None:
-    if value is None:
-        return
-    if len(value) != 1 or not value.isascii() or value in ("\n", "\r", eol):
-        raise ConfigError(f"{name}: wants one ASCII character, such as ',' ';' '|' or '\\t'; got {value!r}.")
-
-
-def _find_quote(head: Codes, wanted: str | None) -> str | None:
-    """A single quote where fields are wrapped in those and no double quote is in sight."""
-    single, double = ord("'"), ord('"')
-    if wanted != '"' or (head == double).any() or not (head == single).any():
-        return wanted
-    at = np.flatnonzero(head == single)
-    code = np.append(head, 10)
-    edges = np.array([ord(char) for char in ",;|\t\n\r"], code.dtype)
-    opening = int(np.isin(code[at - 1], edges).sum())
-    closing = int(np.isin(code[at + 1], edges).sum())
-    return "'" if opening >= 3 and closing >= 3 and opening + closing >= _SURE_SHARE * at.size else wanted
-
-
-def _find_delimiter(head: Codes, others: Sequence[Codes], marks: tuple[str | None, str]) -> str:
-    """The character that cuts most rows into the same number of fields; a comma where none does."""
-    quote, eol = marks
-    for group in (_COMMON, _RARE):
-        scored = []
-        for rank, delimiter in enumerate(group):
-            if delimiter == quote or not (head == ord(delimiter)).any():
-                continue
-            share, width, first = _consistency(head, others, Grammar.of(delimiter, quote, eol))
-            bar = _SURE_SHARE if group is _RARE else _MIN_SHARE
-            if width > 1 and share >= bar and (first == width or share >= _SURE_SHARE):
-                scored.append((round(share, 1), first == width, -rank, delimiter))
-        if scored:
-            return max(scored)[-1]
-    return ","
-
-
-def _consistency(head: Codes, others: Sequence[Codes], grammar: Grammar) -> tuple[float, int, int]:
-    """Share of rows with the most frequent number of fields, that number, and the number in the first row."""
-    rows = scan_rows(head, grammar)
-    counts = whole_rows(rows, head, grammar)
-    if not counts.size:
-        return 0.0, 0, 0
-    first = int(counts[0])
-    width = max(Counter(counts.tolist()).items(), key=lambda item: (item[1], item[0]))[0]
-    all_counts = [counts]
-    for piece in others:
-        start = resync(piece, grammar, width)
-        if start is not None:
-            all_counts.append(whole_rows(scan_rows(piece[start:], grammar), piece[start:], grammar))
-    joined = np.concatenate(all_counts)
-    return float((joined == width).mean()), int(width), first
-
-
-def whole_rows(rows: Rows, codes: Codes, grammar: Grammar) -> Codes:
-    """Field counts of the rows that are not blank; the last row is left out if a sample cut it off."""
-    data = np.flatnonzero(rows.ends > rows.starts)
-    if data.size > 1 and codes[-1] != grammar.eol:
-        data = data[:-1]
-    return rows.fields[data]
-
-
-def open_codes(path: Place, dialect: Dialect, start: int, ahead: int = 0) -> CodeFile:
-    """The file from `start` on, as code units of the dialect."""
-    return CodeFile(path, start, dialect.code_bytes, dialect.encoding == "utf-16-be", ahead)
+def open_codes(path: Place, dialect: Dialect, span: tuple[int, int], ahead: int = 0) -> CodeFile:
+    """Bytes [start, end) of the file as code units of the dialect, as the scanner is to see them."""
+    return CodeFile(path, span[0], dialect.code_bytes, dialect.big_endian, ahead).seen(dialect.marks, span[1])

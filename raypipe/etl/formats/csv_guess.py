@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from raypipe.etl.formats.csv_dialect import open_codes, sample_codes
+from raypipe.etl.formats.csv_dialect import open_codes, sample_codes, seen
 from raypipe.etl.formats.csv_file import CsvFile
 from raypipe.etl.formats.csv_parts import CHUNK, CodeFile, resync
 from raypipe.etl.formats.csv_quotes import (
@@ -49,7 +49,7 @@ class Guess:
 
 def guess_cuts(file: CsvFile, target: int) -> list[Guess] | None:
     """Ranges of about `target` codes, as `cut_file` finds them if the guesses are right; None where it cannot tell."""
-    with open_codes(file.place, file.dialect, file.data_start) as codes:
+    with open_codes(file.place, file.dialect, (file.data_start, file.data_end)) as codes:
         places = range(target, codes.size, target)
         with ThreadPoolExecutor(min(LOOKS_AT_A_TIME, max(1, len(places)))) as pool:
             try:
@@ -100,7 +100,7 @@ def _row_start(codes: CodeFile, file: CsvFile, wanted: int) -> int | None:
 
 def check_guess(raw: bytes, file: CsvFile, piece: Slice) -> bool | None:
     """Whether every quote of a part is where the plain grammar wants it; None if its end is not where it should be."""
-    codes = sample_codes(raw, file.dialect)
+    codes = seen(sample_codes(raw, file.dialect), file.dialect)
     sought = (int(piece.sought or 0) - piece.start) // max(1, file.dialect.code_bytes)
     inside, clean, found = False, True, None
     grammar = file.dialect.grammar
@@ -110,7 +110,7 @@ def check_guess(raw: bytes, file: CsvFile, piece: Slice) -> bool | None:
         clean, found = clean and tidy, end if found is None else found
     if inside or (not clean and codes.size > QUOTE_SPAN):
         return None
-    is_last = piece.end >= file.size
+    is_last = piece.end >= file.data_end
     ends_there = found == codes.size - 1 or (is_last and found is None)
     return clean if ends_there else None
 

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import codecs
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import polars as pl
 
+from raypipe.config import CellFormat
+from raypipe.errors import ReadError
 from raypipe.etl.formats.cells import KINDS
-from raypipe.etl.formats.csv_quotes import Grammar, Positions
+from raypipe.etl.formats.csv_quotes import Grammar, Positions, mend, scan_rows
+from raypipe.etl.formats.csv_view import Marks, canonical, rows_of
 from raypipe.stage import ASIDE_SCHEMA
 
 MARK = "\ufdd0"
 """Stands before bytes that do not belong to the encoding; a noncharacter, which no text may contain."""
+_MARKED = re.compile(MARK + r"\\x([0-9a-f]{2})")
 NUMBERS = ("int64", "float64")
 _BOM = codecs.BOM_UTF8
 
@@ -25,6 +31,13 @@ class Wanted:
     index: int
     name: str
     kind: str
+    format: CellFormat | None = None
+    """How its cells are written; None: plainly."""
+
+    @property
+    def is_number(self) -> bool:
+        """Whether a parser of plain numbers reads it."""
+        return self.kind in NUMBERS and self.format is None
 
 
 @dataclass(frozen=True)
@@ -37,6 +50,18 @@ class Layout:
     """Fields of a row."""
     wanted: tuple[Wanted, ...]
     null_values: tuple[str, ...]
+    marks: Marks | None = None
+    """What a view of the text resolves; None: the text is plain."""
+    comment: tuple[int, ...] = ()
+    """Rows that start with it are no data."""
+    ragged: str = "quarantine"
+    lenient: bool = False
+    """Bytes that do not belong to the encoding are read as cp1252."""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether a parser may read the text as it is."""
+        return self.marks is None and not self.comment
 
     @property
     def names(self) -> list[str]:
@@ -70,22 +95,32 @@ def empty_aside() -> pl.DataFrame:
     return pl.DataFrame(pl.from_arrow(ASIDE_SCHEMA.empty_table()))
 
 
-def to_utf8(raw: bytes, encoding: str) -> tuple[bytes, bool]:
-    """The text as UTF-8, and whether some bytes did not belong to the encoding.
+def to_utf8(raw: bytes, encoding: str, lenient: bool = False) -> tuple[bytes, int]:
+    """The text as UTF-8, and how many bytes did not belong to the encoding.
 
-    Each such byte becomes `MARK` and its code, so that its line can be told and shown.
+    Each such byte becomes `MARK` and its code, so that its line can be told and shown; or, if `lenient`, what it means
+    in cp1252.
     """
     if encoding == "utf-8":
         try:
             codecs.utf_8_decode(raw, "strict", True)
-            return raw, False
+            return raw, 0
         except UnicodeDecodeError:
             pass
     try:
-        return raw.decode(encoding).encode(), False
+        return raw.decode(encoding).encode(), 0
     except UnicodeError:
         codecs.register_error("raypipe.mark", _mark)
-        return raw.decode(encoding, "raypipe.mark").encode("utf-8", "backslashreplace"), True
+        text = raw.decode(encoding, "raypipe.mark")
+        wrong = text.count(MARK)
+        if lenient:
+            text = _MARKED.sub(lambda found: _in_cp1252(int(found[1], 16)), text)
+        return text.encode("utf-8", "backslashreplace"), wrong
+
+
+def _in_cp1252(byte: int) -> str:
+    """What the byte means there; the five that mean nothing stand for the control characters that they are."""
+    return bytes([byte]).decode("cp1252", "ignore") or chr(byte)
 
 
 def _mark(error: UnicodeError) -> tuple[str, int]:
@@ -95,6 +130,43 @@ def _mark(error: UnicodeError) -> tuple[str, int]:
     return "".join(f"{MARK}\\x{byte:02x}" for byte in wrong), error.end
 
 
+def read_rows(text: bytes, layout: Layout, every: bool = False) -> pl.DataFrame:
+    """All fields as text of whole rows without unclosed quotes, of any grammar."""
+    if layout.marks is None:
+        return read_text(_padded(mend(text, layout.grammar), layout), layout, every=every)
+    plain = canonical(text, layout.grammar, layout.marks)
+    if plain is None:
+        return pl.concat([read_rows(half, layout, every) for half in _halves(text, layout)])
+    layout = replace(layout, grammar=plain.grammar, marks=None)
+    frame = read_text(_padded(mend(plain.text, plain.grammar), layout), layout, every=every)
+    for stand, literal in plain.stand_ins.items():
+        frame = frame.with_columns(pl.all().str.replace_all(stand, literal, literal=True))
+    return frame
+
+
+def _padded(text: bytes, layout: Layout) -> bytes:
+    """The rows with a delimiter for each field that is missing, where these are to be filled up."""
+    if layout.ragged != "pad" or not text:
+        return text
+    codes = np.frombuffer(text, np.uint8)
+    rows = scan_rows(codes, layout.grammar)
+    missing = np.maximum(layout.width - rows.fields, 0)
+    if not missing.any():
+        return text
+    return bytes(np.insert(codes, np.repeat(rows.ends, missing), layout.grammar.delimiter).data)
+
+
+def _halves(text: bytes, layout: Layout) -> tuple[bytes, bytes]:
+    """The text cut between two rows: each half is likely to leave some characters free."""
+    rows = rows_of(np.frombuffer(text, np.uint8), layout.grammar, layout.marks)
+    if rows.starts.size < 2:
+        raise ReadError(
+            "a row holds every ASCII character, so that none is left to read it with. Turn the file into plain CSV."
+        )
+    middle = int(rows.starts[rows.starts.size // 2])
+    return text[:middle], text[middle:]
+
+
 def read_text(body: bytes, layout: Layout, typed: bool = False, every: bool = False) -> pl.DataFrame:
     """All fields as text, or with `typed` the numbers as such; null where nothing stands between two delimiters.
 
@@ -102,7 +174,7 @@ def read_text(body: bytes, layout: Layout, typed: bool = False, every: bool = Fa
     """
     schema: dict[str, pl.DataType] = dict.fromkeys(layout.names, pl.String())
     if typed:
-        schema |= {f"c{want.index}": KINDS[want.kind] for want in layout.wanted if want.kind in NUMBERS}
+        schema |= {f"c{want.index}": KINDS[want.kind] for want in layout.wanted if want.is_number}
     if not body:
         return pl.DataFrame(schema=schema)
     grammar = layout.grammar

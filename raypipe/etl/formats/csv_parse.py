@@ -8,9 +8,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from raypipe.etl.formats.csv_layout import MARK, NUMBERS, Layout, Placed, Take, empty_aside, read_text, to_utf8
-from raypipe.etl.formats.csv_quotes import Codes, Flags, Grammar, Positions, Rows, mend, scan_rows
+from raypipe.errors import ReadError
+from raypipe.etl.formats.cells import FLOAT_DIGITS
+from raypipe.etl.formats.csv_layout import MARK, Layout, Placed, Take, empty_aside, read_rows, read_text, to_utf8
+from raypipe.etl.formats.csv_quotes import Codes, Flags, Grammar, Positions, Rows, gather
 from raypipe.etl.formats.csv_typing import plain_floats, type_rows
+from raypipe.etl.formats.csv_view import data_rows, rows_of
+from raypipe.etl.wording import counted, shown
 from raypipe.stage import PartRead
 
 _ZERO, _DIGITS = ord("0"), 10
@@ -18,6 +22,10 @@ _LOWEST_OF_NUMBERS = ord("-")
 """Lowest code within a number or a date; ends of lines, quotes and spaces are below it."""
 _PIECE = 1 << 18
 """Codes looked at in one go, so that they stay in the cache."""
+_LONGEST_RUN = 64
+"""Codes behind a piece that are looked at, too, since a number may go on there."""
+_POINT_TO_NINE = ord("9") - ord(".") + 1
+_FOUR_TRUE = 0x01010101
 
 
 @dataclass(frozen=True)
@@ -34,14 +42,15 @@ class Task:
 
 def read_part(task: Task, layout: Layout) -> PartRead:
     """Rows of one part, typed; rows that have no place or a cell that does not fit are set aside."""
-    lines, placed, body = 0, None, task.raw
-    if task.clean and task.take is None and layout.encoding == "utf-8":
-        lines = count_lines(body, layout.grammar)
+    lines, placed, body, wrong = 0, None, task.raw, 0
+    plain = task.clean and task.take is None and layout.is_plain
+    if plain and layout.encoding == "utf-8":
+        lines = count_lines(body, layout)
         placed = _place_plain(body, layout, lines)
     if placed is None:
-        body, marked = to_utf8(task.raw, layout.encoding)
-        lines = count_lines(body, layout.grammar)
-        if task.clean and task.take is None and not marked and body is not task.raw:
+        body, wrong = to_utf8(task.raw, layout.encoding, layout.lenient)
+        lines = count_lines(body, layout)
+        if plain and (layout.lenient or not wrong) and body is not task.raw:
             placed = _place_plain(body, layout, lines)
     if placed is None:
         placed = _place_exactly(body, layout, task.take, task.first_line)
@@ -52,16 +61,19 @@ def read_part(task: Task, layout: Layout) -> PartRead:
         row_numbers=read.row_numbers,
         bytes_read=len(task.raw),
         lines=lines + task.first_line,
-        notes=read.notes,
+        notes=read.notes | ({"bytes_read_as_cp1252": wrong} if wrong and layout.lenient else {}),
     )
 
 
-def count_lines(body: bytes, grammar: Grammar) -> int:
+def count_lines(body: bytes, layout: Layout) -> int:
     """Text lines, those inside quoted fields included."""
     codes = np.frombuffer(body, np.uint8)
+    if layout.marks is not None:
+        return rows_of(codes, layout.grammar, layout.marks).line_count
+    eol = layout.grammar.eol
     pieces = range(0, codes.size, _PIECE)
-    ends = sum(int(np.count_nonzero(codes[at : at + _PIECE] == grammar.eol)) for at in pieces)
-    return ends + int(bool(body) and codes[-1] != grammar.eol)
+    ends = sum(int(np.count_nonzero(codes[at : at + _PIECE] == eol)) for at in pieces)
+    return ends + int(bool(body) and codes[-1] != eol)
 
 
 def _place_plain(body: bytes, layout: Layout, lines: int) -> Placed | None:
@@ -69,7 +81,8 @@ def _place_plain(body: bytes, layout: Layout, lines: int) -> Placed | None:
 
     Polars refuses a row with too many fields and fills one with too few with nulls, the last column always.
     """
-    frame = None if _may_hold_codes(body, layout) else _numbers_at_once(body, layout)
+    doubtful = _may_hold_codes(body, layout) or _may_hold_long_fractions(body, layout)
+    frame = None if doubtful else _numbers_at_once(body, layout)
     try:
         frame = read_text(body, layout) if frame is None else frame
     except pl.exceptions.PolarsError:
@@ -89,13 +102,13 @@ def _numbers_at_once(body: bytes, layout: Layout) -> pl.DataFrame | None:
         frame = read_text(body, layout, typed=True)
     except pl.exceptions.PolarsError:
         return None
-    floats = [frame[f"c{want.index}"] for want in layout.wanted if want.kind == "float64"]
+    floats = [frame[f"c{want.index}"] for want in layout.wanted if want.is_number and want.kind == "float64"]
     return frame if all(plain_floats(values) for values in floats) else None
 
 
 def _may_hold_codes(body: bytes, layout: Layout) -> bool:
     """Whether some field seems to start with 0 and another digit: a code that a number parser would shorten."""
-    if not any(want.kind in NUMBERS for want in layout.wanted):
+    if not any(want.is_number for want in layout.wanted):
         return False
     codes, grammar = np.frombuffer(body, np.uint8), layout.grammar
     if body[:1] == b"0" and body[1:2].isdigit():
@@ -113,6 +126,33 @@ def _may_hold_codes(body: bytes, layout: Layout) -> bool:
     return False
 
 
+def _may_hold_long_fractions(body: bytes, layout: Layout) -> bool:
+    """Whether some number seems to have more digits than a float64 holds, which a number parser would round.
+
+    So many digits fill three words of four bytes wherever they begin; only where these are full is a closer look taken.
+    """
+    if not any(want.is_number and want.kind == "float64" for want in layout.wanted):
+        return False
+    codes = np.frombuffer(body, np.uint8)
+    for at in range(0, codes.size, _PIECE):
+        piece = codes[at : at + _PIECE + _LONGEST_RUN]
+        digits = (piece - ord(".")) < _POINT_TO_NINE
+        full = digits[: piece.size // 4 * 4].view(np.uint32) == _FOUR_TRUE
+        if bool((full[:-2] & full[1:-1] & full[2:]).any()) and _has_long_run(piece):
+            return True
+    return False
+
+
+def _has_long_run(piece: Codes) -> bool:
+    """Whether more digits than `FLOAT_DIGITS` stand in a row, points and one leading zero left out."""
+    other = np.flatnonzero((piece - ord(".")) >= _POINT_TO_NINE)
+    starts = np.concatenate(([0], other + 1))
+    lengths = np.append(other, piece.size) - starts
+    long = lengths > FLOAT_DIGITS
+    digits = lengths[long] - 1 - (piece[starts[long]] == _ZERO)
+    return bool((digits > FLOAT_DIGITS).any())
+
+
 def _outside_quotes(body: bytes, grammar: Grammar) -> tuple[int, int]:
     """Rows and delimiters of a clean text: there, quotes open and close fields in turn."""
     codes = np.frombuffer(body, np.uint8)
@@ -127,25 +167,29 @@ def _outside_quotes(body: bytes, grammar: Grammar) -> tuple[int, int]:
 
 
 def _place_exactly(body: bytes, layout: Layout, take: Take | None, first_line: int) -> Placed:
-    """Rows found by the scanner; blank lines are left out, rows without a place go aside."""
+    """Rows found by the scanner; blank lines and comments are left out, rows without a place go aside."""
     codes = np.frombuffer(body, np.uint8)
-    rows = scan_rows(codes, layout.grammar)
+    rows = rows_of(codes, layout.grammar, layout.marks)
     blank = rows.ends == rows.starts
-    data = np.flatnonzero(~blank)
-    numbers = np.cumsum(~blank) - 1
+    is_data = data_rows(codes, rows, layout.comment)
+    data = np.flatnonzero(is_data)
+    numbers = np.cumsum(is_data) - 1
+    counts = {"blank_lines": int(blank.sum()), "comment_lines": int((~is_data & ~blank).sum())}
     if take is not None:
-        data = data[draw(data.size, take)]
+        data, counts = data[draw(data.size, take)], {}
     reasons = _row_faults(body, rows, data, (layout, first_line))
     good = data[reasons == ""]
     bad = data[reasons != ""]
-    notes = {"blank_lines": int(blank.sum()) if take is None else 0, "ragged_rows": int(bad.size)}
-    frame = read_text(mend(gather(codes, rows, good), layout.grammar), layout)
+    counts["ragged_rows"] = int(bad.size)
+    if layout.ragged == "pad":
+        counts["padded_rows"] = int((rows.fields[good] < layout.width).sum())
+    frame = read_rows(gather(codes, rows, good), layout)
     if frame.height != good.size:
         raise RuntimeError(
             f"rows found {good.size}, rows parsed {frame.height}: the row grammar and the parser disagree"
         )
     aside = _aside_rows(body, rows, bad, reasons[reasons != ""])
-    return Placed(frame, numbers[good], rows.lines[good], aside, {key: n for key, n in notes.items() if n})
+    return Placed(frame, numbers[good], rows.lines[good], aside, {key: n for key, n in counts.items() if n})
 
 
 def draw(total: int, take: Take) -> Positions:
@@ -160,7 +204,14 @@ def _row_faults(body: bytes, rows: Rows, data: Positions, origin: tuple[Layout, 
     layout, first_line = origin
     reasons = np.full(data.size, "", object)
     fields = rows.fields[data]
-    wrong = fields != layout.width
+    wrong = fields > layout.width if layout.ragged == "pad" else fields != layout.width
+    if layout.ragged == "error" and wrong.any():
+        at = data[wrong][0]
+        text = shown(body[rows.starts[at] : rows.ends[at]].decode("utf-8", "replace"))
+        raise ReadError(
+            f"the row {text} has {counted(int(rows.fields[at]), 'field')} instead of {layout.width}. Mend it, or set"
+            " read_options.ragged to 'quarantine' or 'pad'."
+        )
     many = "field" if layout.width == 1 else "fields"
     reasons[wrong] = [f"{found} fields instead of {layout.width}" for found in fields[wrong].tolist()]
     reasons[wrong & (fields == 1)] = f"1 field instead of {layout.width} {many}"
@@ -183,17 +234,6 @@ def _rows_with(body: bytes, mark: bytes, starts: Positions) -> Flags:
     found = np.zeros(starts.size, bool)
     found[np.searchsorted(starts, first, side="right") - 1] = True
     return found
-
-
-def gather(codes: np.ndarray[Any, Any], rows: Rows, which: Positions) -> bytes:
-    """The text of some rows."""
-    if which.size == rows.starts.size:
-        return codes.tobytes()
-    edges = np.zeros(codes.size + 1, np.int8)
-    edges[rows.starts[which]] += 1
-    edges[rows.nexts[which]] -= 1
-    kept: Codes = codes[np.cumsum(edges[:-1], dtype=np.int8).astype(bool)]
-    return kept.tobytes()
 
 
 def _aside_rows(body: bytes, rows: Rows, which: Positions, reasons: np.ndarray[Any, Any]) -> pl.DataFrame:

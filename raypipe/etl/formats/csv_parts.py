@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -28,6 +29,7 @@ from raypipe.etl.formats.csv_quotes import (
     states_after,
     states_before,
 )
+from raypipe.etl.formats.csv_view import LOOK_AHEAD, LOOK_BACK, Marks, settled_before, view
 from raypipe.storage.source import Place, open_bytes
 
 CHUNK = 1 << 18
@@ -76,10 +78,17 @@ class CodeFile:
 
     def __init__(self, path: Place, start: int, width: int = 1, big_endian: bool = False, ahead: int = 0) -> None:
         self._source = open_bytes(path, ahead)
-        self._dtype = np.dtype(np.uint8) if width == 1 else np.dtype(">u2" if big_endian else "<u2")
+        self._dtype = code_type(width, big_endian)
         self._start = start
+        self._marks: Marks | None = None
         self.width = width
         self.size = max(0, self._source.size - start) // width
+
+    def seen(self, marks: Marks | None, end: int) -> CodeFile:
+        """The same up to byte `end`, as a view shows it."""
+        self._marks = marks
+        self.size = min(self.size, max(0, end - self._start) // self.width)
+        return self
 
     def __enter__(self) -> CodeFile:
         return self
@@ -88,7 +97,20 @@ class CodeFile:
         self._source.close()
 
     def read(self, lo: int, hi: int) -> Codes:
-        """Codes [lo, hi), as far as the file goes."""
+        """Codes [lo, hi), as far as the file goes, as the scanner is to see them."""
+        if self._marks is None:
+            return self._codes(lo, hi)
+        back, ahead = LOOK_BACK, LOOK_AHEAD + len(self._marks.delimiter)
+        while True:
+            origin = max(0, lo - back)
+            codes = self._codes(origin, hi + ahead)
+            begin = settled_before(codes, lo - origin, self._marks) if origin else 0
+            if begin is not None:
+                at = lo - origin - begin
+                return view(codes[begin:], self._marks)[at : at + max(0, hi - lo)]
+            back *= 4
+
+    def _codes(self, lo: int, hi: int) -> Codes:
         at, length = self._start + lo * self.width, (min(hi, self.size) - lo) * self.width
         data = self._source.read_at(at, length) if length > 0 else b""
         return np.frombuffer(data, self._dtype, len(data) // self.width)
@@ -96,6 +118,11 @@ class CodeFile:
     def byte(self, position: int) -> int:
         """Offset in the file of a position in codes."""
         return self._start + position * self.width
+
+
+def code_type(width: int, big_endian: bool) -> np.dtype[Any]:
+    """The type of code units of so many bytes."""
+    return np.dtype(np.uint8) if width == 1 else np.dtype(f"{'>' if big_endian else '<'}u{width}")
 
 
 @dataclass(frozen=True)

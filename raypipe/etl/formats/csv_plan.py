@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from raypipe.etl.formats.csv_dialect import open_codes, sample_codes
-from raypipe.etl.formats.csv_file import CsvFile, whole_text
+from raypipe.etl.formats.csv_file import CsvFile
 from raypipe.etl.formats.csv_guess import GUESS_BYTES, guess_cuts
 from raypipe.etl.formats.csv_parts import CodeFile, cut_file, resync
-from raypipe.etl.formats.csv_quotes import QUOTE_SPAN, Rows, scan_rows
+from raypipe.etl.formats.csv_quotes import QUOTE_SPAN, Positions, Rows, scan_rows
+from raypipe.etl.formats.csv_view import data_rows, rows_of
 from raypipe.etl.formats.slices import Slice, take_rows
 
 EXACT_SAMPLE_BYTES = 64 << 20
@@ -48,7 +49,7 @@ def plan_csv(
 
     With `guess`, cuts of large objects in buckets are guessed, to be checked when their parts are read.
     """
-    if sampling and max_rows is None and sum(file.size - file.data_start for file in files) > EXACT_SAMPLE_BYTES:
+    if sampling and max_rows is None and sum(file.data_end - file.data_start for file in files) > EXACT_SAMPLE_BYTES:
         drawn = _draw_pieces(files, sampling)
         if drawn is not None:
             return drawn
@@ -65,7 +66,7 @@ def plan_csv(
 def _cut(file: CsvFile, index: int, target: int, guess: bool) -> Iterator[Slice]:
     cuts = _cuts(file, max(1, int(target / _MEMORY_PER_BYTE)), guess)
     if cuts and file.dialect.code_bytes:
-        cuts[-1] = (cuts[-1][0], file.size, *cuts[-1][2:])
+        cuts[-1] = (cuts[-1][0], file.data_end, *cuts[-1][2:])
     for number, (start, end, clean, sought) in enumerate(cuts):
         yield Slice(
             file=index,
@@ -81,29 +82,29 @@ def _cut(file: CsvFile, index: int, target: int, guess: bool) -> Iterator[Slice]
 def _cuts(file: CsvFile, wanted: int, guess: bool) -> list[tuple[int, int, bool, int | None]]:
     """Start, end, whether it is clean, and where its end was looked for, of ranges of about `wanted` bytes."""
     if not file.dialect.code_bytes:
-        end = len(whole_text(file.place, file.dialect))
+        end = file.data_end
         return [(file.data_start, end, False, None)] if end > file.data_start else []
     codes_wanted = max(1, wanted // file.dialect.code_bytes)
     if guess and file.remote is not None and file.size > GUESS_BYTES:
         guessed = guess_cuts(file, codes_wanted)
         if guessed is not None:
             return [(cut.start, cut.end, False, cut.sought) for cut in guessed]
-    with open_codes(file.place, file.dialect, file.data_start, AHEAD_BYTES) as codes:
+    with open_codes(file.place, file.dialect, (file.data_start, file.data_end), AHEAD_BYTES) as codes:
         found = cut_file(codes, file.dialect.grammar, codes_wanted)
     return [(cut.start, cut.end, cut.clean, None) for cut in found]
 
 
-def scan_slice(file: CsvFile, start: int, end: int) -> Rows:
-    """The rows in a range of bytes; positions are in code units."""
+def scan_slice(file: CsvFile, start: int, end: int) -> tuple[Rows, Positions]:
+    """The rows in a range of bytes, and which of them are data; positions are in code units."""
     raw = file.raw(start, end)
     codes = sample_codes(raw, file.dialect) if file.dialect.code_bytes else np.frombuffer(raw, np.uint8)
-    return scan_rows(codes, file.dialect.grammar)
+    rows = rows_of(codes, file.dialect.grammar, file.dialect.marks)
+    return rows, np.flatnonzero(data_rows(codes, rows, file.dialect.comment_codes))
 
 
 def count_rows(file: CsvFile, piece: Slice) -> int:
-    """Rows of a slice that are not blank."""
-    rows = scan_slice(file, piece.start, piece.end)
-    return int((rows.ends > rows.starts).sum())
+    """Rows of a slice that are neither blank nor comments."""
+    return int(scan_slice(file, piece.start, piece.end)[1].size)
 
 
 def _first_rows(files: Sequence[CsvFile], slices: Sequence[Slice], max_rows: int) -> Iterator[Slice]:
@@ -111,8 +112,7 @@ def _first_rows(files: Sequence[CsvFile], slices: Sequence[Slice], max_rows: int
     left = max_rows
     for piece in slices:
         file = files[piece.file]
-        rows = scan_slice(file, piece.start, piece.end)
-        data = np.flatnonzero(rows.ends > rows.starts)
+        rows, data = scan_slice(file, piece.start, piece.end)
         if data.size < left:
             left -= data.size
             yield piece.replace(rows=int(data.size))
@@ -126,7 +126,7 @@ def _draw_pieces(files: Sequence[CsvFile], sampling: Sampling) -> CsvPlan | None
     """Rows from pieces spread over the source at random; None where that would read most of it anyway."""
     if any(file.dialect.code_bytes == 0 for file in files):
         return None
-    cells = np.array([-(-(file.size - file.data_start) // PIECE) for file in files])
+    cells = np.array([-(-(file.data_end - file.data_start) // PIECE) for file in files])
     total = int(cells.sum())
     order = np.random.default_rng((sampling.seed, total)).permutation(total)
     wanted, slices, counts = _LEAST_PIECES, list[Slice](), list[int]()
@@ -152,7 +152,7 @@ def _draw_pieces(files: Sequence[CsvFile], sampling: Sampling) -> CsvPlan | None
 
 def _piece(file: CsvFile, index: int, at: int) -> tuple[Slice, int]:
     """The rows that start in one cell of the file."""
-    with open_codes(file.place, file.dialect, at) as codes:
+    with open_codes(file.place, file.dialect, (at, file.data_end)) as codes:
         start, end, rows = _rows_from(codes, file, at == file.data_start)
         piece = Slice(file=index, start=codes.byte(start), end=codes.byte(end), rows=rows, bytes=end - start)
     return piece, rows
@@ -172,7 +172,8 @@ def _rows_from(codes: CodeFile, file: CsvFile, at_row: bool) -> tuple[int, int, 
             ended = rows.nexts[inside]
             if complete or not ended.size or ended[-1] + start < text.size:
                 end = int(ended[-1]) + start if ended.size else start
-                return start, end, int((inside & (rows.ends > rows.starts)).sum())
+                is_data = data_rows(text[start:], rows, file.dialect.comment_codes)
+                return start, end, int((inside & is_data).sum())
         if complete or size > QUOTE_SPAN:
             return 0, 0, 0
         size *= 4

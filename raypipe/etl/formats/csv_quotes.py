@@ -36,6 +36,8 @@ class Grammar(Frozen):
     delimiter: int
     quote: int | None
     eol: int
+    repeat: int = 1
+    """Codes of one delimiter, each of them `delimiter`, as a view of the text has it."""
 
     @classmethod
     def of(cls, delimiter: str, quote: str | None, eol: str) -> Grammar:
@@ -202,10 +204,21 @@ def _rows(codes: Codes, grammar: Grammar, found: tuple[Positions, ...], eol_coun
         starts, ends, nexts, lines = starts[:-1], ends[:-1], nexts[:-1], lines[:-1]
     if grammar.eol != CR:
         ends = ends - ((ends > starts) & (codes[np.maximum(ends - 1, 0)] == CR) if codes.size else 0)
-    fields = np.diff(np.searchsorted(delimiters, np.append(starts, codes.size))) + 1
+    fields = np.diff(np.searchsorted(delimiters, np.append(starts, codes.size))) // grammar.repeat + 1
     unclosed = np.zeros(starts.size, bool)
     unclosed[np.searchsorted(starts, lost, side="right") - 1] = True
     return Rows(starts, ends, nexts, lines, fields, unclosed, eol_count + int(open_end))
+
+
+def gather(codes: Codes, rows: Rows, which: Positions) -> bytes:
+    """The text of some rows."""
+    if which.size == rows.starts.size:
+        return codes.tobytes()
+    edges = np.zeros(codes.size + 1, np.int8)
+    edges[rows.starts[which]] += 1
+    edges[rows.nexts[which]] -= 1
+    kept: Codes = codes[np.cumsum(edges[:-1], dtype=np.int8).astype(bool)]
+    return kept.tobytes()
 
 
 def mend(text: bytes, grammar: Grammar) -> bytes:

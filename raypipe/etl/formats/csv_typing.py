@@ -9,7 +9,8 @@ import polars as pl
 
 from raypipe.blocks.frames import from_polars
 from raypipe.etl.aside import shortened
-from raypipe.etl.formats.cells import count_codes, count_wide, iso_days, narrowest, parse, trimmed
+from raypipe.etl.formats.cell_formats import grouped_by_points, plain_texts, without_dashes
+from raypipe.etl.formats.cells import count_codes, count_wide, iso_days, may_be_too_precise, narrowest, parse, trimmed
 from raypipe.etl.formats.csv_layout import Layout, Placed, Wanted
 from raypipe.etl.formats.csv_quotes import Positions, scan_rows
 from raypipe.stage import ASIDE_SCHEMA, PartRead
@@ -24,7 +25,9 @@ def type_rows(placed: Placed, layout: Layout, origin: tuple[int, bytes]) -> Part
     frame, columns, faults, notes = placed.frame, [], [], dict(placed.notes)
     values, misfits, wide = {}, {}, {}
     for want in layout.wanted:
-        column, wrong = read_column(frame[f"c{want.index}"], want.kind, layout.null_values)
+        column, wrong, dashes = read_cells(frame[f"c{want.index}"], want, layout.null_values)
+        if dashes:
+            notes["dashes"] = notes.get("dashes", 0) + dashes
         columns.append(column.alias(want.name))
         if want.kind != "text":
             bad = 0 if wrong is None else int(wrong.sum())
@@ -33,7 +36,7 @@ def type_rows(placed: Placed, layout: Layout, origin: tuple[int, bytes]) -> Part
             values[want.name] = column.len() - column.null_count() + bad
             if wrong is not None and bad:
                 faults.append((want, wrong))
-                misfits[want.name] = _misfit_note(frame[f"c{want.index}"], column, wrong, layout)
+                misfits[want.name] = _misfit_note(frame[f"c{want.index}"].filter(wrong), column, want, layout)
     typed = pl.DataFrame(columns)
     notes |= {"values": values} | ({"wide": wide} if wide else {})
     aside = placed.aside
@@ -65,6 +68,18 @@ def _lines(placed: Placed, layout: Layout, body: bytes) -> Positions:
     if placed.lines is not None:
         return placed.lines
     return scan_rows(np.frombuffer(body, np.uint8), layout.grammar).lines
+
+
+def read_cells(texts: pl.Series, want: Wanted, null_values: tuple[str, ...]) -> tuple[pl.Series, pl.Series | None, int]:
+    """Values of a column, which cells do not fit, and how many dashes stood for no value."""
+    if want.format is None or want.kind == "text":
+        return *read_column(texts, want.kind, null_values), 0
+    if want.kind == "int64" and want.format.unit is None and (quick := _quick(texts, "int64")) is not None:
+        return quick, None, 0
+    clean, dashes = without_dashes(trimmed(texts, null_values), want.format)
+    values = parse(plain_texts(clean, want.kind, want.format), want.kind)
+    wrong = clean.is_not_null() & values.is_null()
+    return values, wrong if wrong.any() else None, dashes
 
 
 def read_column(texts: pl.Series, kind: str, null_values: tuple[str, ...]) -> tuple[pl.Series, pl.Series | None]:
@@ -120,7 +135,7 @@ def _quick(texts: pl.Series, kind: str) -> pl.Series | None:
     elif kind == "float64":
         values = texts.cast(pl.Float64, strict=False)
         odd = texts.str.starts_with("0") & ~texts.str.starts_with("0.") & (texts.str.len_bytes() > 1)
-        sure = not odd.any() and plain_floats(values)
+        sure = not odd.any() and plain_floats(values) and not may_be_too_precise(texts)
     elif kind == "date":
         values, sure = iso_days(texts), True
     else:
@@ -128,13 +143,19 @@ def _quick(texts: pl.Series, kind: str) -> pl.Series | None:
     return values if sure and values.null_count() == texts.null_count() else None
 
 
-def _misfit_note(texts: pl.Series, values: pl.Series, wrong: pl.Series, layout: Layout) -> dict[str, Any]:
-    clean = trimmed(texts.filter(wrong), layout.null_values)
+def _misfit_note(wrong: pl.Series, values: pl.Series, want: Wanted, layout: Layout) -> dict[str, Any]:
+    """What the cells that do not fit are; those of a format are looked at as that format sees them."""
+    clean = plain = trimmed(wrong, layout.null_values)
+    if want.format is not None:
+        # A cell that the format does not know is no value of another type, whatever it looks like plainly.
+        wider = {"int64": "float64", "date": "datetime"}.get(want.kind, want.kind)
+        plain = plain_texts(clean, wider, want.format).fill_null("\ufffd")
     return {
         "count": clean.len(),
-        "as": narrowest(clean),
-        "codes": count_codes(clean) if values.dtype.is_numeric() else 0,
+        "as": narrowest(plain),
+        "codes": count_codes(plain) if values.dtype.is_numeric() else 0,
         "values": values.len() - values.null_count() + clean.len(),
+        "grouped": grouped_by_points(clean) if want.format is None and want.kind == "float64" else 0,
         "example": clean[0],
     }
 

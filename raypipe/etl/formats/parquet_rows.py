@@ -14,6 +14,8 @@ from raypipe.blocks.frames import from_polars
 from raypipe.errors import ReadError
 from raypipe.etl.formats.parquet import ParquetFile
 from raypipe.etl.formats.parquet_remote import held_locally
+from raypipe.etl.formats.schemas import conform
+from raypipe.etl.formats.tables import sound
 
 
 def read_range(file: ParquetFile, start: int, rows: int, schema: pa.Schema) -> tuple[pa.Table, dict[str, Any]]:
@@ -27,10 +29,7 @@ def read_range(file: ParquetFile, start: int, rows: int, schema: pa.Schema) -> t
         If the file changed since it was looked at, or its pages are damaged.
     """
     path = Path(file.path)
-    if file.remote is None:
-        stat = path.stat()
-        if (stat.st_size, stat.st_mtime_ns) != (file.size, file.mtime_ns):
-            raise ReadError(f"{path}: changed while it was being read. Run again when nothing writes to it.")
+    file.check_unchanged()
     have = set(file.table_schema.names)
     names = [name for name in schema.names if name in have]
     if not names:
@@ -40,7 +39,7 @@ def read_range(file: ParquetFile, start: int, rows: int, schema: pa.Schema) -> t
     if file.remote is None:
         table, notes = _read_rows(file, path, (start, rows), (wanted, names))
     else:
-        groups, _ = _groups_of(file, start, rows)
+        groups, _ = file.groups_at(start, rows)
         with held_locally(file.remote, groups, wanted) as path:
             table, notes = _read_rows(file, path, (start, rows), (wanted, names))
     return conform(table, rows, schema), notes
@@ -74,42 +73,12 @@ def _read_with_polars(path: Path, start: int, rows: int, names: list[str]) -> tu
 def _read_with_pyarrow(file: ParquetFile, path: Path, span: tuple[int, int], names: list[str]) -> pa.Table:
     """The same rows by pyarrow, from the row groups that hold them."""
     start, rows = span
-    groups, first = _groups_of(file, start, rows)
+    groups, first = file.groups_at(start, rows)
     try:
-        table = pq.ParquetFile(path).read_row_groups(groups, columns=names, use_threads=False)
+        table = sound(pq.ParquetFile(path).read_row_groups(groups, columns=names, use_threads=False))
     except (pa.ArrowException, OSError) as error:
         raise ReadError(
             f"{file.path}: rows {start:,} to {start + rows:,} cannot be read; the file is damaged there."
             f" ({str(error).strip().splitlines()[0]})"
         ) from error
     return table.select(names).slice(start - first, rows)
-
-
-def _groups_of(file: ParquetFile, start: int, rows: int) -> tuple[list[int], int]:
-    """Row groups that hold these rows, and the first row of the first of them."""
-    groups, first, at = [], None, 0
-    for index, count in enumerate(file.group_rows):
-        if at < start + rows and at + count > start:
-            groups.append(index)
-            first = at if first is None else first
-        at += count
-    return groups, first or 0
-
-
-def conform(table: pa.Table | None, rows: int, schema: pa.Schema) -> pa.Table:
-    """The table under `schema`: columns in its order, types widened, missing columns null."""
-    if table is not None and table.schema.equals(schema):
-        return table
-    have = dict(zip(table.column_names, table.columns, strict=True)) if table is not None else {}
-    columns = [
-        _cast(have[field.name], field.type) if field.name in have else pa.nulls(rows, field.type) for field in schema
-    ]
-    return pa.table(columns, schema=schema)
-
-
-def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
-    if column.type == kind:
-        return column
-    if pa.types.is_integer(column.type) and pa.types.is_floating(kind):
-        return column.cast(kind, safe=False)
-    return column.cast(kind)

@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 
 from raypipe.config import Frozen
 
+MISCUT = "miscut"
+"""Note of a part whose end turned out to be none: the source is to be cut exactly."""
 _MOST_COLOURS = 10**9
 
 
 class Slice(Frozen):
-    """A range of one file: bytes of a CSV file, rows of a Parquet file."""
+    """A range of one file: bytes of text, rows of a Parquet file; what they mean is for the format to say."""
 
     file: int
     """Index of the file in the source."""
@@ -30,6 +32,9 @@ class Slice(Frozen):
     """CSV: lines of the header that count as part of it."""
     take: int | None = None
     """Draw so many of its rows; None takes all."""
+    low: int | None = None
+    high: int | None = None
+    """SQL: keys [low, high); None is open, and a window that ends before it begins holds the rows without a key."""
     sought: int | None = None
     """CSV: the byte from which its end was looked for, where that was guessed, to be checked; None: it is certain."""
 

@@ -1,4 +1,4 @@
-"""Mistakes in a schema file, told by column and field."""
+"""Mistakes in a file of a schema or of rules, told by line, column and field."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ def mistakes(error: ValidationError, raw: Mapping[str, Any], fields: Mapping[str
         where = f"column {_column(raw, int(place[1]))}" if nested else ""
         field = ".".join(str(step) for step in inner if not _is_branch(step))
         subject = ", ".join(word for word in (where, f"field {field!r}" if field else "") if word)
-        text = _sentence(mistake, field.split(".")[0], fields["columns" if nested else ""])
-        sentence = f"{subject}: {text}" if subject else text
-        if sentence not in told:
-            told.append(sentence)
+        text = sentence(mistake, field.split(".")[0], fields["columns" if nested else ""])
+        whole = f"{subject}: {text}" if subject else text
+        if whole not in told:
+            told.append(whole)
     return "; ".join(told[:10])
 
 
@@ -94,7 +94,43 @@ def _is_branch(step: object) -> bool:
     return isinstance(step, str) and (step in ("bool", "int", "float", "str") or "[" in step)
 
 
-def _sentence(mistake: Any, field: str, known: tuple[str, ...]) -> str:
+def line_of(text: str, path: tuple[str | int, ...]) -> int | None:
+    """The line, from 1, on which a value of a YAML or JSON text begins; of a field, the line of its name.
+
+    Examples
+    --------
+    >>> line_of("name: a\\nrules:\\n- rule: x\\n  min: 1\\n", ("rules", 0, "min"))
+    4
+    """
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError:  # JSON may hold tabs, which YAML may not
+        return None
+    line = 0
+    for step in path:
+        if isinstance(node, yaml.SequenceNode) and isinstance(step, int):
+            node = node.value[step]
+            line = node.start_mark.line
+        elif isinstance(node, yaml.MappingNode):
+            found = next(((key, value) for key, value in node.value if key.value == step), None)
+            if found is None:
+                break
+            line, node = found[0].start_mark.line, found[1]
+    return line + 1
+
+
+def sentence(mistake: Any, field: str, known: tuple[str, ...]) -> str:
+    """What is wrong with a field, in words.
+
+    Parameters
+    ----------
+    mistake : dict
+        One of the errors of pydantic.
+    field : str
+        Where it is.
+    known : tuple of str
+        The fields that there are.
+    """
     if mistake["type"] == "extra_forbidden":
         close = difflib.get_close_matches(field, known, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""

@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 from raypipe.blocks.frames import from_polars, to_polars
 from raypipe.config import ReadOptions
 from raypipe.errors import ConfigError, MissingColumnsError, ReadError, SchemaError
-from raypipe.etl.formats.parquet import cut_ranges, join_types, read_footer
+from raypipe.etl.formats.parquet import read_footer
+from raypipe.etl.formats.rows import cut_ranges
+from raypipe.etl.formats.schemas import join_types
 from raypipe.etl.reader import DataReader
 
 
