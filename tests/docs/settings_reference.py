@@ -90,6 +90,8 @@ def _words(kind: Any) -> str:
         return ", ".join([_words(arguments[0]), *filter(None, map(_bound, kind.__metadata__))])
     if arguments:
         return " or ".join(dict.fromkeys(map(_words, arguments)))
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return "settings " + ", ".join(f"`{name}`" for name in kind.model_fields)
     known = {"str": "text", "Path": "path", "bool": "true or false", "int": "whole number", "float": "number"}
     return known[kind.__name__]
 
