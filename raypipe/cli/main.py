@@ -18,6 +18,8 @@ from raypipe.cli.cluster import app as cluster_app
 from raypipe.cli.convert import convert
 from raypipe.cli.exits import INVALID, tidy_exit
 from raypipe.cli.process import process
+from raypipe.cli.quarantine import app as quarantine_app
+from raypipe.cli.rules import app as rules_app
 from raypipe.cli.schema import app as schema_app
 from raypipe.config import PipelineConfig, merge_settings
 from raypipe.errors import ConfigError
@@ -30,6 +32,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(cluster_app)
+app.add_typer(quarantine_app)
+app.add_typer(rules_app)
 app.add_typer(schema_app)
 PIPE_WIDTH = 160
 """Characters a line where standard output is no terminal, so that tables keep their columns."""
@@ -37,7 +41,7 @@ errors = Console(stderr=True)
 out = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
 
 Source = Annotated[
-    str | None, typer.Argument(help="File, folder or glob of CSV or Parquet; or `data_source` of --config.")
+    str | None, typer.Argument(help="File, folder, glob, Delta table or database; or `data_source` of --config.")
 ]
 Config = Annotated[Path | None, typer.Option("--config", "-c", help="YAML or TOML file; flags win over it.")]
 Target = Annotated[str | None, typer.Option("--target", "-t", help="Column to explain.")]
@@ -219,6 +223,9 @@ def validate(
     engine: EngineName = None,
     address: Address = None,
     quarantine: Annotated[Path | None, typer.Option(help="Write rows set aside to this Parquet file.")] = None,
+    suggest: Annotated[bool, typer.Option("--suggest", help="Write a rule file from the data instead.")] = False,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File for --suggest; default: print.")] = None,
+    max_false_alarms: Annotated[str, typer.Option(help="Share of suggested rules that may fail by chance.")] = "1%",
     set_: Set = None,
     as_json: AsJson = False,
 ) -> None:
@@ -230,6 +237,11 @@ def validate(
         config, set_, data_source=source, strict_validation=strict,
         engine=_given(engine=engine, address=address), validation=_given(schema_path=schema, rules_path=rules),
     )  # fmt: skip
+    if suggest:
+        from raypipe.cli.rules import write_suggestions
+
+        write_suggestions(settings, output, max_false_alarms, as_json)
+        return
     checked = check_source(settings, quarantine)
     assert checked.validation is not None
     if as_json:

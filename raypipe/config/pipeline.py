@@ -45,7 +45,8 @@ class PipelineConfig(Frozen):
     """Everything a run needs to know. The first 17 names are those of the older platform."""
 
     data_source: str | Path
-    """A file, a folder, or a pattern such as data/*.csv; also in a bucket, as s3://bucket/data/*.csv."""
+    """A file, a folder, or a pattern such as data/*.csv; also in a bucket, as s3://bucket/data/*.csv; a
+    folder with a Delta table; or a database, as sqlite:///file.db or postgresql://user@host/db."""
     data_format: FormatName | None = None
     """None: by what the files hold."""
     read_options: ReadOptions = ReadOptions()

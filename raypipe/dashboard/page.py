@@ -109,13 +109,18 @@ def _tone(score: float) -> str:
     return "good" if score >= 85 else "low" if score >= 70 else "medium" if score >= 50 else "critical"
 
 
+SEVERITIES = ("critical", "error", "warning", "info")
+"""Worst first."""
+
+
 def _quality(given: DashboardInput, engine: ChartEngine) -> dict[str, Any]:
     ranked = sorted((c for c in given.profile.columns if c.nulls), key=lambda c: -c.null_share)
     outcomes = given.validation.outcomes if given.validation else ()
-    listed = sorted(outcomes, key=lambda o: (o.passed, o.severity != "error"))
+    listed = sorted(outcomes, key=lambda o: (o.passed, SEVERITIES.index(o.severity)))
     duplicates = given.profile.duplicates
     return {
         "outcomes": listed[:OUTCOMES_SHOWN],
+        "severities": SEVERITIES,
         "hidden": max(0, len(listed) - OUTCOMES_SHOWN),
         "passed": sum(o.passed for o in outcomes),
         "why_not": given.why_not("validation", "validation was switched off or found no rule to check"),

@@ -37,7 +37,8 @@ from raypipe.pipeline.ingest import SUMMARY, Ingest, open_source, summary_of
 from raypipe.pipeline.manifest import keep_manifest
 from raypipe.pipeline.processing import apply_steps
 from raypipe.pipeline.record import profile_json, summary_json
-from raypipe.pipeline.resume import RunRecord, begin_journal, refuse_changes, reopen_journal
+from raypipe.pipeline.replayable import REPLAY, ReplayRecord
+from raypipe.pipeline.resume import RunRecord, as_it_was_read, begin_journal, refuse_changes, reopen_journal
 from raypipe.pipeline.state import RunState
 from raypipe.pipeline.tracker import ProgressCallback, Tracker
 from raypipe.pipeline.verdict import judge, refuse_columns
@@ -193,7 +194,7 @@ class AnalyticsPipeline:
         """Everything that can be known before the data is read."""
         self.tracker.begin(PipelineStage.INITIALIZATION, "checking the source and the settings")
         self._check_cancel()
-        source = open_source(self.config)
+        source = open_source(self._source_config(resume))
         self._check_columns(source.schema())
         validator, processor = self._validator(), self._processor()
         processor.check(source.schema())
@@ -217,6 +218,12 @@ class AnalyticsPipeline:
         journal = (reopen_journal if resume else begin_journal)(folder, record, self.config.engine.checkpoint_s, events)
         self.tracker.end(PipelineStage.INITIALIZATION, f"engine {engine.name}: {why}")
         return RunState(self.run_id, folder, engine, why, source, validator, processor, journal=journal, resumed=resume)
+
+    def _source_config(self, resume: bool) -> PipelineConfig:
+        """The config to open the source with: a run that goes on reads the version that it began with."""
+        if not resume:
+            return self.config
+        return as_it_was_read(self.config, record_of(self.config.output_dir, self.run_id, self.config.storage))
 
     def _load_and_validate(self, run: RunState) -> None:
         """Data loading and data validation: one streaming pass, then the verdict."""
@@ -309,6 +316,8 @@ class AnalyticsPipeline:
         run.loaded.quarantine.close()
         counts = run.row_counts()
         counts.check()
+        if run.loaded.quarantine.rows:
+            run.folder.write_json(REPLAY, ReplayRecord.of(run, self.config.write).model_dump(mode="json"))
         run.folder.write_json("profile.json", profile_json(run.data[1]))
         run.folder.write_text("insights_report.md", run.analysis.report)
         if (pins := pins_of(run.source, self.config.read_options)) is not None:

@@ -93,7 +93,7 @@ def _words(kind: Any) -> str:
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return "settings " + ", ".join(f"`{name}`" for name in kind.model_fields)
     known = {"str": "text", "Path": "path", "bool": "true or false", "int": "whole number", "float": "number"}
-    return known[kind.__name__]
+    return known.get(kind.__name__, "settings of its own")
 
 
 def _bound(limit: Any) -> str | None:

@@ -18,6 +18,7 @@ import pytest
 
 from raypipe import errors
 from raypipe.config import PipelineConfig
+from tests.docs import rules_reference
 from tests.docs.pages import PAGES, ROOT, RUNNABLE, Example, anchors_of, examples_of, name_of, prose_of
 from tests.docs.settings_reference import BEGIN, END, PAGE, every_setting, reference
 
@@ -159,6 +160,12 @@ def test_the_reference_of_settings_is_that_of_the_code() -> None:
     assert f"{BEGIN}\n{reference()}\n{END}" in text, "out of date: python -m tests.docs.settings_reference writes it"
     for setting in every_setting():
         assert f"`{setting.rpartition('.')[2]}`" in text, setting
+
+
+def test_the_table_of_rules_is_that_of_the_code() -> None:
+    text = rules_reference.PAGE.read_text(encoding="utf-8")
+    wanted = f"{rules_reference.BEGIN}\n{rules_reference.reference()}\n{rules_reference.END}"
+    assert wanted in text, "out of date: python -m tests.docs.rules_reference writes it"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

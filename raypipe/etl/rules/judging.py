@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 
 from raypipe.blocks.profile import Profile
 from raypipe.etl.rules.cells import UnfitError
+from raypipe.etl.rules.chance import holm
 from raypipe.etl.rules.counting import CountFaults, RowCounts, RuleCount, SetFaultsAside
 from raypipe.etl.rules.measuring import Found, MeasureFigures, Task, profile_measure, tasks_of
 from raypipe.etl.rules.rule import Evidence, FigureRule, Judged, NotMeasuredError, RowRule, Rule, SchemaRule
@@ -17,6 +19,8 @@ from raypipe.etl.wording import counted, percent, shown
 from raypipe.results import RuleOutcome, SegmentOutcome, Severity
 from raypipe.stage import Stage
 
+ALPHA = 0.001
+"""Probability of a false alarm, over all comparisons of a file, where a rule does not say."""
 WORSE_SEGMENTS = 20
 """Segments that an outcome names; those at fault come first."""
 
@@ -57,15 +61,18 @@ def rule_outcomes(
     results : mapping
         Stage name -> result of `row_stages` and `figure_stages`.
     """
+    checks = tuple(checks)
     rows = results.get(CountFaults.__name__)
     found = results.get(MeasureFigures.__name__, Found())
     places = {id(rule): place for place, rule in enumerate(row_rules(checks))}
+    figures = {id(check): _judged(check, schema, profile, found) for check in checks if isinstance(check, FigureRule)}
+    _weigh_chance([check for check in checks if isinstance(check, FigureRule)], figures)
     outcomes = []
     for check in checks:
         if isinstance(check, RowRule):
             outcomes.append(_of_rows(check, places[id(check)], rows))
         elif isinstance(check, FigureRule):
-            outcomes.append(_of_figure(check, schema, profile, found))
+            outcomes.append(_of_figure(check, figures[id(check)], schema, found))
         elif isinstance(check, SchemaRule):
             outcomes.append(column_outcome(check, schema))
     return tuple(outcomes)
@@ -144,18 +151,37 @@ def _row_segments(check: RowRule, count: RuleCount) -> tuple[SegmentOutcome, ...
     return tuple(told[:WORSE_SEGMENTS])
 
 
-def _of_figure(check: FigureRule, schema: pa.Schema, profile: Profile, found: Found) -> RuleOutcome:
+def _judged(
+    check: FigureRule, schema: pa.Schema, profile: Profile, found: Found
+) -> Judged | UnfitError | NotMeasuredError:
     try:
         check.check(schema)
         for task in tasks_of(check):
             task.measure.check(schema)
-    except UnfitError as error:
-        return _cannot(check, str(error))
-    try:
-        judged = check.judge(_evidence(check, schema, profile, found))
-    except NotMeasuredError as error:
+        return check.judge(_evidence(check, schema, profile, found))
+    except (UnfitError, NotMeasuredError) as error:
+        return error
+
+
+def _weigh_chance(checks: Sequence[FigureRule], figures: dict[int, Judged | UnfitError | NotMeasuredError]) -> None:
+    """Let a comparison with a reference pass where its effect may be chance, over all comparisons together."""
+    compared = [(check, judged) for check in checks if isinstance(judged := figures[id(check)], Judged)]
+    compared = [(check, judged) for check, judged in compared if judged.p_value is not None]
+    adjusted = holm([judged.p_value or 0.0 for _, judged in compared])
+    for (check, judged), p_value in zip(compared, adjusted, strict=True):
+        if not judged.passed and p_value > getattr(check, "alpha", ALPHA):
+            found = f"{judged.found}, which may be chance (p = {p_value:.2g} over {len(compared)} comparisons)"
+            figures[id(check)] = replace(judged, passed=True, found=found)
+
+
+def _of_figure(
+    check: FigureRule, judged: Judged | UnfitError | NotMeasuredError, schema: pa.Schema, found: Found
+) -> RuleOutcome:
+    if isinstance(judged, UnfitError):
+        return _cannot(check, str(judged))
+    if isinstance(judged, NotMeasuredError):
         milder: Severity = "info" if check.severity == "info" else "warning"
-        text = f"not available, because {error}; wanted {check.wanted}"
+        text = f"not available, because {judged}; wanted {check.wanted}"
         return _outcome(check, False, text, severity=milder, certain=False)
     return _outcome(
         check,

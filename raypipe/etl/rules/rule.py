@@ -91,6 +91,9 @@ class Rule(Frozen, ABC):
     def wanted(self) -> str:
         """What the rule asks for, in words."""
 
+    def prepare(self) -> None:
+        """Look at what the rule needs beside the table; ConfigError where it is not there. Called before a run."""
+
     @property
     def column(self) -> str | None:
         """The column that it is about, if it is one."""

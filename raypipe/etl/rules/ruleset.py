@@ -16,7 +16,7 @@ from raypipe.config import Frozen
 from raypipe.errors import ConfigError
 from raypipe.etl.rules.mistakes import line_of, parse_text, sentence
 from raypipe.etl.rules.registry import RULES, rule_class
-from raypipe.etl.rules.rule import Action, RowRule, Rule
+from raypipe.etl.rules.rule import Action, RowRule, Rule, SchemaRule
 from raypipe.etl.wording import shown
 
 ENDINGS = (".yaml", ".yml", ".json")
@@ -167,6 +167,22 @@ def rules_json_schema() -> dict[str, Any]:
             "rules": {"type": "array", "minItems": 1, "items": one},
         },
         "$defs": definitions,
+    }
+
+
+COMMON = ("rule", "columns", "id", "severity", "segments", "tags", "description", "where", "warn", "error", "action")
+"""Fields that more rules have than do not."""
+
+
+def described(kind: type[Rule]) -> dict[str, Any]:
+    """Name, group, own fields and meaning of a rule; a field that must be given bears no question mark."""
+    fields = {info.alias or name: info for name, info in kind.model_fields.items() if name not in COMMON}
+    return {
+        "rule": kind.model_fields["rule"].default,
+        "group": kind.GROUP,
+        "about": "columns" if issubclass(kind, SchemaRule) else "rows" if issubclass(kind, RowRule) else "a figure",
+        "fields": [name if info.is_required() else f"{name}?" for name, info in fields.items()],
+        "meaning": " ".join((kind.__doc__ or "").split()),
     }
 
 
