@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 import pytest
 
@@ -14,7 +21,7 @@ from raypipe.engine.localframe import local_frame
 from raypipe.errors import ConfigError, OutputError
 from raypipe.pipeline.convert import write
 from tests.storage.proxy import Proxy
-from tests.storage.servers import Bucket
+from tests.storage.servers import BUCKET, Bucket
 
 TABLE = pa.table({"n": pa.array(range(40), pa.int64()), "t": pa.array(["a", "b"] * 20, pa.large_string())})
 
@@ -70,8 +77,31 @@ def test_a_bucket_that_is_not_there_is_told(s3: Bucket) -> None:
         write(frame(), "s3://nowhere/a.parquet", storage=s3.storage)
 
 
-def test_a_delta_table_in_a_bucket_is_written_by_the_workers_and_committed_once(s3: Bucket) -> None:
+@pytest.fixture
+def s3_apart(s3: Bucket) -> Iterator[Bucket]:
+    """An S3 server in a process of its own: deltalake holds on to Python while it waits for an answer."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    fs = pafs.S3FileSystem(
+        endpoint_override=f"127.0.0.1:{port}", scheme="http", region="us-east-1", allow_bucket_creation=True,
+    )  # fmt: skip
+    for _ in range(600):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.1):
+            break
+        assert server.poll() is None
+        time.sleep(0.1)
+    fs.create_dir(BUCKET)
+    yield Bucket(f"http://127.0.0.1:{port}", fs)
+    server.terminate()
+    server.wait()
+
+
+def test_a_delta_table_in_a_bucket_is_written_by_the_workers_and_committed_once(s3_apart: Bucket) -> None:
     deltalake = pytest.importorskip("deltalake", reason="deltalake is absent: pip install 'raypipe[delta]'")
+    s3 = s3_apart
     options = {"AWS_ENDPOINT_URL": s3.url, "AWS_REGION": "us-east-1", "AWS_ALLOW_HTTP": "true"}
     place = f"{s3.uri}/lake/t"
     assert write(frame(), place, storage=s3.storage, format="delta", partition_by="t").detail == {"version": 0}
