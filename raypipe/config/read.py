@@ -63,6 +63,8 @@ class ReadOptions(Frozen):
     table: PositiveInt | str | None = None
     """Text: which table of a file that holds several, from 1; None takes the largest. SQL: name of the table or view,
     "schema.table" where the schema is not on the search path."""
+    fields: PositiveInt | None = None
+    """Fields of a row; None takes what most rows have."""
     ragged: Literal["quarantine", "pad", "error"] = "quarantine"
     """What becomes of a row with too few or too many fields: set aside; filled up with nulls where fields are missing;
     or the end of the run."""

@@ -101,7 +101,7 @@ def gather_misfits(notes: Iterable[Mapping[str, Any]]) -> Misfits:
 
 def _add(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
     kinds = {kind: a["as"].get(kind, 0) + b["as"].get(kind, 0) for kind in KINDS if kind in a["as"] or kind in b["as"]}
-    counts = {name: a.get(name, 0) + b.get(name, 0) for name in ("count", "values", "codes")}
+    counts = {name: a.get(name, 0) + b.get(name, 0) for name in ("count", "values", "codes", "grouped")}
     return {**a, **counts, "as": kinds}
 
 
@@ -121,6 +121,10 @@ def decide(column: str, kind: str, found: Mapping[str, Any], max_bad_share: floa
         return None
     if found.get("codes"):
         return to("text", f"{found['codes']} values are digits that a number would change (leading zeros, or too many)")
+    if found.get("grouped"):
+        return to(
+            "text", f"{found['grouped']} values have points between groups of digits, so others may have them, too"
+        )
     wider = {"int64": "float64", "date": "datetime"}.get(kind)
     widened = fits.get(wider, 0) if wider else 0
     other = count - widened

@@ -102,7 +102,7 @@ def convert(
         target.check(source.schema())
         engine, _ = choose_engine(config.engine, source.size_bytes)
         work = _ConvertPass(
-            config, engine, _validator(config), DataProcessor(NO_STEPS, None, None), quarantine or _beside(dest),
+            config, engine, _validator(config), DataProcessor(NO_STEPS, None, None), quarantine or beside(dest),
             _pass_maker(on_progress, cancel), target=target,
         )  # fmt: skip
         try:
@@ -271,7 +271,7 @@ def _lost(receipts: Iterable[dict[str, Any]]) -> dict[str, int]:
     return total
 
 
-def _beside(dest: str | Path) -> Path:
+def beside(dest: str | Path) -> Path:
     """Where rows set aside go: beside a destination on a disk, else into the working folder."""
     text = str(dest).rstrip("/")
     name = f"{text.rpartition('/')[2].partition('?')[0]}.quarantine.parquet"

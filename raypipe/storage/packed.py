@@ -8,6 +8,7 @@ ends. A worker reads on from where its last part ended, and so unpacks each file
 from __future__ import annotations
 
 import bz2
+import errno
 import functools
 import io
 import lzma
@@ -105,7 +106,9 @@ def _with_member(file: PackedFile) -> PackedFile | None:
     try:
         with _opened(file.inner) as raw, zipfile.ZipFile(raw) as archive:
             names = archive.namelist()
-    except zipfile.BadZipFile as error:
+    except (*_FAULTS, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise
         raise ReadError(f"{file}: is a damaged zip file, or was cut off. Copy it again. ({error})") from error
     if {"[Content_Types].xml", "mimetype"} & set(names):
         return None
@@ -180,7 +183,7 @@ def unpacking(file: PackedFile) -> Generator[bytes, None, None]:
         except GeneratorExit:
             raise  # here, since at the end of the interpreter the other classes may be gone already
         except OSError as error:
-            if error.errno:
+            if error.errno not in (None, errno.EINVAL):  # a zip file may send its reader to places before its start
                 raise
             raise ReadError(_broken(file, done, error)) from error
         except _FAULTS as error:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from raypipe.errors import ReadError
 from raypipe.etl.formats.rows import RowFile, RowFormat
 from raypipe.etl.formats.schemas import conform, types_in
-from raypipe.etl.formats.tables import damage_told, named, names_of, stamp_of, travelling
+from raypipe.etl.formats.tables import damage_told, named, names_of, sound, stamp_of, travelling
 from raypipe.storage.ranges import RemoteFile, look, open_as_it_was
 from raypipe.storage.source import Place, SeekableBytes
 
@@ -75,13 +75,17 @@ class ArrowFormat(RowFormat):
                 wanted = [file.table_schema.get_field_index(name) for name in schema.names]
                 options = pa.ipc.IpcReadOptions(included_fields=sorted(wanted))
                 reader = pa.ipc.open_file(handle, options=options)
-                table = pa.Table.from_batches([reader.get_batch(index) for index in groups], reader.schema)
+                table = sound(pa.Table.from_batches([reader.get_batch(index) for index in groups], reader.schema))
             else:
-                table = _from_stream(file, handle, groups)
-        stored = dict(zip(file.original_names or file.table_schema.names, file.table_schema.names, strict=True))
-        table = table.rename_columns([stored[name] for name in table.column_names])
-        rows = travelling(table.select(schema.names).slice(span[0] - first, span[1]))
-        return conform(rows, rows.num_rows, schema), {}
+                table = sound(_from_stream(file, handle, groups))
+            rows = travelling(_columns(table, file, schema).slice(span[0] - first, span[1]))
+            return conform(rows, rows.num_rows, schema), {}
+
+
+def _columns(table: pa.Table, file: ArrowFile, schema: pa.Schema) -> pa.Table:
+    """The wanted columns, under the names that they have in blocks."""
+    stored = dict(zip(file.original_names or file.table_schema.names, file.table_schema.names, strict=True))
+    return table.rename_columns([stored[name] for name in table.column_names]).select(schema.names)
 
 
 def _handle(place: Place) -> AbstractContextManager[Any]:

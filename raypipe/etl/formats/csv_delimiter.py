@@ -24,6 +24,7 @@ _SURE_SHARE = 0.9
 _BACKSLASH = "\\"
 _ENDS = {"lf": "\n", "cr": "\r", "mixed": MIXED}
 _TYPED_ROWS = 50
+_LONGEST = 64
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ def _typed_share(head: Codes, dialect: Dialect, width: int) -> float:
         if cells.width
         else pl.Series([], dtype=pl.String)
     )
-    return float(str(texts.str.contains(LOOKS_TYPED).mean())) if texts.len() else 0.0
+    return float(str(texts.str.slice(0, _LONGEST).str.contains(LOOKS_TYPED).mean())) if texts.len() else 0.0
 
 
 def _has_blank_lines(head: Codes, base: Dialect) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from raypipe.etl.formats.csv_quotes import Flags, Positions, Rows
+from raypipe.etl.formats.csv_totals import TOTAL
 from raypipe.etl.wording import counted, shown
 
 _ALIKE = 0.9
@@ -17,11 +18,6 @@ _MOST_FOOTERS = 50
 _MOST_SHOWN = 3
 _MIN_SHARE = 0.5
 _LABEL_FIELDS, _MOST_LABELS = 2, 20
-_TOTALS = re.compile(
-    r"^\s*(grand[ -]?total|sub[ -]?total|totals?|sum|summe|gesamt(summe)?|insgesamt|zwischensumme|somme"
-    r"|total g[ée]n[ée]ral|suma|totale|totaal|razem|итого)\s*:?\s*$",
-    re.IGNORECASE,
-)
 _NOTES = re.compile(
     r"^\s*(\(?\s*[\d.,]+ (rows?|records?|lines?|entries|zeilen|datens[äa]tze|lignes?|filas?|righe|rijen)\b.*"
     r"|(grand |sub)?totals?\b.*|sum(me)?\b.*|notes?\b.*|sources?\b.*|quelle\b.*|stand\b.*|generated\b.*|exported\b.*"
@@ -201,7 +197,7 @@ def _is_footer(seen: Scanned, row: int, width: int) -> bool:
             return bool(re.match(r"^\(\d+ rows?\)$", seen.text(row)))
         cells = seen.cells(row)
         filled = [cell for cell in cells if cell.strip()]
-        return bool(filled) and len(filled) < width and bool(_TOTALS.match(filled[0]))
+        return bool(filled) and len(filled) < width and bool(TOTAL.match(filled[0]))
     text = seen.text(row).strip().strip("\"';,|\t").strip()
     return seen.behind_blank(row) or bool(_NOTES.match(text))
 

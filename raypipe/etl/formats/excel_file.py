@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +64,7 @@ class ExcelFile(SourceFile):
             step = max(1, -(-(self.end_row - self.first_row) // pieces))
             rows = list(range(self.first_row + step, self.end_row, step))
         elif len(rows) >= pieces:
-            rows = rows[:: max(1, len(rows) // pieces)]
+            rows = [rows[len(rows) * piece // pieces] for piece in range(1, pieces)]
         return [row for row in rows if not any(merge.top < row <= merge.bottom for merge in self.merges)]
 
 
@@ -150,7 +151,7 @@ def _found(
 ) -> ExcelLook | None:
     """The look at a sheet; None if it holds no value."""
     (kind, sheet, date1904), (scan, read) = what, where
-    head = _head(read, options.skip_rows or 0, scan.end_row)
+    head = _head(read, options.skip_rows or 0, scan)
     further = _further(read, scan)
     seen = further.filter(pl.col("row") >= (options.skip_rows or 0))["col"].unique().to_list()
     table = find_table(head, scan.merges, options, seen)
@@ -189,16 +190,17 @@ def _stamp(place: Place) -> tuple[int, int, RemoteFile | None]:
     return stat.st_size, stat.st_mtime_ns, None
 
 
-def _head(read: Cells, skip: int, end: int) -> pl.DataFrame:
+def _head(read: Cells, skip: int, scan: Scan) -> pl.DataFrame:
     """Cells of the first rows."""
-    found: list[pl.DataFrame] = []
+    starts = [row for _, row in scan.marks] or [0]
+    found: list[pl.DataFrame] = [EMPTY_CELLS]
     rows = 0
-    for piece in read(0, end):
-        found.append(piece)
-        rows += piece.filter(pl.col("row") >= skip)["row"].n_unique()
+    for start, end in itertools.pairwise([*starts, scan.end_row]):
+        found += read(start, end)
+        rows += found[-1].filter(pl.col("row") >= skip)["row"].n_unique()
         if rows >= HEAD_ROWS:
             break
-    return pl.concat(found) if found else EMPTY_CELLS
+    return pl.concat(found)
 
 
 def _further(read: Cells, scan: Scan) -> pl.DataFrame:

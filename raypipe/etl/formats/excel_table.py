@@ -104,8 +104,14 @@ def _first_row(rows: Sequence[_Row]) -> int:
         wanted = math.ceil(width * share)
         for index, row in enumerate(rows[start:], start):
             if row.covered >= wanted and (len(row.cells) > 1 or width <= 1):
-                return index
+                return index - 1 if index > start and _names_most(rows[index - 1], row, width) else index
     return start
+
+
+def _names_most(above: _Row, row: _Row, width: float) -> bool:
+    """Whether the row right above names most columns of a row that holds more than text."""
+    adjacent = above.row == row.row - 1 and not row.is_text
+    return adjacent and above.is_text and len(above.cells) > 1 and above.covered * 2 >= width
 
 
 def _behind_preamble(rows: Sequence[_Row], width: float) -> int:
