@@ -23,6 +23,8 @@ from raypipe.etl.mends import Mends
 from raypipe.etl.quarantine_counts import count
 from raypipe.pipeline.fixing import fix_rows
 from raypipe.pipeline.replay import finish, quarantined
+from raypipe.pipeline.replay_rows import late_stages
+from raypipe.pipeline.replayable import ReplayRecord
 from raypipe.pipeline.replaying import Replayed, replay
 from raypipe.pipeline.runfiles import find_run
 from tests.storage.servers import BUCKET, Bucket
@@ -171,6 +173,23 @@ def test_a_row_that_a_step_drops_is_counted_under_the_step(tmp_path: Path) -> No
     mends = Mends.parse(["id=", "city=", "units=", "day=", "note="], [])
     export(home, tmp_path / "m.csv", mends)
     assert replayed(home, tmp_path / "m.csv").dropped == {"DropEmptyRows": 1}
+
+
+def test_a_row_that_steps_had_changed_when_it_was_set_aside_stays(tmp_path: Path) -> None:
+    lines = ["id,day,units", *(f"{n},{n % 28 + 1:02d}.01.2025 ,{n}" for n in range(300))]
+    lines[5] = "4,soon,4"
+    (tmp_path / "d.csv").write_text("\n".join(lines) + "\n")
+    home = run(tmp_path, tmp_path / "d.csv", read_options={"dtypes": {"day": "text"}})
+    rows = export(home, tmp_path / "m.csv", Mends.parse(["day=05.01.2025"], []))
+    assert rows["__stage__"].to_list() == ["ParseDates"]
+    assert replayed(home, tmp_path / "m.csv").replayed == 1  # only trimmed before
+    assert rows_of(home)["day"].dtype == pl.Date
+    record = json.loads((home / "replay.json").read_text())
+    cap = {"kind": "raypipe.etl.steps.outliers:CapOutliers", "settings": {"fences": []}}
+    record["stages"].insert(0, cap)
+    kept = late_stages(ReplayRecord.model_validate(record).open_stages())
+    assert "ParseDates" in kept
+    assert "TrimText" in kept
 
 
 def test_sql_mends_and_cannot_lose_a_row(home: Path, tmp_path: Path) -> None:
