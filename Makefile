@@ -62,6 +62,8 @@ bench: $(VENV)/.installed $(BENCH_VENV)/.installed
 	$(BIN)/python -m benchmarks.startup --peers $(BENCH_VENV)/bin/python
 	$(BIN)/python -m benchmarks.engine --peers $(BENCH_VENV)/bin/python
 	$(BIN)/python -m benchmarks.profile --peers $(BENCH_VENV)/bin/python
+	$(BIN)/python -m benchmarks.ingest --peers $(BENCH_VENV)/bin/python
+	$(BIN)/python -m benchmarks.wide --peers $(BENCH_VENV)/bin/python
 	$(BIN)/python -m benchmarks.cloud_io --peers $(BENCH_VENV)/bin/python
 	$(BIN)/python -m benchmarks.scaling --peers $(BENCH_VENV)/bin/python
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from raypipe.errors import DataSciencePlatformError as DataSciencePlatformError
     from raypipe.errors import RaypipeError as RaypipeError
     from raypipe.etl.process import DataProcessor as DataProcessor
+    from raypipe.etl.processor import FittedProcessor as FittedProcessor
     from raypipe.etl.reader import DataReader as DataReader
     from raypipe.etl.validate import DataValidator as DataValidator
     from raypipe.insights.generator import InsightGenerator as InsightGenerator
@@ -38,6 +39,7 @@ _HOME = {
     "DataReader": "raypipe.etl.reader",
     "DataSciencePlatformError": "raypipe.errors",
     "DataValidator": "raypipe.etl.validate",
+    "FittedProcessor": "raypipe.etl.processor",
     "Frame": "raypipe.engine.frame",
     "InsightGenerator": "raypipe.insights.generator",
     "PipelineConfig": "raypipe.config",

@@ -127,7 +127,13 @@ class StepReport(Frozen):
     columns: tuple[str, ...] = ()
     rows_dropped: int = 0
     cells_changed: int = 0
+    rows_touched: int = 0
+    """Rows in which a cell was changed; 0 where a step does not count them."""
     columns_dropped: tuple[str, ...] = ()
+    rewrites: bool = False
+    """Whether it only writes values in another form, as it was told to."""
+    figures: dict[str, dict[str, dict[str, float | int | None]]] = Field(default_factory=dict)
+    """Column -> `before` and `after` -> rows, nulls, mean, std, min, max, distinct, as far as its type has them."""
     detail: dict[str, Any] = Field(default_factory=dict)
     """Fitted values, e.g. {"age": {"fill": 34.0, "cells": 12}}."""
 

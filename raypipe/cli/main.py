@@ -17,6 +17,7 @@ from raypipe.cli import jobs, submit
 from raypipe.cli.cluster import app as cluster_app
 from raypipe.cli.convert import convert
 from raypipe.cli.exits import INVALID, tidy_exit
+from raypipe.cli.process import process
 from raypipe.cli.quarantine import app as quarantine_app
 from raypipe.cli.rules import app as rules_app
 from raypipe.cli.schema import app as schema_app
@@ -40,7 +41,7 @@ errors = Console(stderr=True)
 out = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
 
 Source = Annotated[
-    str | None, typer.Argument(help="File, folder or glob of CSV or Parquet; or `data_source` of --config.")
+    str | None, typer.Argument(help="File, folder, glob, Delta table or database; or `data_source` of --config.")
 ]
 Config = Annotated[Path | None, typer.Option("--config", "-c", help="YAML or TOML file; flags win over it.")]
 Target = Annotated[str | None, typer.Option("--target", "-t", help="Column to explain.")]
@@ -57,7 +58,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON o
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 
 
-for command in (convert, submit.submit, jobs.jobs, jobs.status, jobs.logs, jobs.stop):
+for command in (convert, submit.submit, jobs.jobs, jobs.status, jobs.logs, jobs.stop, process):
     app.command()(command)
 
 
@@ -108,6 +109,9 @@ def run(
     title: Annotated[str | None, typer.Option("--title", help="Title of the dashboard.")] = None,
     dashboard: Annotated[bool | None, typer.Option("--dashboard/--no-dashboard", help="Draw the page.")] = None,
     save: Annotated[bool | None, typer.Option("--save-intermediate", help="Write the processed rows, too.")] = None,
+    processor: Annotated[
+        Path | None, typer.Option("--processor", help="Apply the steps of this processing.json, as they were fitted.")
+    ] = None,
     resume: Annotated[
         str | None, typer.Option("--resume", help="Go on with this run, which was cut off; it knows its settings.")
     ] = None,
@@ -124,6 +128,7 @@ def run(
         "strict_validation": strict, "sample_size": sample, "business_context": context, "dashboard_theme": theme,
         "dashboard_title": title, "generate_dashboard": dashboard, "save_intermediate": save,
         "engine": _given(engine=engine, address=address, workers=workers), "validation": _given(schema_path=schema),
+        "processing": _given(fitted=processor),
     }  # fmt: skip
     if resume is None:
         pipeline = AnalyticsPipeline(_settings(config, set_, **flags))

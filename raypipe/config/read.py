@@ -8,7 +8,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 
 from raypipe.config.base import Frozen
 
-FormatName = Literal["csv", "json", "parquet", "arrow", "orc", "avro"]
+FormatName = Literal["csv", "json", "parquet", "arrow", "orc", "avro", "excel", "delta", "sql"]
 """Formats that `data_format` may name."""
 DateOrder = Literal["dmy", "mdy", "ymd", "iso"]
 
@@ -60,8 +60,11 @@ class ReadOptions(Frozen):
     """Lines before the header; None looks for a title, notes and comments there."""
     footer_rows: NonNegativeInt | None = None
     """Rows at the end that are no data (totals, notes), blank lines not counted; None looks."""
-    table: PositiveInt | None = None
-    """Which table of a file that holds several, from 1; None takes the largest."""
+    table: PositiveInt | str | None = None
+    """Text: which table of a file that holds several, from 1; None takes the largest. SQL: name of the table or view,
+    "schema.table" where the schema is not on the search path."""
+    fields: PositiveInt | None = None
+    """Fields of a row; None takes what most rows have."""
     ragged: Literal["quarantine", "pad", "error"] = "quarantine"
     """What becomes of a row with too few or too many fields: set aside; filled up with nulls where fields are missing;
     or the end of the run."""
@@ -90,7 +93,21 @@ class ReadOptions(Frozen):
     text makes JSON text of every nested column; keep leaves them as they are (not for JSON)."""
     records: str | None = None
     """JSON documents: where the array of rows is, as fields with dots between, e.g. data.items; None looks."""
-    partitions: bool = True
+    folder_columns: bool = True
     """Folders such as year=2024 in the path of a file become columns."""
     file_column: str | None = None
     """Add a column of this name with the path of each row's file."""
+    sheet: str | int | None = None
+    """Excel: name of the sheet, or its number from 1; None takes the first visible one with data."""
+    cell_errors: Literal["quarantine", "null"] = "quarantine"
+    """Excel: what becomes of rows with an error such as #DIV/0!; #N/A is always "no value"."""
+    version: NonNegativeInt | None = None
+    """Delta: version of the table to read; None reads the newest, and keeps to it."""
+    timestamp: str | None = None
+    """Delta: read the version that was the newest at this time, as 2026-05-31T18:00:00+00:00; UTC without an offset."""
+    query: str | None = None
+    """SQL: one SELECT to read instead of a table. It must give the same rows each time."""
+    partition_on: str | None = None
+    """SQL: column of whole numbers, dates or times that the rows are cut by, best one with an index."""
+    partition_count: PositiveInt | None = None
+    """SQL: ranges to cut into, with `partition_on`; None takes as many as blocks need."""

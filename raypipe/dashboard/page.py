@@ -276,11 +276,27 @@ def _steps(given: DashboardInput) -> dict[str, Any]:
                 "cells": report.cells_changed,
                 "idle": not (report.rows_dropped or report.cells_changed or report.columns_dropped),
                 "detail": _detail(report.detail),
+                "figures": _figures(report.figures),
             }
             for report in given.steps
         ],
         "why_not": given.why_not("steps", "no processing step was configured"),
     }
+
+
+FIGURES = ("rows", "nulls", "distinct", "mean", "std", "min", "max")
+FIGURE_COLUMNS = 12
+
+
+def _figures(figures: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[tuple[str, str, list[str]]]:
+    """(column, before or after, cells) of the first columns of a step."""
+    rows = []
+    for column, ends in list(figures.items())[:FIGURE_COLUMNS]:
+        for end in ("before", "after"):
+            if end in ends:
+                values = [ends[end].get(name) for name in FIGURES]
+                rows.append((column, end, ["" if value is None else numbers.number(value, 5) for value in values]))
+    return rows
 
 
 def _detail(detail: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -22,7 +22,7 @@ from raypipe.storage.source import LocalBytes, Place, size_of
 
 _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"PK\x03\x04", "an Excel workbook (.xlsx) or another office document"),
-    (b"SQLite format 3\x00", "an SQLite database"),
+    (b"SQLite format 3\x00", "an SQLite database; name it as sqlite:///FILE"),
     (b"\x89PNG", "a PNG picture"),
     (b"\xff\xd8\xff", "a JPEG picture"),
     (b"GIF8", "a GIF picture"),
@@ -230,11 +230,11 @@ def _format_of(file: Place, wanted: str | None) -> str:
     try:
         if not size_of(file):
             raise ReadError(f"{file}: is empty (0 bytes).")
+        if isinstance(file, PackedFile) and not _head(file, 1):
+            raise ReadError(f"{file}: is {file.title} that holds nothing.")
         found = sniff(file)
     except PermissionError as error:
         raise ReadError(f"{file}: permission denied. Make it readable: chmod u+r {str(file)!r}.") from error
-    if found is None and isinstance(file, PackedFile) and not _head(file, 1):
-        raise ReadError(f"{file}: is a {file.codec} file that holds nothing.")
     if found is None:
         titles = _or([format.title for format in reversed(FORMATS.values()) if format.extensions])
         raise ReadError(f"{file}: is not text; it looks like {_looks_like(file)}. Wanted: {titles}.")
@@ -242,7 +242,7 @@ def _format_of(file: Place, wanted: str | None) -> str:
     holds = FORMATS[found]
     if isinstance(file, PackedFile) and not holds.is_text:
         raise ReadError(
-            f"{file}: is {holds.title} in a {file.codec} file, which cannot be read piece by piece. Unpack it, e.g."
+            f"{file}: is {holds.title} in {file.title}, which cannot be read piece by piece. Unpack it, e.g."
             f" with {_UNPACK[file.codec]}; {holds.title} is compressed inside anyway."
         )
     if (
@@ -274,11 +274,11 @@ def known_format(file: Place) -> str | None:
 
 def sniff(file: Place) -> str | None:
     """Name of the format by content; None where it is none that is known."""
-    head = _head(file, _HEAD_BYTES)
-    if any(head.startswith(magic) for magic, _ in _MAGIC) and not is_plain(head):
-        return None
-    suffix = file.suffix.lower()
-    return next((name for name, format in FORMATS.items() if format.holds(head, suffix)), None)
+    head, suffix = _head(file, _HEAD_BYTES), file.suffix.lower()
+    found = next((name for name, format in FORMATS.items() if format.holds(head, suffix)), None)
+    if found is not None and FORMATS[found].is_text and any(head.startswith(magic) for magic, _ in _MAGIC):
+        return found if is_plain(head) else None
+    return found
 
 
 def _head(file: Place, length: int) -> bytes:

@@ -71,6 +71,12 @@ class TableSource(SourceStage):
         """
         return [file.stamp() for file in self.files]
 
+    def pinned(self, options: ReadOptions) -> ReadOptions:
+        """The options under which the source is found again as it was, such as the version of a table."""
+        for file in self.files:
+            options = file.pinned(options)
+        return options
+
     @property
     def is_sample(self) -> bool:
         """Whether only drawn rows are read."""
@@ -162,7 +168,7 @@ def settle_types(
     if twice is not None:
         raise SchemaError(
             f"read: field {twice!r} is in some rows of the files, and comes from their folders (or file_column), too."
-            " Set read_options.partitions to false, or file_column to another name."
+            " Set read_options.folder_columns to false, or file_column to another name."
         )
     promotions += [appeared(name, found) for name, found in misfits.items() if name not in known and found.get("new")]
     if not promotions:

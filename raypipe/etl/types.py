@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from raypipe.blocks.frames import from_polars
 from raypipe.config import CellFormat, Frozen
-from raypipe.etl.formats.cells import KINDS, Found
+from raypipe.etl.formats.cells import EVERY_KIND, KINDS, Found
 
 Misfits = dict[str, dict[str, Any]]
 """Column -> counts of cells that did not fit its planned type, over any number of parts."""
@@ -37,7 +37,7 @@ def arrow_type(kind: str) -> pa.DataType:
     >>> arrow_type("text")
     DataType(large_string)
     """
-    return from_polars(pl.DataFrame({"x": pl.Series([], dtype=KINDS[kind])})).schema.field("x").type
+    return from_polars(pl.DataFrame({"x": pl.Series([], dtype=EVERY_KIND[kind])})).schema.field("x").type
 
 
 @functools.cache
@@ -49,7 +49,7 @@ def kind_of(kind: pa.DataType) -> str | None:
     >>> kind_of(pa.date32())
     'date'
     """
-    return next((name for name in KINDS if arrow_type(name) == kind), None)
+    return next((name for name in EVERY_KIND if arrow_type(name) == kind), None)
 
 
 def join_kinds(kinds: Iterable[str]) -> str:
@@ -101,7 +101,7 @@ def gather_misfits(notes: Iterable[Mapping[str, Any]]) -> Misfits:
 
 def _add(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
     kinds = {kind: a["as"].get(kind, 0) + b["as"].get(kind, 0) for kind in KINDS if kind in a["as"] or kind in b["as"]}
-    counts = {name: a.get(name, 0) + b.get(name, 0) for name in ("count", "values", "codes")}
+    counts = {name: a.get(name, 0) + b.get(name, 0) for name in ("count", "values", "codes", "grouped")}
     return {**a, **counts, "as": kinds}
 
 
@@ -121,6 +121,10 @@ def decide(column: str, kind: str, found: Mapping[str, Any], max_bad_share: floa
         return None
     if found.get("codes"):
         return to("text", f"{found['codes']} values are digits that a number would change (leading zeros, or too many)")
+    if found.get("grouped"):
+        return to(
+            "text", f"{found['grouped']} values have points between groups of digits, so others may have them, too"
+        )
     wider = {"int64": "float64", "date": "datetime"}.get(kind)
     widened = fits.get(wider, 0) if wider else 0
     other = count - widened

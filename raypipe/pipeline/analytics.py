@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,13 +20,15 @@ from raypipe.engine.frame import Frame
 from raypipe.engine.inline import InlineEngine
 from raypipe.engine.layout import explain
 from raypipe.engine.localframe import LocalFrame, as_frame
-from raypipe.engine.run import Engine, Pass, PassProgress
+from raypipe.engine.run import Engine, Outcome, Pass, PassProgress
 from raypipe.errors import ConfigError, DataInvalidError, MissingColumnsError, RunCancelledError
+from raypipe.etl.course import Rehearsal
 from raypipe.etl.outputs import RunFolder
 from raypipe.etl.pins import PINS_FILE, pins_of
 from raypipe.etl.process import DataProcessor
 from raypipe.etl.steps.step import Step
 from raypipe.etl.validate import DataValidator
+from raypipe.etl.walk import walk
 from raypipe.etl.wording import counted
 from raypipe.etl.writers.choose import check_parts
 from raypipe.etl.writers.files import WriteFiles
@@ -37,7 +40,7 @@ from raypipe.pipeline.ingest import SUMMARY, Ingest, open_source, summary_of
 from raypipe.pipeline.manifest import keep_manifest
 from raypipe.pipeline.record import profile_json, summary_json
 from raypipe.pipeline.replayable import REPLAY, ReplayRecord
-from raypipe.pipeline.resume import RunRecord, begin_journal, refuse_changes, reopen_journal
+from raypipe.pipeline.resume import RunRecord, as_it_was_read, begin_journal, refuse_changes, reopen_journal
 from raypipe.pipeline.state import RunState
 from raypipe.pipeline.tracker import ProgressCallback, Tracker
 from raypipe.pipeline.verdict import judge, refuse_columns
@@ -164,11 +167,21 @@ class AnalyticsPipeline:
     def plan(self) -> str:
         """What would run, in words, without running it; starts Ray only where the engine is Ray."""
         engine, why, plan = self._planned()
-        return f"engine  {engine.name}: {why}\n{explain(engine.layout(plan))}"
+        passes = f"\nsteps   {self._rehearsed(plan).words()}" if self._has_list else ""
+        return f"engine  {engine.name}: {why}\n{explain(engine.layout(plan))}{passes}"
 
     def explained(self) -> PlanWords:
         """What would run, stage by stage: columns, pools, memory, limits, and what could be resumed."""
-        return explain_plan(*self._planned())
+        engine, why, plan = self._planned()
+        words = explain_plan(engine, why, plan)
+        return replace(words, steps=self._rehearsed(plan).words()) if self._has_list else words
+
+    @property
+    def _has_list(self) -> bool:
+        return bool(self.config.processing.steps or self.config.processing.fitted)
+
+    def _rehearsed(self, plan: Plan) -> Rehearsal:
+        return self._processor().rehearse(plan.source.schema())
 
     def _planned(self) -> tuple[Engine, str, Plan]:
         source = open_source(self.config)
@@ -183,7 +196,7 @@ class AnalyticsPipeline:
         """Everything that can be known before the data is read."""
         self.tracker.begin(PipelineStage.INITIALIZATION, "checking the source and the settings")
         self._check_cancel()
-        source = open_source(self.config)
+        source = open_source(self._source_config(resume))
         self._check_columns(source.schema())
         validator, processor = self._validator(), self._processor()
         processor.check(source.schema())
@@ -207,6 +220,12 @@ class AnalyticsPipeline:
         journal = (reopen_journal if resume else begin_journal)(folder, record, self.config.engine.checkpoint_s, events)
         self.tracker.end(PipelineStage.INITIALIZATION, f"engine {engine.name}: {why}")
         return RunState(self.run_id, folder, engine, why, source, validator, processor, journal=journal, resumed=resume)
+
+    def _source_config(self, resume: bool) -> PipelineConfig:
+        """The config to open the source with: a run that goes on reads the version that it began with."""
+        if not resume:
+            return self.config
+        return as_it_was_read(self.config, record_of(self.config.output_dir, self.run_id, self.config.storage))
 
     def _load_and_validate(self, run: RunState) -> None:
         """Data loading and data validation: one streaming pass, then the verdict."""
@@ -256,34 +275,43 @@ class AnalyticsPipeline:
         run = self._run
         assert run is not None
         steps = run.processor.fit(frame.schema, run.data[1], run.loaded.outcome.results)
-        if all(step.idle for step in steps) and not self.config.save_intermediate:
-            run.steps = run.processor.report(steps, {}, {})
-            return frame
-        run.frame = self._apply_steps(run, frame, steps)
-        return run.frame
+        return self._apply_steps(run, frame, steps)
 
     def _apply_steps(self, run: RunState, frame: Frame, steps: tuple[Step, ...]) -> Frame:
-        """The second pass: the fitted steps, a summary of what they leave, and the rows written where asked for."""
+        """The passes after the first: the fitted steps and those of the list, a summary of what they leave, and the
+        rows written where asked for."""
         schema = frame.schema
-        busy = [step for step in steps if not step.idle]
-        for step in busy:
+        for step in steps:
             schema = step.output_schema(schema)
-        stages: list[Stage] = [*busy, summary_of(schema)]
-        if self.config.save_intermediate:
-            stages.append(WriteFiles(folder=run.folder.parts("processed"), options=self.config.write))
-        work = self._pass_over(frame, tuple(stages), PipelineStage.DATA_PROCESSING)
-        work.keep, work.consume, work.on_aside = True, True, run.loaded.quarantine.add
-        outcome = run.engine.run(work)
-        run.processing = {step.name: outcome.tallies[step.name] for step in busy}
-        counts = {name: tally.counts for name, tally in run.processing.items()}
-        dropped = {name: tally.rows_dropped for name, tally in run.processing.items()}
-        run.steps = run.processor.report(steps, counts, dropped)
-        run.profile = outcome.results[SUMMARY]
-        run.processed_files = [file for receipt in outcome.receipts for file in receipt["files"]]
-        run.account("process", outcome)
-        frame.release()
-        assert outcome.frame is not None
-        return outcome.frame
+        course = run.processor.course(schema)
+
+        def run_pass(blocks: Frame, stages: tuple[Stage, ...]) -> Outcome:
+            work = self._pass_over(blocks, stages, PipelineStage.DATA_PROCESSING)
+            work.keep, work.consume, work.on_aside = True, True, run.loaded.quarantine.add
+            outcome = run.engine.run(work)
+            run.account("process", outcome)
+            blocks.release()
+            return outcome
+
+        idle = all(step.idle for step in steps) and not course.wishes and not self.config.save_intermediate
+        done = walk(course, frame, run_pass, steps, lambda last: () if idle else self._ends(run, last))
+        run.steps = tuple(done.reports)
+        run.processing = done.tallies
+        saved = run.processor.saved(frame.schema, steps, course.fitted)
+        if saved.steps:
+            run.folder.write_json("processing.json", saved.to_json())
+        if done.last is not None:
+            run.profile = done.last.results[SUMMARY]
+            run.processed_files = [file for receipt in done.last.receipts for file in receipt["files"]]
+        run.frame = done.frame
+        return done.frame
+
+    def _ends(self, run: RunState, schema: pa.Schema) -> tuple[Stage, ...]:
+        """What stands behind the last step."""
+        ends: tuple[Stage, ...] = (summary_of(schema),)
+        if not self.config.save_intermediate:
+            return ends
+        return (*ends, WriteFiles(folder=run.folder.parts("processed"), options=self.config.write))
 
     def _analyze(self, run: RunState) -> None:
         """Analysis: relations to the target, the course over time, findings. A task that fails becomes a warning."""

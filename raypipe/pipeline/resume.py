@@ -67,7 +67,7 @@ class RunRecord(Frozen):
             run_id=run_id,
             pipeline=f"{pipeline.__module__}.{pipeline.__qualname__}",
             code=_code_of(pipeline),
-            config=config.model_dump(mode="json"),
+            config=config.replace(read_options=source.pinned(config.read_options)).model_dump(mode="json"),
             files=tuple(
                 FileStamp(path=path, size=size, mtime_ns=mtime, version=version)
                 for path, size, mtime, version in source.stamps()
@@ -90,6 +90,15 @@ class RunRecord(Frozen):
         found += [f"{path} is new in the source" for path in after if path not in before]
         found += [f"{path} was changed" for path, file in before.items() if path in after and after[path] != file]
         return found
+
+
+def as_it_was_read(config: PipelineConfig, record: RunRecord) -> PipelineConfig:
+    """The config with the version of the source that a run began with, where the source has versions."""
+    version = record.config.get("read_options", {}).get("version")
+    given = config.read_options
+    if version is None or given.version is not None or given.timestamp is not None:
+        return config
+    return config.replace(read_options=given.replace(version=version))
 
 
 def begin_journal(folder: RunFolder, record: RunRecord, checkpoint_s: float, events: EventLog) -> Journal:

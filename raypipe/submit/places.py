@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from raypipe.config import Frozen, PipelineConfig
+from raypipe.etl.formats.sql_address import is_database, parse_database
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 """Of a bucket or a server; as a `Path` it has lost one of its slashes."""
@@ -41,6 +42,9 @@ def places_of(config: PipelineConfig, root: Path, shared: Iterable[str], *, with
     wanted: set[Path] = set()
     wrong: list[str] = []
     source = str(config.data_source)
+    if is_database(source):
+        database = parse_database(source)
+        source = database.database if database.dialect == "sqlite" else source
     if not _is_elsewhere(source, prefixes):
         found = _local_files(source, root)
         if with_data and found:

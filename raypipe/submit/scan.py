@@ -13,7 +13,7 @@ PATTERNS = {
     "a Slack token": re.compile(rb"\bxox[abprs]-[A-Za-z0-9-]{20,}"),
 }
 IN_SETTINGS = {
-    "a password in an address": re.compile(rb"[a-z][a-z0-9+.-]*://[^\s/:@'\"]+:[^\s/@'\"]+@"),
+    "a password in an address": re.compile(rb"[a-z][a-z0-9+.-]*://[^\s/:@'\"]+:(?!\$\{\w+\}@)[^\s/@'\"]+@"),
     "a signed address": re.compile(rb"[?&](?:sig|X-Amz-Signature|X-Goog-Signature)=[^&\s'\"]{8,}"),
     "a secret": re.compile(
         rb"(?im)^\s*[\w.-]*(?:password|passwd|secret|token|api_?key|credential)s?\s*[:=]\s*['\"]?\S"

@@ -27,6 +27,10 @@ KINDS: dict[str, pl.DataType] = {
 }
 """Types of a column read from text, narrowest first; `datetime_utc` is a time with an offset, as UTC."""
 
+STATED: dict[str, pl.DataType] = {"time": pl.Time(), "duration": pl.Duration("us")}
+"""Types that text is read as where somebody says so, a setting or the number format of a cell; never guessed."""
+EVERY_KIND = KINDS | STATED
+
 PLAN_SHARE = 0.9
 """A type is planned for a column if at least this share of the sampled values fits it."""
 
@@ -34,6 +38,9 @@ _DAY = r"\d{4}-\d{2}-\d{2}"
 _CLOCK = r"\d{2}:[0-5]\d(:[0-5]\d(\.\d{1,6}0*)?)?"
 _DATETIME = rf"^{_DAY}([Tt ]{_CLOCK})?$"
 _DATETIME_UTC = rf"^{_DAY}[Tt ]{_CLOCK} ?([Zz]|[+-]\d{{2}}:?\d{{2}})$"
+_SHORT_TIME = r"^\d{2}:[0-5]\d$"
+_TIME = r"^\d{2}:[0-5]\d:[0-5]\d(\.\d{1,9})?$"
+_DURATION = r"^-?(\d{1,8}):([0-5]\d):([0-5]\d)(?:\.(\d{1,6}))?$"
 _PHONE = r"^\+\d{7,}$"
 _LONG_DIGITS = r"^[+-]?\d{16,}$"
 _CODE = r"^0\d+$"
@@ -62,8 +69,8 @@ class Found(Frozen):
 
 def check_kind(kind: str, column: str) -> str:
     """`kind`, if it is one that text can be read as; else ConfigError."""
-    if kind not in KINDS:
-        raise ConfigError(f"dtypes: column {column!r} wants type {kind!r}; types are: {', '.join(KINDS)}.")
+    if kind not in EVERY_KIND:
+        raise ConfigError(f"dtypes: column {column!r} wants type {kind!r}; types are: {', '.join(EVERY_KIND)}.")
     return kind
 
 
@@ -100,7 +107,23 @@ def parse(texts: pl.Series, kind: str) -> pl.Series:
         return _where(_time(texts), texts.str.contains(_DATETIME))
     if kind == "datetime_utc":
         return _where(_instant(texts), texts.str.contains(_DATETIME_UTC))
+    if kind == "time":
+        full = pl.select(pl.when(texts.str.contains(_SHORT_TIME)).then(texts + ":00").otherwise(texts)).to_series()
+        return _where(full.str.to_time("%H:%M:%S%.f", strict=False, cache=False), full.str.contains(_TIME))
+    if kind == "duration":
+        return _duration(texts)
     return texts
+
+
+def _duration(texts: pl.Series) -> pl.Series:
+    """Hours, minutes and seconds, as `36:30:00` or `-0:00:01.5`."""
+    parts = texts.str.extract_groups(_DURATION).struct.unnest()
+    seconds = (
+        parts["1"].cast(pl.Int64, strict=False) * 3600 + parts["2"].cast(pl.Int64) * 60 + parts["3"].cast(pl.Int64)
+    )
+    micros = seconds * 1_000_000 + (parts["4"].fill_null("").str.pad_end(6, "0").cast(pl.Int64))
+    sign = pl.select(pl.when(texts.str.starts_with("-")).then(-1).otherwise(1)).to_series()
+    return (micros * sign).cast(pl.Duration("us")).alias(texts.name)
 
 
 def may_be_too_precise(texts: pl.Series) -> bool:
@@ -116,9 +139,13 @@ def too_precise(texts: pl.Series) -> pl.Series:
     >>> too_precise(pl.Series(["0.12345678901234567", "0.123456789012345678", "1.50000000000000000000"])).to_list()
     [False, True, False]
     """
-    long = (texts.str.len_bytes() > FLOAT_DIGITS) & texts.str.contains(_FRACTION)
-    digits = texts.str.replace(r"[eE].*$", "").str.replace_all(r"\D", "").str.strip_chars("0")
-    return (long & (digits.str.len_bytes() > FLOAT_DIGITS)).fill_null(value=False)
+    wrong = np.zeros(texts.len(), bool)
+    places = np.flatnonzero((texts.str.len_bytes() > FLOAT_DIGITS).fill_null(value=False).to_numpy())
+    long = texts.gather(places)
+    if (fraction := long.str.contains(_FRACTION)).any():
+        digits = long.str.replace(r"[eE].*$", "").str.replace_all(r"\D", "").str.strip_chars("0")
+        wrong[places] = (fraction & (digits.str.len_bytes() > FLOAT_DIGITS)).to_numpy()
+    return pl.Series(wrong)
 
 
 def _where(values: pl.Series, keep: pl.Series) -> pl.Series:

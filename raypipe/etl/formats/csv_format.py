@@ -21,7 +21,7 @@ from raypipe.etl.formats.csv_look import look_at
 from raypipe.etl.formats.csv_parse import Task, read_part
 from raypipe.etl.formats.csv_plan import Sampling, plan_csv
 from raypipe.etl.formats.csv_typing import read_cells
-from raypipe.etl.formats.format import Cut, Cutting, Format, Joined, Look, ReadSlice
+from raypipe.etl.formats.format import OF_STORES, Cut, Cutting, Format, Joined, Look, ReadSlice
 from raypipe.etl.formats.schemas import conform
 from raypipe.etl.formats.slices import MISCUT, Slice, draw_seed
 from raypipe.etl.formats.texts import is_text
@@ -46,7 +46,7 @@ class CsvFormat(Format):
     title: ClassVar[str] = "CSV"
     extensions: ClassVar[tuple[str, ...]] = (".csv", ".tsv", ".tab", ".txt")
     is_text: ClassVar[bool] = True
-    honours: ClassVar[frozenset[str]] = frozenset(ReadOptions.model_fields) - _OF_OTHERS
+    honours: ClassVar[frozenset[str]] = frozenset(ReadOptions.model_fields) - _OF_OTHERS - OF_STORES
     settles: ClassVar[bool] = True
 
     def holds(self, head: bytes, suffix: str) -> bool:

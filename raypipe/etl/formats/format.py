@@ -24,8 +24,12 @@ if TYPE_CHECKING:
 
 ReadSlice = Callable[[Slice, str], PartRead]
 """(slice, part id) -> its rows, under `TableSource.read_schema`."""
-EVERYWHERE = frozenset({"columns", "max_rows", "partitions", "file_column"})
+EVERYWHERE = frozenset({"columns", "max_rows", "folder_columns", "file_column"})
 """Read options that every format honours."""
+OF_STORES = frozenset({
+    "sheet", "cell_errors", "version", "timestamp", "query", "partition_on", "partition_count",
+})  # fmt: skip
+"""Read options of workbooks, lakes and databases, which no file of text has."""
 
 
 class SourceFile(Frozen, arbitrary_types_allowed=True):
@@ -52,6 +56,10 @@ class SourceFile(Frozen, arbitrary_types_allowed=True):
         """Path, bytes, time of the last change and version: equal as long as the content is."""
         size = self.packed.packed_size if self.packed else self.size
         return self.path, size, self.mtime_ns, self.remote.version if self.remote else ""
+
+    def pinned(self, options: ReadOptions) -> ReadOptions:
+        """The options under which it is found again as it was, though others write to it meanwhile."""
+        return options
 
     def check_unchanged(self) -> None:
         """ReadError if a local file is not the one that was looked at; objects are checked when they are opened."""

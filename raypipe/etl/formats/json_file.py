@@ -87,7 +87,7 @@ def look_at(place: Place, options: ReadOptions) -> tuple[JsonFile, JsonSample]:
         text = _as_utf8(place, encoding, mark)
         file = _laid_out(place, text, options).replace(**stamp, encoding=encoding, is_whole=True)
         file = file.replace(first_line=_lines(text, file.start))
-        return file, _sample(file, text, is_all=True)
+        return file, _sample(file, whole_text(file), is_all=True)
     head = _grown(place, pieces.head[mark:], pieces.size - mark)
     found = _laid_out(place, head, options)
     if found.layout == "columns" or (found.is_one and len(head) + mark < pieces.size):

@@ -108,7 +108,9 @@ def read_records(records: Records, layout: JsonLayout, first_line: int, marked: 
     kept = np.setdiff1d(np.arange(records.count), np.fromiter(read.lost, np.int64, len(read.lost)))
     notes: dict[str, Any] = {"values": read.values} | ({"wide": read.wide} if read.wide else {})
     for name, found in read.misfits.items():
-        found["values"] = max(found["values"], read.values.get(name, 0) + found["count"])
+        if not found.get("new"):
+            read.values[name] = read.values.get(name, 0) + found["count"]
+            found["values"] = read.values[name]
     return PartRead(
         block=pa.concat_tables(read.blocks).combine_chunks() if read.blocks else layout.schema.empty_table(),
         aside=pa.Table.from_pylist(read.aside, ASIDE_SCHEMA) if read.aside else NONE_ASIDE,

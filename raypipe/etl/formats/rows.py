@@ -73,8 +73,11 @@ class RowFormat(Format):
     def read_rows(self, file: Any, span: tuple[int, int], schema: pa.Schema) -> tuple[pa.Table, dict[str, Any]]:
         """Rows [first, first + count) of a file under `schema`, all columns of which it has; and notes."""
 
-    def look(self, place: Place, options: ReadOptions) -> Look:
-        file = self.look_rows(place)
+    def look(self, place: Any, options: ReadOptions) -> Look:
+        return self.look_whole(self.look_rows(place), options)
+
+    def look_whole(self, file: RowFile, options: ReadOptions) -> Look:
+        """What was looked at, with nested columns as the options want them."""
         shape = shape_of(file.table_schema, options.nested)
         notes = (*file.notes, *(f"{file.path}: {note}" for note in shape.notes))
         return Look(file.replace(notes=notes), shape.schema, file.rows)

@@ -32,6 +32,9 @@ class Slice(Frozen):
     """CSV: lines of the header that count as part of it."""
     take: int | None = None
     """Draw so many of its rows; None takes all."""
+    low: int | None = None
+    high: int | None = None
+    """SQL: keys [low, high); None is open, and a window that ends before it begins holds the rows without a key."""
     sought: int | None = None
     """CSV: the byte from which its end was looked for, where that was guessed, to be checked; None: it is certain."""
 

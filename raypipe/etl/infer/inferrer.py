@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,10 @@ from raypipe.errors import SchemaError
 from raypipe.etl.infer.candidates import Candidates, composite_keys, dependencies, merged, single_keys
 from raypipe.etl.infer.checks import CheckCandidates, CheckState
 from raypipe.etl.infer.decide import Judged, dependencies_of, keys_of, points_of
-from raypipe.etl.infer.evidence import InferLimits
+from raypipe.etl.infer.evidence import InferLimits, TableEvidence
 from raypipe.etl.infer.found import InferredSchema
 from raypipe.etl.infer.passes import Passes, SourcePasses, TablePasses
+from raypipe.etl.infer.references import Related, find_references
 from raypipe.etl.reader import DataReader
 from raypipe.etl.source import TableSource
 
@@ -65,19 +66,39 @@ class SchemaInferrer(Frozen):
         SchemaError
             If two columns have one name, or `source` is no table.
         """
+        with self._passes(source, runs_on) as passes:
+            return self._infer(passes, name or _name_of(source))[0]
+
+    def infer_related(self, tables: Mapping[str, Any], runs_on: Engine | None = None) -> Related:
+        """The schemas of several tables, and which columns of one are likely keys of another.
+
+        Parameters
+        ----------
+        tables : mapping
+            Name -> source, as `infer` takes it.
+        runs_on : Engine, optional
+            Engine of sources; None chooses by their size.
+        """
+        found: dict[str, tuple[InferredSchema, TableEvidence]] = {}
+        for name, source in tables.items():
+            with self._passes(source, runs_on) as passes:
+                found[name] = self._infer(passes, name)
+        return Related(
+            schemas={name: schema for name, (schema, _) in found.items()},
+            references=tuple(find_references(found)),
+        )
+
+    def _passes(self, source: Any, runs_on: Engine | None) -> Passes:
         if isinstance(source, str | Path):
-            source, name = DataReader(source), name or Path(str(source)).stem
+            source = DataReader(source)
         if isinstance(source, DataReader):
             source = source.source()
         if isinstance(source, TableSource):
             engine = runs_on or choose_engine(self.engine, source.size_bytes)[0]
-            passes: Passes = SourcePasses(source, engine, self.max_bad_cell_share)
-        else:
-            passes = TablePasses(as_table(source))
-        with passes:
-            return self._infer(passes, name or "inferred")
+            return SourcePasses(source, engine, self.max_bad_cell_share)
+        return TablePasses(as_table(source))
 
-    def _infer(self, passes: Passes, name: str) -> InferredSchema:
+    def _infer(self, passes: Passes, name: str) -> tuple[InferredSchema, TableEvidence]:
         profile, evidence = passes.first(self.limits)
         schema = pa.schema([passes.schema.field(kind.name) for kind in evidence.types])
         judged = Judged.of(schema, evidence, profile)
@@ -95,7 +116,7 @@ class SchemaInferrer(Frozen):
             wanted = merged([wanted, triples])
             keys = keys_of(triples.keys, self._check(passes, triples).keys, rows)
         matches = {column: found for (column, _), found in zip(judged.tests, state.matches, strict=True)}
-        return InferredSchema(
+        made = InferredSchema(
             name=name,
             rows=rows,
             columns=judged.columns(matches, keys),
@@ -104,6 +125,7 @@ class SchemaInferrer(Frozen):
             points=points_of(judged.verdicts),
             notes=(*passes.notes(), *wanted.notes),
         )
+        return made, evidence
 
     def _check(self, passes: Passes, wanted: Candidates, tests: Sequence[tuple[str, str]] = ()) -> CheckState:
         if not (wanted.keys or wanted.dependencies or tests):
@@ -116,6 +138,10 @@ class SchemaInferrer(Frozen):
         )
         found: CheckState = passes.run(stage)
         return found
+
+
+def _name_of(source: Any) -> str:
+    return Path(str(source)).stem or "inferred" if isinstance(source, str | Path) else "inferred"
 
 
 def as_table(source: Any) -> pa.Table:

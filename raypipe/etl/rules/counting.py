@@ -136,13 +136,16 @@ def _keys(rules: Sequence[RowRule], block: pa.Table) -> dict[tuple[str, ...], Se
 
 def _examples(rule: RowRule, mask: pl.Series, block: pa.Table, part: str) -> list[FaultyRow]:
     places = first_places(mask, EXAMPLES)
-    rows = block[ROW].take(places).to_pylist() if ROW in block.column_names else places
-    return [FaultyRow(part=part, row=r, value=v) for r, v in zip(rows, _values(rule, block.take(places)), strict=True)]
+    names = [name for name in rule.looks_at() if name in block.column_names]
+    numbers = block[ROW] if ROW in block.column_names else None
+    rows = places if numbers is None else [numbers[place].as_py() for place in places]
+    # Slices, since taking from a column of several chunks joins them first.
+    cells = pa.concat_tables([block.select(names).slice(place, 1) for place in places])
+    return [FaultyRow(part=part, row=r, value=v) for r, v in zip(rows, _values(names, cells), strict=True)]
 
 
-def _values(rule: RowRule, rows: pa.Table) -> Iterator[str | None]:
-    """The cells of the rule's columns as text."""
-    names = [name for name in rule.looks_at() if name in rows.column_names]
+def _values(names: Sequence[str], rows: pa.Table) -> Iterator[str | None]:
+    """The cells of these columns as text."""
     texts = [shortened(as_text(pl.Series("", pl.from_arrow(rows[name])))).to_list() for name in names]
     if len(names) == 1:
         yield from texts[0]

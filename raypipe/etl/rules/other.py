@@ -65,7 +65,8 @@ def keys_of(path: str, columns: tuple[str, ...], families: tuple[str, ...]) -> K
         found.append(block.select(cells).drop_nulls().unique())
     if not found:
         found = [pl.DataFrame({f"k{n}": pl.Series([], dtype=_TYPES[family]) for n, family in enumerate(families)})]
-    frame = pl.concat(found).unique(maintain_order=True)
+    # In order, since workers tell each other of keys by their places.
+    frame = pl.concat(found).unique().sort(pl.all())
     return Keys(frame, frame.hash_rows(seed=_SEED).to_numpy())
 
 
