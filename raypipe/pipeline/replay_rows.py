@@ -23,9 +23,9 @@ REPEATABLE = ("CheckRows", "SetFaultsAside", "TrimText", "DropEmptyColumns", "Dr
 
 def late_stages(stages: Sequence[MapStage]) -> list[str]:
     """Stages whose rows went through one that changes them more than once; they cannot start again from there."""
-    names = [stage.name for stage in stages]
-    first = next((at for at, name in enumerate(names) if name not in REPEATABLE), len(names))
-    return names[first + 1 :]
+    kinds = [type(stage).__name__ for stage in stages]
+    first = next((at for at, kind in enumerate(kinds) if kind not in REPEATABLE), len(kinds))
+    return [stage.name for stage in stages[first + 1 :]]
 
 
 @dataclass
