@@ -319,7 +319,8 @@ def test_what_was_found_is_told_as_facts_with_confidence(tmp_path: Path) -> None
 # What was found can be written down, and read with
 
 
-EXAMPLES = (BANK, ERP, EXCEL, FRENCH, AMERICAN, "a||b\r1||x\n2||\"y\rz\"\r\n", 'a,b\n1,"x \\"y\\", z"\n2,"p\\\\"\n',
+EXAMPLES = (BANK, ERP, EXCEL, FRENCH, AMERICAN, "t\rn\na,b\n1,x\r2,y\n3,z\r4,w\n",
+            "a||b\r1||x\n2||\"y\rz\"\r\n", 'a,b\n1,"x \\"y\\", z"\n2,"p\\\\"\n',
             "a,b\n1,2\n\nx,y,z\n1,2,3\n4,5,6\n", "1,2\n3,4\n", "# c\na b\n1 2\n3 4\n", "a;b\n1,234;01/02/2024\n",
             "'a';'b'\n'1;2';'x'\n'3';'y'\n")  # fmt: skip
 
