@@ -66,6 +66,7 @@ bench: $(VENV)/.installed $(BENCH_VENV)/.installed
 	$(BIN)/python -m benchmarks.startup --peers $(BENCH_VENV)/bin/python
 	$(BIN)/python -m benchmarks.engine --peers $(BENCH_VENV)/bin/python
 	$(BIN)/python -m benchmarks.profile --peers $(BENCH_VENV)/bin/python
+	$(BIN)/python -m benchmarks.validate --peers $(BENCH_VENV)/bin/python
 	$(BIN)/python -m benchmarks.ingest --peers $(BENCH_VENV)/bin/python
 	$(BIN)/python -m benchmarks.wide --peers $(BENCH_VENV)/bin/python
 	$(BIN)/python -m benchmarks.cloud_io --peers $(BENCH_VENV)/bin/python

@@ -43,6 +43,8 @@ class JsonFile(SourceFile):
     """Lines before `start`."""
     is_one: bool = False
     """The document is one record."""
+    dotted: tuple[str, ...] = ()
+    """Keys of sampled records that have dots in them, and so look like fields of fields."""
 
     def raw(self, start: int, end: int) -> bytes:
         """Bytes of a range of what is cut; ReadError if the file is not the one that was looked at."""

@@ -160,6 +160,13 @@ def test_dotted_keys_and_fields_of_fields_are_one_column(tmp_path: Path) -> None
     assert "stands there twice" in aside(result)[0][1]
 
 
+def test_keys_with_dots_are_read_by_the_quick_way_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path, '{"user.name":"x","user.id":1,"at":{"x":2}}\n' * 3, "x.jsonl")
+    monkeypatch.setattr(json_parse, "take_apart", None)
+    [row, *_] = DataReader(path).read().to_pylist()
+    assert row == {"user.name": "x", "user.id": 1, "at.x": 2}
+
+
 def test_options_are_honoured(tmp_path: Path) -> None:
     text = '{"a":"NA","b":"7","c":{"d":1}}\n{"a":"y","b":"8","c":{"d":2}}\n{"a":"z","b":"9"}\n'
     result = read_all(tmp_path, text, null_values=("NA",), dtypes={"b": "int64"}, columns=("b", "a"), max_rows=2)
