@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -27,6 +28,8 @@ from raypipe.storage.address import is_remote, local_path, parse_address
 from raypipe.storage.connect import resolved
 from raypipe.storage.faults import masked
 from raypipe.storage.objects import RemoteFolder, list_objects, remove
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class DeltaTarget(Target):
@@ -266,10 +269,12 @@ class DeltaTarget(Target):
         except CommitFailedError as error:
             raise OutputError(
                 f"{self.name}: another writer changed the table meanwhile, in a way that does not go together with "
-                f"this one ({_first_line(error)}). Nothing was written; run it again"
+                f"this one ({_said(error)}). Nothing was written; run it again"
             ) from error
-        except DeltaError as error:
-            raise OutputError(f"{self.name}: {_first_line(error)}. Nothing was written") from error
+        except (DeltaError, OSError) as error:
+            if isinstance(error, OutputError):
+                raise
+            raise OutputError(f"{self.name}: {_said(error)}. Nothing was written") from error
 
     def close(self) -> None:
         """See `Target.close`."""
@@ -318,6 +323,7 @@ def _name(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return masked(lines[0])[:300].rstrip(" .")
+def _said(error: Exception) -> str:
+    """What deltalake says, on one line, without colours and credentials."""
+    text = _COLOUR.sub("", str(error)).replace("\u21b3", "")
+    return masked(" ".join(text.split()))[:300].rstrip(" .") or type(error).__name__
