@@ -98,6 +98,9 @@ class RuleOutcome(Frozen):
     first: tuple[FaultyRow, ...] = ()
     """The first few rows at fault, in the order of the source."""
     segments: tuple[SegmentOutcome, ...] = ()
+    """The worst first."""
+    segments_left_out: bool = False
+    """Whether there are more segments than are told."""
     tags: tuple[str, ...] = ()
     description: str = ""
 

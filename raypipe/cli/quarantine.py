@@ -127,6 +127,9 @@ def replay(
     out.print(f"{done.quarantined_before:,} in quarantine = {went}", markup=False, highlight=False)
     if done.done_before:
         out.print(f"{done.done_before:,} rows of the file were settled before", markup=False, highlight=False)
+    if done.late:
+        told = f"{done.late:,} rows had been changed by steps when they were set aside: mend them in the source"
+        out.print(told, markup=False, highlight=False)
     if done.number is None:
         out.print("nothing changed, and nothing was written", highlight=False)
         return

@@ -15,6 +15,8 @@ from raypipe.stage import ASIDE_RULES_SCHEMA, ASIDE_SCHEMA, NONE_ASIDE
 
 VALUE_CHARS = 200
 """A value at fault is cut to this many characters; `raw` holds all of it."""
+NONE_WITH_RULES = pa.Table.from_batches([], ASIDE_RULES_SCHEMA)
+"""No rows set aside by a stage that checks rules."""
 
 
 @dataclass(frozen=True)

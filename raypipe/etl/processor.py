@@ -84,8 +84,8 @@ class FittedProcessor(Frozen):
     >>> from raypipe.etl.process import fit_processor
     >>> from raypipe.config import ProcessingConfig
     >>> table = pa.table({"x": [1.0, None, 3.0]})
-    >>> config = ProcessingConfig(steps=[{"step": "fill_missing", "columns": "x", "method": "mean"}])
-    >>> processor = fit_processor(table, config)
+    >>> fill = {"step": "fill_missing", "columns": "x", "method": "mean"}
+    >>> processor = fit_processor(table, ProcessingConfig(drop_empty_rows=False, steps=[fill]))
     >>> processor.apply(pa.table({"x": [None, 9.0]}))["x"].to_pylist()
     [2.0, 9.0]
     """

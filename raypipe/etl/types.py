@@ -16,6 +16,9 @@ from raypipe.etl.formats.cells import EVERY_KIND, KINDS, Found
 Misfits = dict[str, dict[str, Any]]
 """Column -> counts of cells that did not fit its planned type, over any number of parts."""
 
+APPEARED = "none"
+"""`Promotion.from_type` of a column that no sample had: nothing was widened."""
+
 
 class Promotion(Frozen):
     """A column whose planned type was given up, and why."""
@@ -144,4 +147,4 @@ def appeared(column: str, found: Mapping[str, Any]) -> Promotion:
     """A column that no sample had: it turned up in a later row, as a key of JSON may."""
     kind = "text" if found.get("codes") else join_kinds(found["as"])
     reason = f"column {column!r} is in no sampled row; it was found in {found['count']} others and is read as {kind}"
-    return Promotion(column=column, from_type="none", to_type=kind, reason=reason, example=found.get("example"))
+    return Promotion(column=column, from_type=APPEARED, to_type=kind, reason=reason, example=found.get("example"))

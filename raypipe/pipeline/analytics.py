@@ -26,18 +26,16 @@ from raypipe.etl.course import Rehearsal
 from raypipe.etl.outputs import RunFolder
 from raypipe.etl.pins import PINS_FILE, pins_of
 from raypipe.etl.process import DataProcessor
-from raypipe.etl.steps.step import Step
 from raypipe.etl.validate import DataValidator
-from raypipe.etl.walk import walk
 from raypipe.etl.wording import counted
 from raypipe.etl.writers.choose import check_parts
-from raypipe.etl.writers.files import WriteFiles
 from raypipe.monitor.logs import log_to_file
 from raypipe.pipeline.analysis import analyse
 from raypipe.pipeline.ending import result_of, write_down
 from raypipe.pipeline.folder import new_run_id, open_folder, record_of
 from raypipe.pipeline.ingest import SUMMARY, Ingest, open_source, summary_of
 from raypipe.pipeline.manifest import keep_manifest
+from raypipe.pipeline.processing import apply_steps
 from raypipe.pipeline.record import profile_json, summary_json
 from raypipe.pipeline.replayable import REPLAY, ReplayRecord
 from raypipe.pipeline.resume import RunRecord, as_it_was_read, begin_journal, refuse_changes, reopen_journal
@@ -275,15 +273,6 @@ class AnalyticsPipeline:
         run = self._run
         assert run is not None
         steps = run.processor.fit(frame.schema, run.data[1], run.loaded.outcome.results)
-        return self._apply_steps(run, frame, steps)
-
-    def _apply_steps(self, run: RunState, frame: Frame, steps: tuple[Step, ...]) -> Frame:
-        """The passes after the first: the fitted steps and those of the list, a summary of what they leave, and the
-        rows written where asked for."""
-        schema = frame.schema
-        for step in steps:
-            schema = step.output_schema(schema)
-        course = run.processor.course(schema)
 
         def run_pass(blocks: Frame, stages: tuple[Stage, ...]) -> Outcome:
             work = self._pass_over(blocks, stages, PipelineStage.DATA_PROCESSING)
@@ -293,25 +282,7 @@ class AnalyticsPipeline:
             blocks.release()
             return outcome
 
-        idle = all(step.idle for step in steps) and not course.wishes and not self.config.save_intermediate
-        done = walk(course, frame, run_pass, steps, lambda last: () if idle else self._ends(run, last))
-        run.steps = tuple(done.reports)
-        run.processing = done.tallies
-        saved = run.processor.saved(frame.schema, steps, course.fitted)
-        if saved.steps:
-            run.folder.write_json("processing.json", saved.to_json())
-        if done.last is not None:
-            run.profile = done.last.results[SUMMARY]
-            run.processed_files = [file for receipt in done.last.receipts for file in receipt["files"]]
-        run.frame = done.frame
-        return done.frame
-
-    def _ends(self, run: RunState, schema: pa.Schema) -> tuple[Stage, ...]:
-        """What stands behind the last step."""
-        ends: tuple[Stage, ...] = (summary_of(schema),)
-        if not self.config.save_intermediate:
-            return ends
-        return (*ends, WriteFiles(folder=run.folder.parts("processed"), options=self.config.write))
+        return apply_steps(self.config, run, frame, steps, run_pass)
 
     def _analyze(self, run: RunState) -> None:
         """Analysis: relations to the target, the course over time, findings. A task that fails becomes a warning."""

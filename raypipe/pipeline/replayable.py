@@ -17,6 +17,7 @@ from raypipe.engine.spare import SpareRows
 from raypipe.errors import ConfigError, ReadError
 from raypipe.etl.formats.csv_file import CsvFile
 from raypipe.etl.source import TableSource
+from raypipe.etl.steps.fitted import FittedStep
 from raypipe.pipeline.state import RunState
 from raypipe.stage import MapStage, SourceStage
 
@@ -108,8 +109,8 @@ def _why_not(run: RunState, source: SourceStage, stages: list[MapStage]) -> str 
     if source.format == "csv" and source.added and len(source.files) > FILES_KEPT:
         return f"it read more than {FILES_KEPT:,} files, and columns that only their folders tell"
     for stage in stages:
-        if stage.needs_part:
-            return f"{stage.name} decides about a row by all the others, so that none can be added later; run it again"
+        if stage.needs_part or (isinstance(stage, FittedStep) and stage.needs()):
+            return f"{stage.name} decides about a row by others, so that none can be added later; run it again"
         if not type(stage).__module__.startswith("raypipe.") or _again(stage) != stage:
             return f"{stage.name} is code of its user, which a replay does not have"
     return None

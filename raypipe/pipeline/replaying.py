@@ -23,26 +23,18 @@ from raypipe.config import EngineConfig, Frozen
 from raypipe.config.write import WriteOptions
 from raypipe.engine.inline import InlineEngine
 from raypipe.engine.run import Outcome, Pass
-from raypipe.errors import ConfigError, ConservationError
-from raypipe.etl.mended import CELLS, LINE, STAGED, VALUES, MendedRows
-from raypipe.etl.mendfile import read_rows
+from raypipe.errors import ConservationError
+from raypipe.etl.mended import VALUES, MendedRows
 from raypipe.etl.quarantined import (
-    ACTION,
-    DROP,
-    ID,
-    KEEP,
-    RAW,
     READ,
-    REPLAY,
     RULES,
     STATE_SCHEMA,
     batches,
-    mark_of,
     refuse_taken_names,
-    rows_of,
 )
 from raypipe.etl.writers.files import WriteFiles
 from raypipe.pipeline.replay import PROCESSED, REPLAYED, REPLAYS, Quarantined, finish, record_of
+from raypipe.pipeline.replay_rows import Sent, late_stages, stage_rows
 from raypipe.pipeline.replayable import REPLAY as RECORD
 from raypipe.pipeline.replayable import ReplayRecord
 from raypipe.pipeline.runfiles import QUARANTINE
@@ -66,6 +58,8 @@ class Replayed(Frozen):
     """Stage, or the user, -> rows."""
     done_before: int = 0
     """Rows of the file that an earlier replay settled."""
+    late: int = 0
+    """Rows that steps had changed already when they were set aside, so that they stay: mend them in the source."""
     outputs: tuple[dict[str, Any], ...] = ()
     reasons: dict[str, int] = Field(default_factory=dict)
     """The most frequent reasons of rows that stay."""
@@ -151,7 +145,7 @@ def replay(state: Quarantined, fixed: Path | None = None) -> Replayed:
     columns = source.table_schema.names
     refuse_taken_names(columns)
     staged = state.temp / "staged.parquet"
-    sent = _stage_rows(state, fixed, columns, staged)
+    sent = stage_rows(state, fixed, columns, late_stages(stages), staged)
     aside = _Aside(staged)
     parts = state.temp / "parts"
     rows = MendedRows(path=staged, rows=sent.going, origin=source)
@@ -162,112 +156,6 @@ def replay(state: Quarantined, fixed: Path | None = None) -> Replayed:
     )
     outcome = _run(rows, stages, sink, aside)
     return _settle(state, record, sent, _ledger(staged, outcome, aside.table(), stages), aside.table(), outcome)
-
-
-@dataclass
-class _Sent:
-    """What becomes of the rows before they are read."""
-
-    going: int = 0
-    dropped: list[str] = field(default_factory=list)
-    """Identities."""
-    both: list[str] = field(default_factory=list)
-    """Identities of rows given twice."""
-    done_before: int = 0
-    fixed_name: str | None = None
-
-
-def _stage_rows(state: Quarantined, fixed: Path | None, columns: list[str], staged: Path) -> _Sent:
-    """Write the rows that are to be read, mended where the file mends them."""
-    sent = _Sent(fixed_name=fixed.name if fixed else None)
-    mended = _mended(state, fixed, columns, sent) if fixed is not None else None
-    schema = pl.Schema(dict.fromkeys((*STAGED, *(f"c{n}" for n in range(len(columns)))), pl.String))
-    with pq.ParquetWriter(staged, from_polars(pl.DataFrame(schema=schema)).schema) as writer:
-        for batch in batches(state.path):
-            rows = rows_of(batch, columns).with_columns(notation=batch["notation"])
-            was_line = rows[RAW]
-            if mended is not None:
-                rows = _with_mends(rows, mended, columns)
-            action = rows[ACTION].fill_null(REPLAY)
-            given = _any_given(rows, columns)
-            as_it_was = (rows[RAW] == was_line).fill_null(False)
-            both = rows[RAW].is_not_null() & given & ~as_it_was
-            sent.dropped += rows[ID].filter(action == DROP).to_list()
-            sent.both += rows[ID].filter((action == REPLAY) & both).to_list()
-            # A line that nobody changed has no place now, either; one whose fields were filled in is not read.
-            stays = both | (as_it_was & ~given)
-            go = rows.with_columns(pl.when(~as_it_was).then(RAW).alias(RAW)).filter((action == REPLAY) & ~stays)
-            writer.write_table(from_polars(_staged(go, columns)))
-            sent.going += go.height
-    return sent
-
-
-def _any_given(rows: pl.DataFrame, columns: list[str]) -> pl.Series:
-    """Which rows have a value in some field. Names are hostile: no expression of Polars gets one."""
-    given = pl.Series([False]).new_from_index(0, rows.height)
-    for name in columns:
-        given |= rows[name].alias("").is_not_null()
-    return given
-
-
-def _staged(rows: pl.DataFrame, columns: list[str]) -> pl.DataFrame:
-    is_line = rows[RAW].is_not_null()
-    # The fields of a row without a place are typed by hand, in the manner of its file.
-    by_hand = pl.when(is_line).then(pl.lit(LINE)).when(rows["notation"] == LINE).then(pl.lit(CELLS))
-    notation = pl.select(by_hand.otherwise(rows["notation"])).to_series()
-    fields = [rows[name].alias(f"c{number}") for number, name in enumerate(columns)]
-    return pl.DataFrame(
-        [
-            rows[ID].alias("id"),
-            notation.alias("notation"),
-            rows["__file__"].alias("file"),
-            rows[RAW].alias("line"),
-            *fields,
-        ]
-    )
-
-
-def _mended(state: Quarantined, fixed: Path, columns: list[str], sent: _Sent) -> pl.DataFrame:
-    """The rows of a file of mends that are in quarantine."""
-    waiting = pl.concat(
-        [batch.select("id") for batch in batches(state.path)] or [pl.DataFrame(schema={"id": pl.String})]
-    )
-    pieces: list[pl.DataFrame] = []
-    for piece in read_rows(fixed, columns):
-        _refuse_strangers(piece[ID], state, fixed)
-        known = piece[ID].is_in(waiting["id"].implode())
-        sent.done_before += int((~known).sum())
-        pieces.append(piece.filter(known))
-    rows = pl.concat(pieces, how="diagonal") if pieces else pl.DataFrame(schema={ID: pl.String})
-    twice = rows[ID].filter(rows[ID].is_duplicated())
-    if len(twice):
-        raise ConfigError(f"{fixed}: has row {twice[0]} twice; a row can be mended in one way only")
-    return rows
-
-
-def _refuse_strangers(ids: pl.Series, state: Quarantined, fixed: Path) -> None:
-    """ConfigError if a row is of another run."""
-    mark = mark_of(state.run_id)
-    numbers = ids.str.extract(rf"^{mark}-(\d{{1,18}})$").cast(pl.Int64)
-    strange = ids.filter(numbers.is_null() | (numbers >= state.first_rows))
-    if len(strange):
-        raise ConfigError(
-            f"{fixed}: row {strange[0]!r} is none that run {state.run_id} set aside; make the file anew: raypipe "
-            f"quarantine fix {state.files.location} --out …"
-        )
-
-
-def _with_mends(rows: pl.DataFrame, mended: pl.DataFrame, columns: list[str]) -> pl.DataFrame:
-    """The rows with what the file says of them; those that it does not have stay where they are."""
-    there = rows[ID].is_in(mended[ID].implode())
-    new = rows.select(ID).join(mended, on=ID, how="left", maintain_order="left")
-    for name in (ACTION, RAW, *columns):
-        if name in new.columns:
-            cells = new[name].alias("").cast(pl.String).zip_with(there, rows[name].alias(""))
-            rows = rows.clone().replace_column(rows.get_column_index(name), cells.alias(name))
-    kept = pl.Series([KEEP], dtype=pl.String).new_from_index(0, rows.height)
-    action = rows[ACTION].zip_with(there, kept).alias(ACTION)
-    return rows.clone().replace_column(rows.get_column_index(ACTION), action)
 
 
 def _run(source: MendedRows, stages: tuple[MapStage, ...], sink: WriteFiles, aside: _Aside) -> Outcome:
@@ -297,7 +185,7 @@ def _entries(ids: pl.Series, outcome: str, by: str | None) -> pl.DataFrame:
 
 
 def _settle(
-    state: Quarantined, record: ReplayRecord, sent: _Sent, ledger: pl.DataFrame, aside: pl.DataFrame, outcome: Outcome
+    state: Quarantined, record: ReplayRecord, sent: Sent, ledger: pl.DataFrame, aside: pl.DataFrame, outcome: Outcome
 ) -> Replayed:
     """Write down what became of the rows; nothing, where nothing changed."""
     dropped = _entries(pl.Series(sent.dropped, dtype=pl.String), "dropped", BY_USER)
@@ -312,6 +200,7 @@ def _settle(
         still_quarantined=rows,
         dropped={str(name): count for name, count in by.items()},
         done_before=sent.done_before,
+        late=sent.late,
         reasons=dict(reasons.most_common(TOP_REASONS)),
     )
     done.check()
@@ -345,7 +234,7 @@ def _write_what_stays(
 def _commit(
     state: Quarantined,
     done: Replayed,
-    what: tuple[ReplayRecord, _Sent],
+    what: tuple[ReplayRecord, Sent],
     written: tuple[Path, pl.DataFrame],
     outcome: Outcome,
 ) -> Replayed:

@@ -172,7 +172,7 @@ def test_the_table_of_rules_is_that_of_the_code() -> None:
 def test_every_setting_that_a_page_names_exists(page: Path) -> None:
     parts = [name for name in PipelineConfig.model_fields if any(one.startswith(f"{name}.") for one in every_setting())]
     text = page.read_text(encoding="utf-8")
-    named = set(re.findall(rf"`((?:{'|'.join(parts)})\.(?!json|html)[a-z_0-9]+(?:\.[a-z_0-9]+)*)", text))
+    named = set(re.findall(rf"`((?:{'|'.join(parts)})\.(?!json|html|yaml)[a-z_0-9]+(?:\.[a-z_0-9]+)*)", text))
     named |= set(re.findall(r"(?:--set|-s) ([a-z_0-9.]+)=", text))
     known = {*every_setting(), *(setting.rpartition(".")[0] for setting in every_setting())}
     assert named <= known, sorted(named - known)

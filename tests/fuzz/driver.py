@@ -1,6 +1,6 @@
 """Feeds mutated files to every reader for a given time, and writes what came of it.
 
-    python -m tests.fuzz.driver --seconds 600 --out benchmarks/results/fuzz.json
+    python -m tests.fuzz.driver --seconds 600 --out fuzz/fuzz.json
 
 Each format runs in a process of its own, so that a crash of a library is counted and told, and the next format goes on.
 With atheris, mutations are led by what code they reach; without it, or with `--plain`, they are drawn at random.
@@ -9,19 +9,23 @@ With atheris, mutations are led by what code they reach; without it, or with `--
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import logging
 import multiprocessing
+import os
 import random
 import sys
 import time
 import traceback
 from collections import Counter
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from tests.fuzz.check import mutated, outcome
 from tests.fuzz.corpus import corpus
+from tests.fuzz.mutate import mutated
 
 EVERY_S = 1.0
 HUNG_S = 60.0
@@ -68,7 +72,7 @@ def _in_a_process(name: str, seconds: float, seed: int, plain: bool, folder: Pat
         if last.exists():
             kept.write_bytes(last.read_bytes())
         why = "hung" if hung else f"the process ended with {process.exitcode}"
-        counts["broken"].append({"file": str(kept), "error": why})
+        counts["broken"].append({"file": kept.name, "error": why})
     for path in (state, last):
         path.unlink(missing_ok=True)
     return counts
@@ -80,11 +84,11 @@ SETUP_S = 30.0
 class Tally:
     """Counts, written down every second, and the inputs that broke a law."""
 
-    def __init__(self, name: str, seconds: float, files: tuple[Path, Path]) -> None:
-        self.name, self.files = name, files
+    def __init__(self, name: str, outcome: Callable[[str, bytes], str], files: tuple[Path, Path]) -> None:
+        self.name, self.outcome, self.files = name, outcome, files
         self.counts: Counter[str] = Counter()
         self.broken: list[dict[str, str]] = []
-        self.end, self._next = time.monotonic() + seconds, 0.0
+        self._next = 0.0
 
     def check(self, content: bytes) -> None:
         """Try one input."""
@@ -92,7 +96,7 @@ class Tally:
         last.write_bytes(content)
         self.counts["inputs"] += 1
         try:
-            self.counts[outcome(self.name, content)] += 1
+            self.counts[self.outcome(self.name, content)] += 1
         except BaseException as error:
             if isinstance(error, (KeyboardInterrupt, SystemExit)):
                 raise
@@ -101,7 +105,7 @@ class Tally:
                 kept = state.parent / f"fuzz-{len(self.broken)}-{self.name}"
                 kept.write_bytes(content)
                 said = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1][:300]
-                self.broken.append({"file": str(kept), "error": said})
+                self.broken.append({"file": kept.name, "error": said})
         if time.monotonic() > self._next:
             self._next = time.monotonic() + EVERY_S
             self.write()
@@ -112,56 +116,45 @@ class Tally:
 
 
 def _fuzz(name: str, seconds: float, seed: int, plain: bool, files: tuple[Path, Path]) -> None:
+    """Feed mutations of one file to its reader until time is up."""
     logging.disable(logging.CRITICAL)
-    tally, original = Tally(name, seconds, files), corpus()[name]
+    atheris = None if plain else _atheris()
+    with atheris.instrument_imports(include=["raypipe.etl", "raypipe.storage"]) if atheris else nullcontext():
+        from tests.fuzz.check import outcome
+    tally, original, choice = Tally(name, outcome, files), corpus()[name], random.Random(f"{seed}{name}")
+    end = time.monotonic() + seconds
     tally.check(original)
-    if not plain and _with_atheris(tally, original, seed):
-        return
-    choice = random.Random(f"{seed}{name}")
-    while time.monotonic() < tally.end:
+    if atheris:
+        _led(atheris, tally, (original, choice, seed), end)
+    while time.monotonic() < end:
         tally.check(mutated(original, choice))
     tally.write()
 
 
-def _with_atheris(tally: Tally, original: bytes, seed: int) -> bool:
-    """Run under atheris until time is up; False where it is absent."""
+def _atheris() -> Any:
+    """The library, or None where it is absent."""
     try:
-        import atheris
+        return importlib.import_module("atheris")
     except ImportError:
-        return False
+        return None
+
+
+def _led(atheris: Any, tally: Tally, start: tuple[bytes, random.Random, int], end: float) -> None:
+    """Mutations led by the code that they reach; half of them are changed once more in our way."""
+    original, choice, seed = start
     folder = tally.files[0].parent / f".corpus-{tally.name}"
     folder.mkdir(exist_ok=True)
     (folder / "original").write_bytes(original)
-    choice = random.Random(f"{seed}{tally.name}")
 
     def one(data: bytes) -> None:
-        if time.monotonic() > tally.end:
+        if time.monotonic() > end:
             tally.write()
-            _end()
+            os._exit(0)  # the loop of atheris has no other end
         tally.check(data if choice.random() < 0.5 else mutated(data, choice))
 
-    atheris.instrument_all() if hasattr(atheris, "instrument_all") and tally.end - time.monotonic() > 300 else None
-    atheris.Setup(
-        [
-            sys.argv[0],
-            str(folder),
-            f"-seed={seed}",
-            "-max_len=65536",
-            "-rss_limit_mb=0",
-            "-verbosity=0",
-            "-close_fd_mask=3",
-        ],
-        one,
-    )
+    quiet = ["-max_len=65536", "-rss_limit_mb=0", "-verbosity=0", "-close_fd_mask=3"]
+    atheris.Setup([sys.argv[0], str(folder), f"-seed={seed}", *quiet], one)
     atheris.Fuzz()
-    return True
-
-
-def _end() -> None:
-    """Leave at once: the loop of atheris has no other end."""
-    import os
-
-    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,8 @@ from raypipe.etl.mends import Mends
 from raypipe.etl.quarantine_counts import count
 from raypipe.pipeline.fixing import fix_rows
 from raypipe.pipeline.replay import finish, quarantined
+from raypipe.pipeline.replay_rows import late_stages
+from raypipe.pipeline.replayable import ReplayRecord
 from raypipe.pipeline.replaying import Replayed, replay
 from raypipe.pipeline.runfiles import find_run
 from tests.storage.servers import BUCKET, Bucket
@@ -171,6 +173,47 @@ def test_a_row_that_a_step_drops_is_counted_under_the_step(tmp_path: Path) -> No
     mends = Mends.parse(["id=", "city=", "units=", "day=", "note="], [])
     export(home, tmp_path / "m.csv", mends)
     assert replayed(home, tmp_path / "m.csv").dropped == {"DropEmptyRows": 1}
+
+
+def test_a_row_that_steps_had_changed_when_it_was_set_aside_stays(tmp_path: Path) -> None:
+    lines = ["id,day,units", *(f"{n},{n % 28 + 1:02d}.01.2025 ,{n}" for n in range(300))]
+    lines[5] = "4,soon,4"
+    (tmp_path / "d.csv").write_text("\n".join(lines) + "\n")
+    home = run(tmp_path, tmp_path / "d.csv", read_options={"dtypes": {"day": "text"}})
+    rows = export(home, tmp_path / "m.csv", Mends.parse(["day=05.01.2025"], []))
+    assert rows["__stage__"].to_list() == ["ParseDates"]
+    assert replayed(home, tmp_path / "m.csv").replayed == 1  # only trimmed before
+    assert rows_of(home)["day"].dtype == pl.Date
+    record = json.loads((home / "replay.json").read_text())
+    cap = {"kind": "raypipe.etl.steps.outliers:CapOutliers", "settings": {"fences": []}}
+    record["stages"].insert(0, cap)
+    kept = late_stages(ReplayRecord.model_validate(record).open_stages())
+    assert "ParseDates" in kept
+    assert "TrimText" in kept
+
+
+def test_mended_rows_go_through_the_steps_as_they_were_fitted(tmp_path: Path) -> None:
+    steps = [
+        {"step": "scale", "columns": "units", "method": "min_max"}, {"step": "encode_one_hot", "columns": "city"},
+        {"step": "date_parts", "columns": "day"}, {"step": "filter_rows", "keep": "id <> 8"},
+    ]  # fmt: skip
+    source = write_source(tmp_path, {3: "word", 8: "negative"})
+    home = run(tmp_path, source, processing={"impute": "auto", "steps": steps})
+    export(home, tmp_path / "m.csv", Mends.parse(["units=399"], []))
+    done = replayed(home, tmp_path / "m.csv")
+    assert (done.replayed, list(done.dropped.values())) == (1, [1])
+    rows = rows_of(home)
+    assert rows.filter(units=1.0)["id"].to_list() == [3, 399]  # the scale is that of the run
+    assert rows.height == 399
+
+
+def test_a_step_that_looks_at_other_rows_is_refused(tmp_path: Path) -> None:
+    step = {"step": "fill_missing", "columns": "note", "method": "forward"}
+    source = write_source(tmp_path, {3: "word"})
+    source.write_text(source.read_text().replace(",n17\n", ",\n"))
+    home = run(tmp_path, source, processing={"steps": [step]})
+    with pytest.raises(ConfigError, match="fill_missing decides about a row by others"):
+        replayed(home)
 
 
 def test_sql_mends_and_cannot_lose_a_row(home: Path, tmp_path: Path) -> None:
@@ -358,7 +401,7 @@ def test_a_run_whose_rows_depend_on_each_other_is_refused_with_the_reason(tmp_pa
     source = write_source(tmp_path, {3: "word"})
     source.write_text(source.read_text() + CLEAN[7] + "\n")
     home = run(tmp_path, source, processing={"drop_duplicates": True})
-    with pytest.raises(ConfigError, match="DropDuplicates decides about a row by all the others"):
+    with pytest.raises(ConfigError, match="DropDuplicates decides about a row by others"):
         replayed(home)
 
 

@@ -69,7 +69,7 @@ def test_a_run_fits_applies_reports_and_saves_the_list(source):
     assert {"city_Ulm", "city_Bonn", "city_Jena", "day_month", "day_is_weekend"} <= set(table.column_names)
     page, report = (folder / "dashboard.html").read_text(), (folder / "insights_report.md").read_text()
     assert "Before and after" in page
-    assert "fill_missing 2" in report
+    assert "missing 2" in report
     assert not [one for one in results["insights"] if one.type == "heavy_cleaning" and "scale" in one.title]
     processor = FittedProcessor.load(folder / "processing.json")
     assert processor.inverse(table)["units"].to_pylist()[:3] == [1, 3, 5]

@@ -77,12 +77,15 @@ def _read_data(
         table, notes = read_range(stored, first, last - first, inside)
     except FileNotFoundError as error:
         raise ReadError(vacuumed(file.path, file.version, data.place)) from error
-    if chosen is not None:
+    if chosen is not None and table.num_columns:
         table = table.take(pa.array((chosen - first).astype(np.int64)))
-    for name in file.partitions.column_names:
-        if name in schema.names:
-            value = file.partitions[name][data.partition]
-            table = table.append_column(name, pa.repeat(value, count))
+    values = {
+        name: pa.repeat(file.partitions[name][data.partition], count)
+        for name in file.partitions.column_names
+        if name in schema.names
+    }
+    # Not appended: a table without columns has forgotten how many rows it has.
+    table = pa.table({**{name: table[name] for name in table.column_names}, **values})
     return conform(table, count, schema), notes
 
 

@@ -144,7 +144,7 @@ def _opened(path: str, storage: StorageConfig, options: ReadOptions) -> Any:
     if options.version is not None:
         _go_to(table, options.version, path)
     elif options.timestamp is not None:
-        _go_back_to(table, options.timestamp, path)
+        _go_back_to(table, options.timestamp, path, storage)
     unknown = set(table.protocol().reader_features or ()) - KNOWN
     if unknown:
         raise ReadError(
@@ -169,7 +169,7 @@ def _go_to(table: Any, version: int, path: str) -> None:
         ) from error
 
 
-def _go_back_to(table: Any, timestamp: str, path: str) -> None:
+def _go_back_to(table: Any, timestamp: str, path: str, storage: StorageConfig) -> None:
     try:
         wanted = datetime.fromisoformat(timestamp)
     except ValueError as error:
@@ -177,13 +177,29 @@ def _go_back_to(table: Any, timestamp: str, path: str) -> None:
             f"read_options.timestamp: got {shown(timestamp)}; wanted a time such as 2026-05-31T18:00:00+00:00."
         ) from error
     wanted = wanted if wanted.tzinfo else wanted.replace(tzinfo=UTC)
-    commits = {int(entry["version"]): entry.get("timestamp") for entry in table.history() if "version" in entry}
     table.load_as_version(wanted)
-    found = commits.get(int(table.version()))
+    made = _made_at(table, path, storage)
     # deltalake gives the first version for any time before it.
-    if found is not None and found > wanted.timestamp() * 1000:
-        first = datetime.fromtimestamp(found / 1000, UTC).isoformat(timespec="milliseconds")
+    if made is not None and made > wanted.timestamp() * 1000:
+        first = datetime.fromtimestamp(made / 1000, UTC).isoformat(timespec="milliseconds")
         raise ConfigError(f"read_options.timestamp: {path} has no version of {timestamp}; the oldest is of {first}.")
+
+
+def _made_at(table: Any, path: str, storage: StorageConfig) -> float | None:
+    """When the version was committed, in ms since 1970; None where the entry of the log is gone.
+
+    That is when the entry was written, unless the table keeps times of its own.
+    """
+    version = int(table.version())
+    if (table.metadata().configuration or {}).get("delta.enableInCommitTimestamps") == "true":
+        return next((entry.get("timestamp") for entry in table.history() if entry.get("version") == version), None)
+    name = f"{version:020d}.json"
+    if not is_remote(path):
+        entry = local_path(path).expanduser() / LOG / name
+        return entry.stat().st_mtime_ns / 1e6 if entry.exists() else None
+    found = list_objects(parse_address(path).below(LOG), storage, recursive=False)
+    stamp = next((one.version for one in found if one.uri.endswith(name)), "")
+    return int(stamp.removeprefix("mtime:")) / 1e6 if stamp.startswith("mtime:") else None
 
 
 def _storage_options(path: str, storage: StorageConfig) -> dict[str, str] | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pyarrow as pa
 
 from raypipe.config import CellFormat, Frozen, ReadOptions, StorageConfig
-from raypipe.errors import ReadError
+from raypipe.errors import MissingColumnsError, ReadError
 from raypipe.etl.formats.schemas import select, unify
 from raypipe.etl.formats.slices import Slice
 from raypipe.stage import PartRead
@@ -187,6 +187,10 @@ class Format(ABC):
     def join(self, looks: Sequence[Look], options: ReadOptions) -> Joined:
         """One schema for all files, with the columns that are wanted."""
         known = [(look.file.path, look.schema) for look in looks if look.schema is not None]
+        names = self.names_in(looks)
+        missing = [name for name in options.columns or () if name not in names]
+        if missing:
+            raise MissingColumnsError("read_options", missing, names)
         unified = unify(known, options.columns)
         schema = select(unified.schema, options.columns, "read_options")
         return Joined(schema, (*(note for look in looks for note in look.file.notes), *unified.notes))

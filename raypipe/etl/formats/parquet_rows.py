@@ -76,7 +76,7 @@ def _read_with_pyarrow(file: ParquetFile, path: Path, span: tuple[int, int], nam
     groups, first = file.groups_at(start, rows)
     try:
         table = sound(pq.ParquetFile(path).read_row_groups(groups, columns=names, use_threads=False))
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise ReadError(
             f"{file.path}: rows {start:,} to {start + rows:,} cannot be read; the file is damaged there."
             f" ({str(error).strip().splitlines()[0]})"

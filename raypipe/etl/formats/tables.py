@@ -89,7 +89,10 @@ def named(schema: pa.Schema, names: list[str]) -> pa.Schema:
 
 def sound(table: pa.Table) -> pa.Table:
     """The table; ArrowInvalid if its values are not what its types promise, at which later steps would crash."""
-    table.validate(full=True)
+    table.validate()
+    for column in table.columns:
+        # Dates in milliseconds are often written with a time of day, which says nothing against them.
+        column.validate(full=not any(kind == pa.date64() for kind in types_in(column.type)))
     return table
 
 

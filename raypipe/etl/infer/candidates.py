@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -45,6 +45,8 @@ class ColumnCount:
     exact: bool
     whole: bool
     """Text, whole numbers, dates: values that may be keys; measured numbers are not tried."""
+    once: bool = True
+    """Whether no value of its sample stands twice."""
     likely: int = 0
     """How much its meaning speaks for a key; higher is tried first."""
 
@@ -68,32 +70,32 @@ def single_keys(columns: Sequence[ColumnCount], sample: RowSample, rows: int, li
     """Columns without nulls whose distinct count may reach the count of rows."""
     if not rows:
         return Candidates()
-    may = [c for c in columns if _may_be_key(c, sample, rows)]
+    may = [c for c in columns if may_be_key(c, sample, rows)]
     may.sort(key=lambda column: (-column.likely, column.place))
     notes = _left_out("columns that may be keys", len(may), limits.candidates)
     return Candidates(tuple((column.name,) for column in may[: limits.candidates]), notes=notes)
 
 
 def composite_keys(
-    columns: Sequence[ColumnCount], sample: RowSample, rows: int, width: int, known: Sequence[tuple[str, ...]],
+    columns: Sequence[ColumnCount], sample: RowSample, rows: int, width: int, tried: Collection[tuple[str, ...]],
     limits: InferLimits,
 ) -> Candidates:  # fmt: skip
-    """Pairs or triples of columns that no two sampled rows share, without those that contain a known key.
+    """Pairs or triples of `columns` that no two sampled rows share, without those that were tried before.
 
     Left out are those whose values are so many that no two rows would share them by chance either.
     """
     if (sample.counts > 1).any():  # a row stands twice, so that no columns of it are a key
         return Candidates()
-    able = [c for c in columns if c.whole and not c.nulls and c.distinct > 1 and not _may_be_key(c, sample, rows)]
+    able = [c for c in columns if c.whole and not c.nulls and c.distinct > 1]
     able.sort(key=lambda column: (-column.likely, -column.distinct, column.place))
-    tried = sorted(able[: limits.key_columns], key=lambda column: column.place)
+    likeliest = sorted(able[: limits.key_columns], key=lambda column: column.place)
     notes = _left_out("columns for composite keys", len(able), limits.key_columns)
     found = []
-    for group in combinations(tried, width):
+    for group in combinations(likeliest, width):
         names = tuple(column.name for column in group)
         cells = float(np.prod([column.at_most for column in group]))
         enough = cells >= rows and rows * (rows - 1) / 2 >= _CHANCE * cells
-        if enough and not any(set(key) <= set(names) for key in known) and _unique(_together(sample, group)):
+        if enough and names not in tried and _unique(_together(sample, group)):
             found.append((sum(column.likely for column in group), names))
     found.sort(key=lambda one: -one[0])
     notes += _left_out(f"composite keys of {width} columns", len(found), limits.candidates)
@@ -207,9 +209,9 @@ def borne_out(groups: Ints | Hashes, counts: Counts, rights: Counts, most: float
     return None if error > min(most, _GAIN * guess) or repeats * diverse < _INFORMATIVE else error
 
 
-def _may_be_key(column: ColumnCount, sample: RowSample, rows: int) -> bool:
+def may_be_key(column: ColumnCount, sample: RowSample, rows: int) -> bool:
     """Whether nothing speaks against a column being a key by itself."""
-    fits = column.whole and not column.nulls and column.at_most >= rows
+    fits = column.whole and column.once and not column.nulls and column.at_most >= rows
     return fits and not (sample.counts > 1).any() and _unique(sample.cells[:, column.place])
 
 

@@ -12,9 +12,16 @@ from raypipe.config import EngineConfig, Frozen, Share
 from raypipe.engine.choose import choose_engine
 from raypipe.engine.run import Engine
 from raypipe.errors import SchemaError
-from raypipe.etl.infer.candidates import Candidates, composite_keys, dependencies, merged, single_keys
+from raypipe.etl.infer.candidates import (
+    Candidates,
+    composite_keys,
+    dependencies,
+    may_be_key,
+    merged,
+    single_keys,
+)  # fmt: skip
 from raypipe.etl.infer.checks import CheckCandidates, CheckState
-from raypipe.etl.infer.decide import Judged, dependencies_of, keys_of, points_of
+from raypipe.etl.infer.decide import Judged, dependencies_of, keys_of, points_of, shortest
 from raypipe.etl.infer.evidence import InferLimits, TableEvidence
 from raypipe.etl.infer.found import InferredSchema
 from raypipe.etl.infer.passes import Passes, SourcePasses, TablePasses
@@ -29,7 +36,7 @@ class SchemaInferrer(Frozen):
     """Infers types, meanings, keys and dependencies of a table.
 
     Two passes over all blocks, or three: one gathers samples and a profile; one holds every candidate that the samples
-    leave to every row; one more for keys of three columns, where no shorter one was found.
+    leave to every row; one more for longer keys, where none was found.
 
     Examples
     --------
@@ -105,16 +112,22 @@ class SchemaInferrer(Frozen):
         counts, rows = judged.counts(), evidence.rows
         limits = self.limits.for_width(len(counts))
         singles = single_keys(counts, evidence.sample, rows, limits)
-        names = {key[0] for key in singles.keys}
-        pairs = composite_keys([c for c in counts if c.name not in names], evidence.sample, rows, 2, (), limits)
+        others = [column for column in counts if not may_be_key(column, evidence.sample, rows)]
+        pairs = composite_keys(others, evidence.sample, rows, 2, (), limits)
         decided = dependencies(counts, evidence.sample, rows, singles.keys, limits)
         wanted = merged([singles, pairs, decided])
         state = self._check(passes, wanted, judged.tests)
         keys = keys_of(wanted.keys, state.keys, rows)
         if not keys and rows:
-            triples = composite_keys(counts, evidence.sample, rows, _WIDEST_KEY, (), limits)
-            wanted = merged([wanted, triples])
-            keys = keys_of(triples.keys, self._check(passes, triples).keys, rows)
+            # What looked like a key by itself and was none may be part of one.
+            longer = merged(
+                [
+                    composite_keys(counts, evidence.sample, rows, width, wanted.keys, limits)
+                    for width in (2, _WIDEST_KEY)
+                ]
+            )
+            wanted = merged([wanted, longer])
+            keys = shortest(keys_of(longer.keys, self._check(passes, longer).keys, rows))
         matches = {column: found for (column, _), found in zip(judged.tests, state.matches, strict=True)}
         made = InferredSchema(
             name=name,

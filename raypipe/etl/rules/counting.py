@@ -11,18 +11,17 @@ import pyarrow as pa
 from pydantic import SerializeAsAny, field_validator
 
 from raypipe.blocks.frames import ROW
-from raypipe.etl.aside import Fault, as_text, numbered, set_aside, shortened
+from raypipe.etl.aside import NONE_WITH_RULES, VALUE_CHARS, Fault, as_text, numbered, set_aside
 from raypipe.etl.rules.masks import Masks, first_places, masks_of, rule_lists
 from raypipe.etl.rules.registry import rule_class
 from raypipe.etl.rules.rule import RowRule
 from raypipe.etl.rules.segments import SegmentKeys, SegmentTally, segment_keys
 from raypipe.results import FaultyRow
-from raypipe.stage import ASIDE_RULES_SCHEMA, BlockStage, ReduceStage, Sifted
+from raypipe.stage import BlockStage, ReduceStage, Sifted
 
 EXAMPLES = 5
 """Rows at fault that are told of each rule."""
 SET_ASIDE = "rules:set_aside"
-_NONE = pa.Table.from_batches([], ASIDE_RULES_SCHEMA)
 
 
 @dataclass
@@ -108,7 +107,7 @@ class SetFaultsAside(BlockStage):
         masks = masks_of(self.rules, block)
         acting = [n for n, index in enumerate(masks.live) if self.rules[index].action == "quarantine"]
         if not any(masks.failing[n] for n in acting):
-            return Sifted(block, _NONE)
+            return Sifted(block, NONE_WITH_RULES)
         frame = pl.DataFrame([masks.broken[n].alias(f"b{n}") for n in acting])
         bad = frame.select(pl.any_horizontal(pl.all())).to_series()
         picks = [pl.when(pl.col(f"b{n}")).then(pl.lit(n, pl.UInt32)) for n in acting]
@@ -144,9 +143,14 @@ def _examples(rule: RowRule, mask: pl.Series, block: pa.Table, part: str) -> lis
     return [FaultyRow(part=part, row=r, value=v) for r, v in zip(rows, _values(names, cells), strict=True)]
 
 
+def _cut(text: str | None) -> str | None:
+    """As `shortened`, for the few values for which a call of Polars would take longer."""
+    return text if text is None or len(text) <= VALUE_CHARS else f"{text[:VALUE_CHARS]}…"
+
+
 def _values(names: Sequence[str], rows: pa.Table) -> Iterator[str | None]:
     """The cells of these columns as text."""
-    texts = [shortened(as_text(pl.Series("", pl.from_arrow(rows[name])))).to_list() for name in names]
+    texts = [[_cut(text) for text in as_text(pl.Series("", pl.from_arrow(rows[name])))] for name in names]
     if len(names) == 1:
         yield from texts[0]
         return

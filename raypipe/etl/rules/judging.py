@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from raypipe.blocks.profile import Profile
-from raypipe.etl.rules.cells import UnfitError
+from raypipe.etl.rules.cells import UnfitError, require_columns
 from raypipe.etl.rules.chance import holm
 from raypipe.etl.rules.counting import CountFaults, RowCounts, RuleCount, SetFaultsAside
 from raypipe.etl.rules.measuring import Found, MeasureFigures, Task, profile_measure, tasks_of
@@ -138,6 +138,7 @@ def _of_rows(check: RowRule, place: int, counts: RowCounts | None) -> RuleOutcom
         examples=tuple(dict.fromkeys(shown(row.value) if row.value is not None else "null" for row in count.first)),
         first=tuple(count.first),
         segments=_row_segments(check, count),
+        segments_left_out=count.segments.dropped or len(count.segments.counts) > WORSE_SEGMENTS,
     )
 
 
@@ -155,6 +156,7 @@ def _judged(
     check: FigureRule, schema: pa.Schema, profile: Profile, found: Found
 ) -> Judged | UnfitError | NotMeasuredError:
     try:
+        require_columns(schema, check.segments)
         check.check(schema)
         for task in tasks_of(check):
             task.measure.check(schema)
@@ -183,6 +185,7 @@ def _of_figure(
         milder: Severity = "info" if check.severity == "info" else "warning"
         text = f"not available, because {judged}; wanted {check.wanted}"
         return _outcome(check, False, text, severity=milder, certain=False)
+    segments = _figure_segments(check, schema, found)
     return _outcome(
         check,
         judged.passed,
@@ -197,7 +200,8 @@ def _of_figure(
         certain=judged.certain,
         examples=judged.examples,
         first=judged.first,
-        segments=_figure_segments(check, schema, found),
+        segments=segments[:WORSE_SEGMENTS],
+        segments_left_out=len(segments) > WORSE_SEGMENTS or _left_out(check, found),
     )
 
 
@@ -242,7 +246,11 @@ def _figure_segments(check: FigureRule, schema: pa.Schema, found: Found) -> tupl
             )
         )
     told.sort(key=lambda one: (one.passed, _sortable(one.values)))
-    return tuple(told[:WORSE_SEGMENTS])
+    return tuple(told)
+
+
+def _left_out(check: FigureRule, found: Found) -> bool:
+    return any(task in found.dropped for task in tasks_of(check) if task.segments)
 
 
 def _sortable(values: Key) -> tuple[str, ...]:

@@ -12,9 +12,10 @@ from pydantic import Field
 
 from raypipe.blocks.frames import ROW
 from raypipe.config import Frozen
-from raypipe.etl.aside import Fault, numbered, set_aside
+from raypipe.etl.aside import NONE_WITH_RULES, Fault, numbered, set_aside
 from raypipe.etl.rules.comparing import Comparison, keeps_bound, keeps_values
 from raypipe.etl.rules.dtypes import is_text
+from raypipe.etl.rules.masks import rule_lists
 from raypipe.etl.rules.schema import ColumnSchema, DataSchema, whole_match
 from raypipe.etl.rules.values import Scalar, fit_bound, fit_value, why_unfit
 from raypipe.etl.wording import listed, shown
@@ -111,16 +112,18 @@ class CheckRows(BlockStage):
         checks = self.live(block.schema)
         counts = {CHECKED: block.num_rows}
         if not checks or block.num_rows == 0:
-            return Sifted(block, counts=counts)
+            return Sifted(block, NONE_WITH_RULES, counts)
         broken = _broken(block, checks)
         counts |= {c.key: n for c, n in zip(checks, broken.sum().row(0), strict=True)}
         if not self.quarantine or not any(counts[check.key] for check in checks):
-            return Sifted(block, counts=counts)
+            return Sifted(block, NONE_WITH_RULES, counts)
         at_fault = broken.select(pl.any_horizontal(pl.all())).to_series()
-        first = _first_true(broken.filter(at_fault))
+        wrong = broken.filter(at_fault)
+        first = _first_true(wrong)
+        lists = rule_lists(wrong.get_columns(), [f"{check.rule}:{check.column}" for check in checks])
         mask = at_fault.to_arrow()
         bad = numbered(block).filter(mask)
-        aside = set_aside(bad, first, [Fault(check.column, check.reason) for check in checks])
+        aside = set_aside(bad, first, [Fault(check.column, check.reason) for check in checks], lists)
         counts[SET_ASIDE] = bad.num_rows
         return Sifted(block.filter((~at_fault).to_arrow()), aside, counts)
 

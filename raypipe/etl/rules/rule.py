@@ -198,6 +198,11 @@ class Measure(Frozen, ABC):
 
     where: Condition | None = None
 
+    def reads(self) -> tuple[str, ...]:
+        """The columns that it looks at."""
+        one = getattr(self, "column", None)
+        return getattr(self, "columns", ()) if one is None else (one,)
+
     @abstractmethod
     def check(self, schema: pa.Schema) -> None:
         """Raise UnfitError unless it can be measured on these columns."""

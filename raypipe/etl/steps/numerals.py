@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, ClassVar, Literal
 
 import polars as pl
@@ -105,8 +106,7 @@ def read_numbers(texts: pl.Series, decimal: str, percent: str, unit: str | None)
 
 def _units(body: pl.Series, unit: str) -> tuple[pl.Series, pl.Series, pl.Series]:
     """The texts without their units, and what brings each number to `unit`; null for a unit that does not fit."""
-    quantity, _ = find_unit(unit)
-    fits = {word: conversion(word, unit) for word in known_units() if find_unit(word)[0] == quantity}
+    fits = _conversions(unit)
     words = body.str.extract(
         r"^[+-]?[\d.,'\u2019\s\u00a0\u202f]*\d[.,]?\s*([\p{L}\u00b0\"'][\p{L}\d\u00b0\u00b2\u00b3/]*)\.?$"
     )
@@ -122,6 +122,13 @@ def _units(body: pl.Series, unit: str) -> tuple[pl.Series, pl.Series, pl.Series]
     )
     number = body.str.extract(r"^([+-]?[\d.,'\u2019\s\u00a0\u202f]*\d[.,]?)").str.strip_chars()
     return number, factor, offset
+
+
+@cache
+def _conversions(unit: str) -> dict[str, tuple[float, float]]:
+    """Word for a unit of the same quantity -> factor and offset to `unit`."""
+    quantity, _ = find_unit(unit)
+    return {word: conversion(word, unit) for word in known_units() if find_unit(word)[0] == quantity}
 
 
 class ConvertUnits(EditStep):

@@ -160,6 +160,13 @@ def test_dotted_keys_and_fields_of_fields_are_one_column(tmp_path: Path) -> None
     assert "stands there twice" in aside(result)[0][1]
 
 
+def test_keys_with_dots_are_read_by_the_quick_way_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path, '{"user.name":"x","user.id":1,"at":{"x":2}}\n' * 3, "x.jsonl")
+    monkeypatch.setattr(json_parse, "take_apart", None)
+    [row, *_] = DataReader(path).read().to_pylist()
+    assert row == {"user.name": "x", "user.id": 1, "at.x": 2}
+
+
 def test_options_are_honoured(tmp_path: Path) -> None:
     text = '{"a":"NA","b":"7","c":{"d":1}}\n{"a":"y","b":"8","c":{"d":2}}\n{"a":"z","b":"9"}\n'
     result = read_all(tmp_path, text, null_values=("NA",), dtypes={"b": "int64"}, columns=("b", "a"), max_rows=2)
@@ -203,6 +210,16 @@ def test_a_record_that_is_none_costs_only_itself_in_an_array(tmp_path: Path) -> 
     result = read_all(tmp_path, '[{"a":1},\n{"a" 2},\n3,\n{"a":4},]')
     assert rows(result) == [{"a": 1}, {"a": 4}]
     assert [line for line, _, _ in aside(result)] == [1, 2, 3]
+
+
+def test_a_large_array_on_one_line_is_cut_and_its_head_alone_is_looked_at(tmp_path: Path) -> None:
+    rows = [{"a": row, "b": f"text, [{row}] \\" + '"' * (row % 3)} for row in range(40_000)]
+    path = write(tmp_path, json.dumps(rows))
+    source = DataReader(path).source(target_part_bytes=200_000)
+    read = source.open()
+    assert path.stat().st_size > 1 << 20
+    assert len(source.parts()) > 5
+    assert [row for part in source.parts() for row in read(part).block.to_pylist()] == rows
 
 
 # Laws

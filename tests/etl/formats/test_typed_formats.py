@@ -17,6 +17,8 @@ import pyarrow.feather as feather
 import pyarrow.orc as orc
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from raypipe.config import ReadOptions
 from raypipe.errors import ConfigError, MissingColumnsError, ReadError
@@ -269,9 +271,47 @@ def test_old_timestamps_of_spark_and_a_field_called_like_a_column_are_read(tmp_p
 
 
 def test_files_of_one_format_with_different_columns_are_joined(tmp_path: Path) -> None:
-    for name, given in (("1", pa.table({"a": [1], "n": [{"x": 1}]})), ("2", pa.table({"a": [0.5], "n": [{"y": "z"}]}))):
-        feather.write_feather(given, tmp_path / f"{name}.feather")
+    for name, one in (("1", pa.table({"a": [1], "n": [{"x": 1}]})), ("2", pa.table({"a": [0.5], "n": [{"y": "z"}]}))):
+        feather.write_feather(one, tmp_path / f"{name}.feather")
     assert DataReader(tmp_path).read().to_pylist() == [
         {"a": 1.0, "n.x": 1, "n.y": None},
         {"a": 0.5, "n.x": None, "n.y": "z"},
     ]
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    rows=st.lists(
+        st.fixed_dictionaries(
+            {
+                "i": st.none() | st.integers(-(2**63), 2**63 - 1),
+                "f": st.none() | st.floats(allow_nan=False),
+                "s": st.none() | st.text(max_size=8),
+                "d": st.none() | st.dates(),
+                "l": st.none() | st.lists(st.booleans(), max_size=3),
+            }
+        ),
+        max_size=12,
+    ),
+    target=st.integers(1, 400),
+)
+def test_what_other_tools_write_is_what_is_read(tmp_path: Path, rows: list[dict[str, Any]], target: int) -> None:
+    kinds = [
+        ("i", pa.int64()),
+        ("f", pa.float64()),
+        ("s", pa.string()),
+        ("d", pa.date32()),
+        ("l", pa.list_(pa.bool_())),
+    ]
+    given_table = pa.Table.from_pylist(rows, pa.schema(kinds))
+    feather.write_feather(given_table, tmp_path / "x.feather", chunksize=3)
+    orc.write_table(given_table, tmp_path / "x.orc")
+    pq.write_table(given_table, tmp_path / "x.parquet", row_group_size=3)
+    types = ["long", "double", "string", {"type": "int", "logicalType": "date"}, {"type": "array", "items": "boolean"}]
+    fields = [{"name": name, "type": ["null", kind]} for (name, _), kind in zip(kinds, types, strict=True)]
+    with (tmp_path / "x.avro").open("wb") as file:
+        fastavro.writer(file, {"type": "record", "name": "r", "fields": fields}, rows, sync_interval=50)
+    for name in ("x.feather", "x.orc", "x.parquet", "x.avro"):
+        source = DataReader(tmp_path / name).source(target_part_bytes=target)
+        read = source.open()
+        assert [row for part in source.parts() for row in read(part).block.to_pylist()] == rows, name

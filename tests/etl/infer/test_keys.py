@@ -76,6 +76,14 @@ def test_keys_of_three_columns_are_found_where_no_shorter_one_is():
     assert found.dependencies == ()
 
 
+def test_a_column_that_hardly_ever_repeats_is_part_of_a_key_where_it_is_none():
+    order = [*range(20_000), *range(0, 20_000, 2_000)]
+    line = [1] * 20_000 + [2] * 10
+    table = pa.table({"order": order, "line": line, "shop": [f"s{n % 40}" for n in order]})
+    found = SchemaInferrer(limits=InferLimits(rows=256, values=256)).infer(table)
+    assert keys_of(found) == [("order", "line")]
+
+
 def test_two_columns_may_decide_what_neither_does():
     rng = np.random.default_rng(4)
     a, b = rng.integers(0, 12, 8_000), rng.integers(0, 12, 8_000)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,21 +23,24 @@ from raypipe.etl.rules.judging import figure_stages
 from raypipe.etl.rules.rule import FigureRule, Rule, SchemaRule
 from raypipe.etl.validate import DataValidator
 from raypipe.results import RuleOutcome
+from tests.hostile import NAMES
 from tests.laws import cuts_of, numbered, pieces_of
 
 NOW = dt.datetime(2024, 3, 1, tzinfo=dt.UTC)
 
 
-def outcomes(table: pa.Table, *rules: Rule, cut: list[int] | None = None) -> dict[str, RuleOutcome]:
-    """Outcome of each rule by its id; the table is cut so, and its pieces come in order."""
+def outcomes(
+    table: pa.Table, *rules: Rule, cut: list[int] | None = None, from_right: bool = False
+) -> dict[str, RuleOutcome]:
+    """Outcome of each rule by its id; the table is cut so, and its pieces come in order, merged from either side."""
     validator = DataValidator(ValidationConfig(), rules=RuleSet(rules=rules), now=NOW)
     table = numbered(table)
     found = {}
     for stage in (*validator.stages(table.schema),):
         states = [stage.partial(piece, "p") for piece in (pieces_of(table, cut) if cut else [table])]
-        state = states[0]
-        for other in states[1:]:
-            state = stage.merge(state, other)
+        state = states.pop() if from_right else states.pop(0)
+        for other in reversed(states) if from_right else states:
+            state = stage.merge(other, state) if from_right else stage.merge(state, other)
         found[stage.name] = stage.finish(state)
     told = validator.verdict(finish(summarise(table)), {}, {}, table.schema, found)
     return {outcome.id: outcome for outcome in told.outcomes if outcome.id}
@@ -152,8 +156,8 @@ EVERY = (
 def test_every_rule_about_figures_gives_the_same_for_any_cut():
     table = mixed()
     whole = outcomes(table, *EVERY)
-    for cut in ([0, 1, 1, 7, 60], [0, *range(0, 60, 13), 60]):
-        parted = outcomes(table, *EVERY, cut=cut)
+    for cut, right in (([0, 1, 1, 7, 60], False), ([0, *range(0, 60, 13), 60], False), ([0, 5, 20, 21, 60], True)):
+        parted = outcomes(table, *EVERY, cut=cut, from_right=right)
         for name, one in whole.items():
             assert parted[name].passed == one.passed, name
             assert parted[name].figure == pytest.approx(one.figure, nan_ok=True), name
@@ -369,6 +373,42 @@ def test_every_rule_about_figures_is_tried_here():
     names = {rule.rule for rule in (*EVERY, *drift_rules("x"))} | {"increasing", "decreasing", "covers_table"}
     names |= {"mean_between", "median_between", "stddev_between", "sum_between", "min_between", "max_between"}
     assert kinds == names | {"distinct_count", "unique_share", "python_sums"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_name_is_taken_for_a_pattern(name, tmp_path):
+    path = tmp_path / "other.parquet"
+    pq.write_table(pa.table([[1, 2, 3, 7]], names=[name]), path)
+    table = pa.table([[1, 2, 2, None], ["x", "x", "y", "y"]], names=[name, "another"])
+    found = outcomes(
+        table,
+        make_rule("mean_between", name, min=2, segments=name),
+        make_rule("unique", name, segments="another"),
+        make_rule("increasing", name, strictly=True),
+        make_rule("contains_all", name, values=[1, 5]),
+        make_rule("in_table", name, table=str(path)),
+        make_rule("covers_table", name, table=str(path)),
+        make_rule("null_share", name, max=0.3),
+    )
+    rules = {one.rule: one for one in found.values()}
+    assert {rule: one.passed for rule, one in rules.items()} == {
+        "mean_between": False,
+        "unique": False,
+        "increasing": False,
+        "contains_all": False,
+        "in_table": True,
+        "covers_table": False,
+        "null_share": True,
+    }
+    assert rules["covers_table"].failing_rows == 2
+    assert {segment.values[0]: segment.failing_rows for segment in rules["unique"].segments} == {"x": 0, "y": 0}
+    assert all(one.column == name for one in found.values())
+
+
+def test_a_figure_by_segments_that_are_not_there_cannot_hold():
+    one = outcome(mixed(), make_rule("mean_between", "y", max=1, segments="kk"))
+    assert not one.passed
+    assert "cannot hold: there is no column 'kk'" in one.message
 
 
 def test_an_empty_table_breaks_no_rule_in_silence():

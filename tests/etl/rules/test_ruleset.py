@@ -12,8 +12,9 @@ from pydantic import ValidationError
 
 from raypipe.errors import ConfigError
 from raypipe.etl import rules
-from raypipe.etl.rules import RULES, RuleSet, make_rule, rules_json_schema
+from raypipe.etl.rules import RULES, CheckRows, ColumnSchema, DataSchema, RuleSet, make_rule, rules_json_schema
 from raypipe.etl.rules.conditions import check_condition
+from raypipe.etl.rules.judging import row_stages
 from raypipe.etl.rules.ruleset import written
 from raypipe.etl.rules.tolerance import Allowance, parse_allowance
 
@@ -197,6 +198,51 @@ def test_every_rule_has_a_schema_that_takes_what_it_writes():
     bad = {"rules": [{"rule": "between", "columns": "a", "mim": 1}, {"rule": "nope"}]}
     assert len(list(validator.iter_errors(bad))) == 2
     assert set(schema["properties"]["rules"]["items"]["properties"]["rule"]["enum"]) == set(RULES)
+
+
+def test_a_schema_and_the_rules_made_of_it_set_the_same_rows_aside():
+    schema = DataSchema(
+        name="s",
+        primary_key=("id",),
+        columns=(
+            ColumnSchema(name="id", dtype="integer"),
+            ColumnSchema(name="n", nullable=False, min_value=0, max_value=5),
+            ColumnSchema(name="t", allowed_values=("a", "b"), regex_pattern="[a-z]", required=False, unique=True),
+        ),
+    )
+    table = pa.table({"id": [1, None, 3, 3], "n": [1, 2, None, 9], "t": ["a", "b", "c", None]})
+    by_schema = CheckRows.of(schema).apply(table)
+    (_, aside) = row_stages(RuleSet.of_schema(schema).checks())
+    by_rules = aside.apply(table)
+    assert by_rules.aside["row"].to_pylist() == by_schema.aside["row"].to_pylist() == [1, 2, 3]
+    assert by_schema.aside["rules"].to_pylist() == [
+        ["primary_key_null:id"],
+        ["not_null:n", "allowed_values:t"],
+        ["max_value:n"],
+    ]
+    assert [rule.rule for rule in RuleSet.of_schema(schema).rules][-2:] == ["unique", "primary_key"]
+
+
+FIELDS = {
+    "min": 1, "max": 1, "value": 1, "values": [["x", 1]], "pattern": "x", "text": "x", "chars": 1, "case": "lower",
+    "step": 2, "dtype": "text", "dtypes": ["text"], "total": "t", "if": "a > 1", "then": "b > 1", "condition": "a > 1",
+    "stddevs": 3, "probability": 0.5, "reference": "p.json", "table": "t.csv", "function": "m:f", "max_age_hours": 5,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", list(RULES))
+def test_every_rule_reads_back_from_yaml_and_json_as_it_was(name):
+    kind = RULES[name]
+    wanted = {info.alias or field for field, info in kind.model_fields.items() if info.is_required()}
+    own = {field: FIELDS[field] for field in wanted - {"columns"}} | (
+        {"min": 0.0} if "min" in kind.model_fields else {}
+    )
+    own |= {"values": ["x"]} if "values" in own and name != "pairs_in" else {}
+    own |= {"min": 1} if name in ("column_count", "length_between", "words_between", "null_share") else {}
+    rule = make_rule(name, *["a", "b"][: max(kind.LEAST, 1)], **own, tags=["x"], severity="info", segments="c")
+    for suffix in (".yaml", ".json"):
+        made = RuleSet(rules=(rule,))
+        assert RuleSet.parse(made.text(suffix), suffix) == made
 
 
 def test_rules_are_written_without_what_is_at_its_default():

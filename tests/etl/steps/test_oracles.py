@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.etl.steps.lists import applied
 
-FEW = settings(max_examples=10, deadline=None)
+FEW = settings(max_examples=7, deadline=None)
 numbers = st.one_of(st.none(), st.integers(-50, 50).map(lambda n: n / 4))
 keys = st.sampled_from(["a", "b", None])
 
