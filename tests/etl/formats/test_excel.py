@@ -146,10 +146,10 @@ HEADERS: list[tuple[str, Rows, dict[str, Any], list[str], int]] = [
 ]
 
 
-@pytest.mark.parametrize(("rows", "options", "names", "count"), [case[1:] for case in HEADERS], ids=[c[0] for c in HEADERS])
-def test_the_header_is_found(
-    tmp_path: Path, rows: Rows, options: dict[str, Any], names: list[str], count: int
-) -> None:
+@pytest.mark.parametrize(
+    ("rows", "options", "names", "count"), [case[1:] for case in HEADERS], ids=[c[0] for c in HEADERS]
+)
+def test_the_header_is_found(tmp_path: Path, rows: Rows, options: dict[str, Any], names: list[str], count: int) -> None:
     table = read(book(tmp_path / "h.xlsx", ("S", rows)), **options).table
     assert table.column_names == names
     assert table.num_rows == count
@@ -187,7 +187,9 @@ def test_cells_that_do_not_fit_go_aside_or_change_the_type(tmp_path: Path) -> No
     path = book(tmp_path / "x.xlsx", ("S", rows))
     result = DataReader(path).read_all(max_bad_share=0.02)
     assert result.table["n"].to_pylist() == [*range(98), 99]  # a number that is kept as text is a number
-    assert result.aside.select(["line", "column", "value"]).to_pylist() == [{"line": 99, "column": "n", "value": "twelve"}]
+    assert result.aside.select(["line", "column", "value"]).to_pylist() == [
+        {"line": 99, "column": "n", "value": "twelve"}
+    ]
     text = DataReader(path).read_all().table["n"]
     assert text.type == pa.large_string()
     assert text.to_pylist()[-3:] == ["97", "twelve", "99"]
