@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP_INSTALL := pip install --quiet --disable-pip-version-check
 DEMO := demo
 
-.PHONY: demo job-demo test test-slow chaos growth lint format types layers bench docs screenshot clean
+.PHONY: demo job-demo test test-slow chaos fuzz growth lint format types layers bench docs screenshot clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -33,6 +33,10 @@ test-slow: $(VENV)/.installed
 # Fifty kills of workers, nodes and drivers at moments drawn from a seed; every run must end with equal outputs.
 chaos: $(VENV)/.installed
 	$(BIN)/python -m tests.faults.chaos --kills 50 --seed 1 --out benchmarks/results
+
+# Mutated files of every format, led by what code they reach: make fuzz SECONDS=3600. The report has the counts.
+fuzz: $(VENV)/.installed
+	$(BIN)/python -m tests.fuzz.driver --seconds $(or $(SECONDS),600) --out fuzz/fuzz.json
 
 # A run on a cluster whose autoscaler begins with no node, and ends with none.
 growth: $(VENV)/.installed
@@ -62,6 +66,9 @@ bench: $(VENV)/.installed $(BENCH_VENV)/.installed
 	$(BIN)/python -m benchmarks.startup --peers $(BENCH_VENV)/bin/python
 	$(BIN)/python -m benchmarks.engine --peers $(BENCH_VENV)/bin/python
 	$(BIN)/python -m benchmarks.profile --peers $(BENCH_VENV)/bin/python
+	$(BIN)/python -m benchmarks.validate --peers $(BENCH_VENV)/bin/python
+	$(BIN)/python -m benchmarks.ingest --peers $(BENCH_VENV)/bin/python
+	$(BIN)/python -m benchmarks.wide --peers $(BENCH_VENV)/bin/python
 	$(BIN)/python -m benchmarks.cloud_io --peers $(BENCH_VENV)/bin/python
 	$(BIN)/python -m benchmarks.scaling --peers $(BENCH_VENV)/bin/python
 

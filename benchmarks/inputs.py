@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -39,6 +41,53 @@ def lineitem(scale: float, folder: Path, peers: Path) -> Path:
         raise ContenderError(f"lineitem: tpchgen-cli ended with code {done.returncode}: {done.stderr[-500:]}")
     os.replace(temp / "lineitem.parquet", path)
     temp.rmdir()
+    return path
+
+
+def lineitem_csv(scale: float, folder: Path, peers: Path) -> Path:
+    """TPC-H lineitem as one CSV file, made once by the peers' DuckDB from the Parquet file."""
+    path = folder / f"sf{scale:g}" / "lineitem.csv"
+    return path if path.exists() else csv_of(lineitem(scale, folder, peers), path, peers)
+
+
+def csv_of(parquet: Path, path: Path, python: Path) -> Path:
+    """A Parquet file as CSV, by the DuckDB of that Python.
+
+    Raises
+    ------
+    ContenderError
+        If it has no DuckDB, or that fails.
+    """
+    temp = path.with_suffix(".making")
+    code = "import duckdb, sys; duckdb.sql(f\"COPY '{sys.argv[1]}' TO '{sys.argv[2]}' (FORMAT csv, HEADER)\")"
+    done = subprocess.run(
+        [str(python), "-c", code, str(parquet), str(temp)], capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise ContenderError(f"{path.name}: DuckDB ended with code {done.returncode}: {done.stderr[-500:]}")
+    os.replace(temp, path)
+    return path
+
+
+def wide_table(rows: int, columns: int, folder: Path) -> Path:
+    """Numbers with gaps, categories, dates, flags and texts in turn, in many columns; as Parquet."""
+    path = folder / f"wide_{rows}x{columns}.parquet"
+    if path.exists():
+        return path
+    draw = np.random.default_rng(3)
+    made: list[Callable[[], Any]] = [
+        lambda: draw.normal(draw.normal(), 1 + draw.random(), rows),
+        lambda: draw.integers(0, 1 << int(draw.integers(3, 30)), rows),
+        lambda: pa.array(draw.lognormal(3.0, 0.6, rows), mask=draw.random(rows) < 0.1),
+        lambda: draw.choice(["north", "south", "east", "west"], rows),
+        lambda: pa.array((draw.integers(18_000, 20_000, rows)).astype("int32")).cast(pa.date32()),
+        lambda: draw.random(rows) < 0.3,
+        lambda: [f"item {number}" for number in draw.integers(0, rows, rows)],
+        lambda: np.round(draw.gamma(2.0, 10.0, rows), 2),
+    ]
+    table = {f"c{at:04d}": pa.array(made[at % len(made)]()) for at in range(columns)}
+    folder.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table(table), path)
     return path
 
 

@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from raypipe.engine.scheduler import TaskScheduler as TaskScheduler
     from raypipe.errors import DataSciencePlatformError as DataSciencePlatformError
     from raypipe.errors import RaypipeError as RaypipeError
+    from raypipe.etl.infer import SchemaInferrer as SchemaInferrer
     from raypipe.etl.process import DataProcessor as DataProcessor
+    from raypipe.etl.processor import FittedProcessor as FittedProcessor
     from raypipe.etl.reader import DataReader as DataReader
+    from raypipe.etl.schemas.registry import SchemaRegistry as SchemaRegistry
     from raypipe.etl.validate import DataValidator as DataValidator
     from raypipe.insights.generator import InsightGenerator as InsightGenerator
     from raypipe.monitor.logs import setup_logging as setup_logging
@@ -38,6 +41,7 @@ _HOME = {
     "DataReader": "raypipe.etl.reader",
     "DataSciencePlatformError": "raypipe.errors",
     "DataValidator": "raypipe.etl.validate",
+    "FittedProcessor": "raypipe.etl.processor",
     "Frame": "raypipe.engine.frame",
     "InsightGenerator": "raypipe.insights.generator",
     "PipelineConfig": "raypipe.config",
@@ -48,6 +52,8 @@ _HOME = {
     "RaypipeError": "raypipe.errors",
     "RetryPolicy": "raypipe.engine.retry",
     "SchedulerConfig": "raypipe.engine.scheduler",
+    "SchemaInferrer": "raypipe.etl.infer",
+    "SchemaRegistry": "raypipe.etl.schemas.registry",
     "TaskScheduler": "raypipe.engine.scheduler",
     "setup_logging": "raypipe.monitor.logs",
     "write": "raypipe.pipeline.convert",

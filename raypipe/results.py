@@ -98,6 +98,9 @@ class RuleOutcome(Frozen):
     first: tuple[FaultyRow, ...] = ()
     """The first few rows at fault, in the order of the source."""
     segments: tuple[SegmentOutcome, ...] = ()
+    """The worst first."""
+    segments_left_out: bool = False
+    """Whether there are more segments than are told."""
     tags: tuple[str, ...] = ()
     description: str = ""
 
@@ -127,7 +130,13 @@ class StepReport(Frozen):
     columns: tuple[str, ...] = ()
     rows_dropped: int = 0
     cells_changed: int = 0
+    rows_touched: int = 0
+    """Rows in which a cell was changed; 0 where a step does not count them."""
     columns_dropped: tuple[str, ...] = ()
+    rewrites: bool = False
+    """Whether it only writes values in another form, as it was told to."""
+    figures: dict[str, dict[str, dict[str, float | int | None]]] = Field(default_factory=dict)
+    """Column -> `before` and `after` -> rows, nulls, mean, std, min, max, distinct, as far as its type has them."""
     detail: dict[str, Any] = Field(default_factory=dict)
     """Fitted values, e.g. {"age": {"fill": 34.0, "cells": 12}}."""
 

@@ -128,6 +128,11 @@ class QuantileSketch:
         below = np.concatenate([[0.0], reached])[places]
         return [float(rank) for rank in below / self.count]
 
+    def weighted(self) -> tuple[Floats, Floats]:
+        """Every kept value in order, and the rows that it stands for."""
+        values, reached = self._all()
+        return values, np.diff(reached, prepend=0.0)
+
     def _all(self) -> tuple[Floats, Floats]:
         """Every kept value in order, and the rows up to and with it."""
         if self._merged is None:

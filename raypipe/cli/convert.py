@@ -34,6 +34,7 @@ def convert(
     ] = None,
     table: Annotated[str | None, typer.Option("--table", help="Table of a database.")] = None,
     schema: Annotated[Path | None, typer.Option("--schema", help="YAML or JSON file with the wanted columns.")] = None,
+    rules: Annotated[Path | None, typer.Option("--rules", help="YAML or JSON file with rules.")] = None,
     quarantine: Annotated[
         Path | None, typer.Option("--quarantine", help="Where rows set aside go; default: DEST.quarantine.parquet.")
     ] = None,
@@ -63,7 +64,7 @@ def convert(
             "data_source": source,
             "write": _given(format=form, mode=mode, key=key, partition_by=partition_by, sql=_given(table=table)),
             "engine": _given(engine=engine, address=address, workers=workers),
-            "validation": _given(schema_path=schema),
+            "validation": _given(schema_path=schema, rules_path=rules),
             **_given(strict_validation=strict),
         },
     )

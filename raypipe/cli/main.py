@@ -17,6 +17,9 @@ from raypipe.cli import jobs, submit
 from raypipe.cli.cluster import app as cluster_app
 from raypipe.cli.convert import convert
 from raypipe.cli.exits import INVALID, tidy_exit
+from raypipe.cli.process import process
+from raypipe.cli.quarantine import app as quarantine_app
+from raypipe.cli.rules import app as rules_app
 from raypipe.cli.schema import app as schema_app
 from raypipe.config import PipelineConfig, merge_settings
 from raypipe.errors import ConfigError
@@ -29,6 +32,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(cluster_app)
+app.add_typer(quarantine_app)
+app.add_typer(rules_app)
 app.add_typer(schema_app)
 PIPE_WIDTH = 160
 """Characters a line where standard output is no terminal, so that tables keep their columns."""
@@ -53,7 +58,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON o
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 
 
-for command in (convert, submit.submit, jobs.jobs, jobs.status, jobs.logs, jobs.stop):
+for command in (convert, submit.submit, jobs.jobs, jobs.status, jobs.logs, jobs.stop, process):
     app.command()(command)
 
 
@@ -104,6 +109,9 @@ def run(
     title: Annotated[str | None, typer.Option("--title", help="Title of the dashboard.")] = None,
     dashboard: Annotated[bool | None, typer.Option("--dashboard/--no-dashboard", help="Draw the page.")] = None,
     save: Annotated[bool | None, typer.Option("--save-intermediate", help="Write the processed rows, too.")] = None,
+    processor: Annotated[
+        Path | None, typer.Option("--processor", help="Apply the steps of this processing.json, as they were fitted.")
+    ] = None,
     resume: Annotated[
         str | None, typer.Option("--resume", help="Go on with this run, which was cut off; it knows its settings.")
     ] = None,
@@ -120,6 +128,7 @@ def run(
         "strict_validation": strict, "sample_size": sample, "business_context": context, "dashboard_theme": theme,
         "dashboard_title": title, "generate_dashboard": dashboard, "save_intermediate": save,
         "engine": _given(engine=engine, address=address, workers=workers), "validation": _given(schema_path=schema),
+        "processing": _given(fitted=processor),
     }  # fmt: skip
     if resume is None:
         pipeline = AnalyticsPipeline(_settings(config, set_, **flags))
@@ -214,6 +223,9 @@ def validate(
     engine: EngineName = None,
     address: Address = None,
     quarantine: Annotated[Path | None, typer.Option(help="Write rows set aside to this Parquet file.")] = None,
+    suggest: Annotated[bool, typer.Option("--suggest", help="Write a rule file from the data instead.")] = False,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File for --suggest; default: print.")] = None,
+    max_false_alarms: Annotated[str, typer.Option(help="Share of suggested rules that may fail by chance.")] = "1%",
     set_: Set = None,
     as_json: AsJson = False,
 ) -> None:
@@ -225,6 +237,11 @@ def validate(
         config, set_, data_source=source, strict_validation=strict,
         engine=_given(engine=engine, address=address), validation=_given(schema_path=schema, rules_path=rules),
     )  # fmt: skip
+    if suggest:
+        from raypipe.cli.rules import write_suggestions
+
+        write_suggestions(settings, output, max_false_alarms, as_json)
+        return
     checked = check_source(settings, quarantine)
     assert checked.validation is not None
     if as_json:

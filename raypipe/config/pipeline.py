@@ -11,9 +11,11 @@ from pydantic import AfterValidator, BaseModel, PositiveInt, ValidationError, fi
 from raypipe.config.base import Frozen
 from raypipe.config.engine import EngineConfig
 from raypipe.config.files import merge_settings, read_settings
+from raypipe.config.lines import line_of
 from raypipe.config.processing import ProcessingConfig
 from raypipe.config.quality import ValidationConfig
 from raypipe.config.read import FormatName, ReadOptions
+from raypipe.config.steps.mistakes import say_step
 from raypipe.config.storage import StorageConfig
 from raypipe.config.write import WriteOptions
 from raypipe.errors import ConfigError
@@ -94,8 +96,8 @@ class PipelineConfig(Frozen):
         return (value,) if isinstance(value, str) else value
 
     @classmethod
-    def of(cls, values: dict[str, Any], origin: str = "config") -> Self:
-        """From plain values; what is wrong with them is told all at once.
+    def of(cls, values: dict[str, Any], origin: str = "config", file: str | Path | None = None) -> Self:
+        """From plain values; what is wrong with them is told all at once, with its line where they come from a file.
 
         Raises
         ------
@@ -105,17 +107,25 @@ class PipelineConfig(Frozen):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            found = "; ".join(_say(cls, dict(item)) for item in error.errors())
+            found = "; ".join(_in_line(file, item["loc"]) + _say(cls, dict(item)) for item in error.errors())
             raise ConfigError(f"{origin}: {found}") from error
 
     @classmethod
     def load(cls, path: str | Path, **overrides: Any) -> Self:
         """From a YAML or TOML file; `overrides` win. Relative paths inside count from the working folder."""
         values = read_settings(path)
-        return cls.of(merge_settings(values, overrides), origin=str(path))
+        return cls.of(merge_settings(values, overrides), origin=str(path), file=path)
+
+
+def _in_line(file: str | Path | None, place: tuple[int | str, ...]) -> str:
+    line = line_of(file, place) if file is not None else None
+    return f"line {line}: " if line is not None else ""
 
 
 def _say(model: type[BaseModel], problem: dict[str, Any]) -> str:
+    in_step = say_step(problem)
+    if in_step is not None:
+        return in_step
     place = ".".join(str(step) for step in problem["loc"])
     if problem["type"] == "extra_forbidden":
         names = _names_at(model, problem["loc"][:-1])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import PositiveFloat
 
 from raypipe.config.base import Frozen, Share
+from raypipe.config.steps import AnyStep
 
 
 class ProcessingConfig(Frozen):
@@ -31,3 +33,7 @@ class ProcessingConfig(Frozen):
     """Clip numbers to [q25 - k IQR, q75 + k IQR]; True takes every number column but the target."""
     outlier_iqr_factor: PositiveFloat = 1.5
     """The k of `cap_outliers`."""
+    steps: tuple[AnyStep, ...] = ()
+    """Further steps, which run after those above, in this order; see [the list of steps](processing.md#your-list)."""
+    fitted: Path | None = None
+    """The `processing.json` of another run: apply its steps as they were fitted there, in place of all the above."""

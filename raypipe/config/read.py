@@ -63,6 +63,8 @@ class ReadOptions(Frozen):
     table: PositiveInt | str | None = None
     """Text: which table of a file that holds several, from 1; None takes the largest. SQL: name of the table or view,
     "schema.table" where the schema is not on the search path."""
+    fields: PositiveInt | None = None
+    """Fields of a row; None takes what most rows have."""
     ragged: Literal["quarantine", "pad", "error"] = "quarantine"
     """What becomes of a row with too few or too many fields: set aside; filled up with nulls where fields are missing;
     or the end of the run."""
@@ -91,7 +93,7 @@ class ReadOptions(Frozen):
     text makes JSON text of every nested column; keep leaves them as they are (not for JSON)."""
     records: str | None = None
     """JSON documents: where the array of rows is, as fields with dots between, e.g. data.items; None looks."""
-    partitions: bool = True
+    folder_columns: bool = True
     """Folders such as year=2024 in the path of a file become columns."""
     file_column: str | None = None
     """Add a column of this name with the path of each row's file."""

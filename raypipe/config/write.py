@@ -25,8 +25,9 @@ class ParquetOutput(Frozen):
     """None takes the default of the codec."""
     row_group_rows: PositiveInt = 1 << 20
     """Rows of a row group, at most."""
-    dictionary: bool = True
-    """Dictionaries for columns with few distinct values."""
+    dictionary: Literal["auto", "all", "none"] = "auto"
+    """Columns that are written by a dictionary of their values: auto takes those whose values repeat, by a sample of
+    each block; all lets the writer find out for itself, which costs a sixth of its time."""
     statistics: bool = True
     """Smallest and largest value of each column chunk, by which readers skip row groups."""
 

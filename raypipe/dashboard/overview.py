@@ -256,11 +256,16 @@ def _from_rule(outcome: RuleOutcome) -> Finding:
         facts.append(Fact("Threshold", outcome.bound, True))
     if outcome.examples:
         facts.append(Fact("Examples", ", ".join(numbers.clip(text, 40) or '""' for text in outcome.examples[:3])))
-    level: Level = "critical" if outcome.severity == "error" else "medium"
-    columns = (outcome.column,) if outcome.column is not None else ()
+    level: Level = "critical" if outcome.is_error else "low" if outcome.severity == "info" else "medium"
+    if outcome.segments:
+        worst = [" + ".join(value or "null" for value in one.values) for one in outcome.segments if not one.passed]
+        facts.append(Fact("Segments at fault", ", ".join(numbers.clip(text, 40) for text in worst[:3]) or "none"))
+    columns = (outcome.column,) if outcome.column is not None else outcome.columns
     words = outcome.rule.replace("_", " ")
     title = words[:1].upper() + words[1:] + (f": {outcome.column}" if outcome.column is not None else "")
-    return Finding(level, title, outcome.message, columns=columns, facts=tuple(facts), kind="validation", doubt=True)
+    return Finding(
+        level, title, outcome.message, columns=columns, facts=tuple(facts), kind="validation", doubt=level != "low"
+    )
 
 
 def _from_insight(insight: Insight) -> Finding:

@@ -109,13 +109,18 @@ def _tone(score: float) -> str:
     return "good" if score >= 85 else "low" if score >= 70 else "medium" if score >= 50 else "critical"
 
 
+SEVERITIES = ("critical", "error", "warning", "info")
+"""Worst first."""
+
+
 def _quality(given: DashboardInput, engine: ChartEngine) -> dict[str, Any]:
     ranked = sorted((c for c in given.profile.columns if c.nulls), key=lambda c: -c.null_share)
     outcomes = given.validation.outcomes if given.validation else ()
-    listed = sorted(outcomes, key=lambda o: (o.passed, o.severity != "error"))
+    listed = sorted(outcomes, key=lambda o: (o.passed, SEVERITIES.index(o.severity)))
     duplicates = given.profile.duplicates
     return {
         "outcomes": listed[:OUTCOMES_SHOWN],
+        "severities": SEVERITIES,
         "hidden": max(0, len(listed) - OUTCOMES_SHOWN),
         "passed": sum(o.passed for o in outcomes),
         "why_not": given.why_not("validation", "validation was switched off or found no rule to check"),
@@ -271,11 +276,27 @@ def _steps(given: DashboardInput) -> dict[str, Any]:
                 "cells": report.cells_changed,
                 "idle": not (report.rows_dropped or report.cells_changed or report.columns_dropped),
                 "detail": _detail(report.detail),
+                "figures": _figures(report.figures),
             }
             for report in given.steps
         ],
         "why_not": given.why_not("steps", "no processing step was configured"),
     }
+
+
+FIGURES = ("rows", "nulls", "distinct", "mean", "std", "min", "max")
+FIGURE_COLUMNS = 12
+
+
+def _figures(figures: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[tuple[str, str, list[str]]]:
+    """(column, before or after, cells) of the first columns of a step."""
+    rows = []
+    for column, ends in list(figures.items())[:FIGURE_COLUMNS]:
+        for end in ("before", "after"):
+            if end in ends:
+                values = [ends[end].get(name) for name in FIGURES]
+                rows.append((column, end, ["" if value is None else numbers.number(value, 5) for value in values]))
+    return rows
 
 
 def _detail(detail: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -16,6 +16,7 @@ from raypipe.results import StepReport
 DATA_VERSION = 1
 """Version of the layout of this block."""
 OUTCOMES_SHOWN = 1000
+NOT_IN_PAGE = {"examples", "message", "first", "segments", "description"}
 RELATIONS_SHOWN = 200
 
 
@@ -39,7 +40,8 @@ def payload(given: DashboardInput, findings: list[Finding], charted: set[str], c
         "quality": quality and {"score": quality.score, "grade": quality.grade, "deductions": deductions_of(quality)},
         "columns": detail_data(profile, charted, columns),
         "validation": [
-            outcome.model_dump(mode="json", exclude={"examples", "message"}) for outcome in outcomes[:OUTCOMES_SHOWN]
+            outcome.model_dump(mode="json", exclude=NOT_IN_PAGE, exclude_defaults=True)
+            for outcome in outcomes[:OUTCOMES_SHOWN]
         ],
         "findings": [_finding(finding) for finding in findings[:FINDINGS_SHOWN]],
         "target": _target(given),

@@ -79,6 +79,8 @@ class PlanWords:
     resume: str
     limits: tuple[str, ...]
     """What would be reached first, the most likely one at the top."""
+    steps: str = ""
+    """The passes that follow the first for the steps of `processing.steps`; empty where there are none."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -150,6 +152,8 @@ def _tail(words: PlanWords) -> list[str]:
         if not again
         else f"{keeps}; of {size_words(words.source_bytes)}, {size_words(again)} would be read again"
     )
+    if words.steps:
+        lines.append(f"steps    further passes: {words.steps}")
     lines.append(f"resume   {words.resume}")
     for number, limit in enumerate(words.limits):
         lines.append(f"{'limits' if not number else '':<9}{number + 1}. {limit}")

@@ -15,6 +15,8 @@ from raypipe.stage import ASIDE_RULES_SCHEMA, ASIDE_SCHEMA, NONE_ASIDE
 
 VALUE_CHARS = 200
 """A value at fault is cut to this many characters; `raw` holds all of it."""
+NONE_WITH_RULES = pa.Table.from_batches([], ASIDE_RULES_SCHEMA)
+"""No rows set aside by a stage that checks rules."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def as_text(cells: pl.Series) -> pl.Series:
     if cells.dtype.is_nested():
         whole = pl.DataFrame([cells.alias("v")]).to_struct("").struct.json_encode()
         return whole.str.slice(len('{"v":')).str.strip_suffix("}").set(cells.is_null(), None)
-    if cells.dtype == pl.Duration:
+    if cells.dtype in (pl.Duration, pl.Time):  # a cast of a time would lose the fraction of its second
         return cells.dt.to_string("iso")
     return cells.cast(pl.String)
 
@@ -96,7 +98,7 @@ def raw_json(block: pa.Table) -> pl.Series:
         return pl.Series(["{}"] * block.num_rows, dtype=pl.String)
     plain = pl.DataFrame({name: _json_ready(frame.get_column(name)) for name in frame.columns})
     rows = plain.to_struct("raw").struct.json_encode()
-    if not any(kind.is_float() for kind in plain.dtypes):
+    if not len(rows) or not any(kind.is_float() for kind in plain.dtypes):
         return rows
     odd = plain.select(pl.any_horizontal((cs.float().is_nan() | cs.float().is_infinite()).fill_null(False))).to_series()
     if not odd.any():

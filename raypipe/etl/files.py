@@ -230,11 +230,11 @@ def _format_of(file: Place, wanted: str | None) -> str:
     try:
         if not size_of(file):
             raise ReadError(f"{file}: is empty (0 bytes).")
+        if isinstance(file, PackedFile) and not _head(file, 1):
+            raise ReadError(f"{file}: is {file.title} that holds nothing.")
         found = sniff(file)
     except PermissionError as error:
         raise ReadError(f"{file}: permission denied. Make it readable: chmod u+r {str(file)!r}.") from error
-    if found is None and isinstance(file, PackedFile) and not _head(file, 1):
-        raise ReadError(f"{file}: is a {file.codec} file that holds nothing.")
     if found is None:
         titles = _or([format.title for format in reversed(FORMATS.values()) if format.extensions])
         raise ReadError(f"{file}: is not text; it looks like {_looks_like(file)}. Wanted: {titles}.")
@@ -242,7 +242,7 @@ def _format_of(file: Place, wanted: str | None) -> str:
     holds = FORMATS[found]
     if isinstance(file, PackedFile) and not holds.is_text:
         raise ReadError(
-            f"{file}: is {holds.title} in a {file.codec} file, which cannot be read piece by piece. Unpack it, e.g."
+            f"{file}: is {holds.title} in {file.title}, which cannot be read piece by piece. Unpack it, e.g."
             f" with {_UNPACK[file.codec]}; {holds.title} is compressed inside anyway."
         )
     if (

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -130,12 +131,19 @@ def writing(path: Path, instead: str = OTHER_FOLDER) -> Iterator[None]:
     except OutputError:
         raise
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        number = error.errno or _number_of(error)
+        if number in (errno.ENOSPC, errno.EDQUOT):
             free = shutil.disk_usage(_existing(path)).free
             text = f"cannot write {path}: the disk is full ({free:,} bytes free, which is too little)"
             raise OutputError(f"{text}. Free some space, or choose {instead}") from error
-        why = error.strerror or (os.strerror(error.errno) if error.errno else str(error))
+        why = error.strerror or (os.strerror(number) if number else str(error))
         raise OutputError(f"cannot write {path}: {why}. Choose {instead}") from error
+
+
+def _number_of(error: OSError) -> int | None:
+    """The number of an error that Polars raised, which has it in its text only."""
+    found = re.search(r"\(os error (\d+)\)", str(error))
+    return int(found[1]) if found else None
 
 
 def _existing(path: Path) -> Path:

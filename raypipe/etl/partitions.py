@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from raypipe.blocks.frames import from_polars
 from raypipe.config import Frozen, ReadOptions
-from raypipe.errors import ConfigError
+from raypipe.errors import ConfigError, SchemaError
 from raypipe.etl.formats.cells import KINDS, find_kinds, parse
 from raypipe.etl.formats.names import unique_names
 from raypipe.etl.types import arrow_type
@@ -45,7 +45,7 @@ def _typed(texts: Sequence[str | None], kind: str) -> pa.Array:
 
 
 def added_columns(
-    path: str | Path, files: Sequence[str], own: Sequence[str], options: ReadOptions
+    path: str | Path, files: Sequence[str], own: Sequence[Sequence[str]], options: ReadOptions
 ) -> tuple[tuple[Added, ...], tuple[str, ...]]:
     """Columns to add to those of the files, and what a user should know.
 
@@ -55,20 +55,22 @@ def added_columns(
         What the user named: only folders below it count, and those that a pattern leaves open.
     files : sequence of str
         Path of each file.
-    own : sequence of str
-        Columns that some file has. One of these stays as it is, and what a folder says of it is left out.
+    own : sequence of sequence of str
+        Columns of each file. Where every file has a column that folders tell, too, the files count.
     options : ReadOptions
-        `partitions`, `file_column`, `dtypes`, `null_values`.
+        `folder_columns`, `file_column`, `dtypes`, `null_values`.
 
     Raises
     ------
     ConfigError
         If `file_column` is the name of a column that is there already.
+    SchemaError
+        If some files have a column that only the folders of others tell.
     """
-    found, notes = _from_folders(path, files, own, options) if options.partitions else ([], [])
+    found, notes = _from_folders(path, files, own, options) if options.folder_columns else ([], [])
     name = options.file_column
     if name is not None:
-        if name in own or any(name == one.name for one in found):
+        if any(name in names for names in own) or any(name == one.name for one in found):
             raise ConfigError(f"read_options.file_column: there is a column {name!r} already; choose another name.")
         found.append(Added(name=name, kind="text", values=tuple(files)))
     wanted = options.columns
@@ -77,14 +79,20 @@ def added_columns(
 
 
 def _from_folders(
-    path: str | Path, files: Sequence[str], own: Sequence[str], options: ReadOptions
+    path: str | Path, files: Sequence[str], own: Sequence[Sequence[str]], options: ReadOptions
 ) -> tuple[list[Added], list[str]]:
     base = _base(path)
     pairs = [_pairs_of(file, base) for file in files]
     found, notes = [], []
     for given in dict.fromkeys(name for pair in pairs for name in pair):
         name = unique_names([given])[0][0]
-        if name in own:
+        holding = [name in names for names in own]
+        if any(holding) and not all(holding):
+            raise SchemaError(
+                f"column {name!r} is in {files[holding.index(True)]}, but {files[holding.index(False)]} has it only in"
+                " the names of its folders. Read them apart, or set read_options.folder_columns to false."
+            )
+        if all(holding):
             notes.append(f"column {name!r} is in the files; what the names of their folders say of it is left out")
             continue
         if any(given not in pair for pair in pairs):

@@ -43,7 +43,8 @@ def pinned_options(source: TableSource, given: ReadOptions) -> ReadOptions:
         if len(set(values)) == 1:
             pins[name] = values[0]
     if pins.get("table", 1) > 1 or any(file.found.tables > 1 for file in files):
-        pins.pop("skip_rows", None)  # the table is found by its number, and its title with it
+        for name in ("skip_rows", "fields"):
+            pins.pop(name, None)  # the table is found by its number, and its title with it
     else:
         pins.pop("table", None)
     names = {name for file in files for name in file.names}
@@ -69,6 +70,7 @@ def _structure(files: list[CsvFile]) -> Iterable[tuple[str, list[Any]]]:
     yield "skip_rows", [file.found.skipped_lines for file in files]
     yield "header_rows", [file.found.header_rows for file in files]
     yield "footer_rows", [file.found.footer_rows for file in files]
+    yield "fields", [len(file.names) for file in files]
     yield "table", [file.found.table for file in files]
 
 

@@ -107,7 +107,7 @@ class DataReader:
         """
         looks = self._look()
         files = tuple(look.file for look in looks)
-        own = self._format.names_in(looks)
+        own = [self._format.names_in([look]) for look in looks]
         added, notes = added_columns(self.path, [file.path for file in files], own, self.options)
         joined, filler = self._joined(looks, added)
         how = Cutting(

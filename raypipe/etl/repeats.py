@@ -105,13 +105,13 @@ class FindRepeats(ReduceStage):
         if not entries:
             return Repeats()
         entries.sort(key=lambda entry: (entry[0], int(entry[1][0])))
-        parts = [_part_rows(group) for group in _by_part(entries)]
+        parts = [part_rows(group) for group in by_part(entries)]
         hashes = pl.Series(np.concatenate([hashes for _, _, hashes in parts]))
         again = (~hashes.is_first_distinct()).to_numpy()
-        return _marked(parts, again)
+        return marked(parts, again)
 
 
-_PartRows = tuple[str, npt.NDArray[np.int64], npt.NDArray[np.uint64]]
+PartRows = tuple[str, npt.NDArray[np.int64], npt.NDArray[np.uint64]]
 
 
 def trimmed(cells: pl.Series) -> pl.Series:
@@ -122,14 +122,16 @@ def trimmed(cells: pl.Series) -> pl.Series:
     return bare.set(bare == "", None)
 
 
-def _by_part(entries: list[_PartRows]) -> list[list[_PartRows]]:
-    groups: dict[str, list[_PartRows]] = {}
+def by_part(entries: list[PartRows]) -> list[list[PartRows]]:
+    """Entries of each part together."""
+    groups: dict[str, list[PartRows]] = {}
     for entry in entries:
         groups.setdefault(entry[0], []).append(entry)
     return list(groups.values())
 
 
-def _part_rows(group: list[_PartRows]) -> _PartRows:
+def part_rows(group: list[PartRows]) -> PartRows:
+    """The entries of one part as one, in the order of rows."""
     rows = np.concatenate([rows for _, rows, _ in group])
     hashes = np.concatenate([hashes for _, _, hashes in group])
     if np.any(rows[1:] < rows[:-1]):
@@ -138,7 +140,8 @@ def _part_rows(group: list[_PartRows]) -> _PartRows:
     return group[0][0], rows, hashes
 
 
-def _marked(parts: list[_PartRows], again: npt.NDArray[np.bool_]) -> Repeats:
+def marked(parts: list[PartRows], again: npt.NDArray[np.bool_]) -> Repeats:
+    """The rows of consecutive parts for which `again` is true."""
     marks: dict[str, bytes] = {}
     first: list[tuple[str, int]] = []
     start = 0

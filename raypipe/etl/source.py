@@ -173,7 +173,7 @@ def settle_types(
     if twice is not None:
         raise SchemaError(
             f"read: field {twice!r} is in some rows of the files, and comes from their folders (or file_column), too."
-            " Set read_options.partitions to false, or file_column to another name."
+            " Set read_options.folder_columns to false, or file_column to another name."
         )
     promotions += [appeared(name, found) for name, found in misfits.items() if name not in known and found.get("new")]
     if not promotions:

@@ -16,6 +16,9 @@ from raypipe.etl.formats.cells import EVERY_KIND, KINDS, Found
 Misfits = dict[str, dict[str, Any]]
 """Column -> counts of cells that did not fit its planned type, over any number of parts."""
 
+APPEARED = "none"
+"""`Promotion.from_type` of a column that no sample had: nothing was widened."""
+
 
 class Promotion(Frozen):
     """A column whose planned type was given up, and why."""
@@ -101,7 +104,7 @@ def gather_misfits(notes: Iterable[Mapping[str, Any]]) -> Misfits:
 
 def _add(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
     kinds = {kind: a["as"].get(kind, 0) + b["as"].get(kind, 0) for kind in KINDS if kind in a["as"] or kind in b["as"]}
-    counts = {name: a.get(name, 0) + b.get(name, 0) for name in ("count", "values", "codes")}
+    counts = {name: a.get(name, 0) + b.get(name, 0) for name in ("count", "values", "codes", "grouped")}
     return {**a, **counts, "as": kinds}
 
 
@@ -121,6 +124,10 @@ def decide(column: str, kind: str, found: Mapping[str, Any], max_bad_share: floa
         return None
     if found.get("codes"):
         return to("text", f"{found['codes']} values are digits that a number would change (leading zeros, or too many)")
+    if found.get("grouped"):
+        return to(
+            "text", f"{found['grouped']} values have points between groups of digits, so others may have them, too"
+        )
     wider = {"int64": "float64", "date": "datetime"}.get(kind)
     widened = fits.get(wider, 0) if wider else 0
     other = count - widened
@@ -140,4 +147,4 @@ def appeared(column: str, found: Mapping[str, Any]) -> Promotion:
     """A column that no sample had: it turned up in a later row, as a key of JSON may."""
     kind = "text" if found.get("codes") else join_kinds(found["as"])
     reason = f"column {column!r} is in no sampled row; it was found in {found['count']} others and is read as {kind}"
-    return Promotion(column=column, from_type="none", to_type=kind, reason=reason, example=found.get("example"))
+    return Promotion(column=column, from_type=APPEARED, to_type=kind, reason=reason, example=found.get("example"))

@@ -57,7 +57,10 @@ class DataValidator:
         """With the schema and the rules that the config names; ConfigError where their files are at fault."""
         schema = DataSchema.load(config.schema_path) if config.schema_path is not None else None
         rules = RuleSet.load(config.rules_path) if config.rules_path is not None else None
-        return cls(config, schema, strict, rules, dt.datetime.now(dt.UTC))
+        found = cls(config, schema, strict, rules, dt.datetime.now(dt.UTC))
+        for check in found.checks:
+            check.prepare()
+        return found
 
     @cached_property
     def checks(self) -> tuple[Rule, ...]:

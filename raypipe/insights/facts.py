@@ -106,7 +106,7 @@ def broken_rules(validation: ValidationResult | None) -> list[RuleOutcome]:
     return [
         outcome
         for outcome in (validation.outcomes if validation else ())
-        if not outcome.passed and outcome.severity == "error" and outcome.rule not in _TOLD_BY_PROFILE
+        if outcome.is_error and outcome.rule not in _TOLD_BY_PROFILE
     ]
 
 

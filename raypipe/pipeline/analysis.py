@@ -14,6 +14,7 @@ from raypipe.engine.events import EventLog
 from raypipe.engine.retry import RetryPolicy
 from raypipe.engine.scheduler import SchedulerConfig, TaskScheduler
 from raypipe.engine.tasks import TaskResults, not_available
+from raypipe.etl.types import APPEARED
 from raypipe.insights.calendar import is_calendar
 from raypipe.insights.facts import InsightContext
 from raypipe.insights.generator import InsightGenerator
@@ -123,7 +124,7 @@ class _Work:
             target=self.config.target_column,
             rows_read=run.loaded.outcome.rows_in,
             rows_quarantined=run.loaded.quarantine.rows,
-            type_changes={promotion.column: promotion.reason for promotion in run.loaded.promotions},
+            type_changes={one.column: one.reason for one in run.loaded.promotions if one.from_type != APPEARED},
         )
         target, course = found.get(RelateTarget.__name__), found.get(CourseOverTime.__name__)
         return InsightGenerator().generate(run.data[1], run.validation, target, course, run.steps, context)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,23 +20,24 @@ from raypipe.engine.frame import Frame
 from raypipe.engine.inline import InlineEngine
 from raypipe.engine.layout import explain
 from raypipe.engine.localframe import LocalFrame, as_frame
-from raypipe.engine.run import Engine, Pass, PassProgress
+from raypipe.engine.run import Engine, Outcome, Pass, PassProgress
 from raypipe.errors import ConfigError, DataInvalidError, MissingColumnsError, RunCancelledError
+from raypipe.etl.course import Rehearsal
 from raypipe.etl.outputs import RunFolder
 from raypipe.etl.pins import PINS_FILE, pins_of
 from raypipe.etl.process import DataProcessor
-from raypipe.etl.steps.step import Step
 from raypipe.etl.validate import DataValidator
 from raypipe.etl.wording import counted
 from raypipe.etl.writers.choose import check_parts
-from raypipe.etl.writers.files import WriteFiles
 from raypipe.monitor.logs import log_to_file
 from raypipe.pipeline.analysis import analyse
 from raypipe.pipeline.ending import result_of, write_down
 from raypipe.pipeline.folder import new_run_id, open_folder, record_of
 from raypipe.pipeline.ingest import SUMMARY, Ingest, open_source, summary_of
 from raypipe.pipeline.manifest import keep_manifest
+from raypipe.pipeline.processing import apply_steps
 from raypipe.pipeline.record import profile_json, summary_json
+from raypipe.pipeline.replayable import REPLAY, ReplayRecord
 from raypipe.pipeline.resume import RunRecord, as_it_was_read, begin_journal, refuse_changes, reopen_journal
 from raypipe.pipeline.state import RunState
 from raypipe.pipeline.tracker import ProgressCallback, Tracker
@@ -163,11 +165,21 @@ class AnalyticsPipeline:
     def plan(self) -> str:
         """What would run, in words, without running it; starts Ray only where the engine is Ray."""
         engine, why, plan = self._planned()
-        return f"engine  {engine.name}: {why}\n{explain(engine.layout(plan))}"
+        passes = f"\nsteps   {self._rehearsed(plan).words()}" if self._has_list else ""
+        return f"engine  {engine.name}: {why}\n{explain(engine.layout(plan))}{passes}"
 
     def explained(self) -> PlanWords:
         """What would run, stage by stage: columns, pools, memory, limits, and what could be resumed."""
-        return explain_plan(*self._planned())
+        engine, why, plan = self._planned()
+        words = explain_plan(engine, why, plan)
+        return replace(words, steps=self._rehearsed(plan).words()) if self._has_list else words
+
+    @property
+    def _has_list(self) -> bool:
+        return bool(self.config.processing.steps or self.config.processing.fitted)
+
+    def _rehearsed(self, plan: Plan) -> Rehearsal:
+        return self._processor().rehearse(plan.source.schema())
 
     def _planned(self) -> tuple[Engine, str, Plan]:
         source = open_source(self.config)
@@ -261,34 +273,16 @@ class AnalyticsPipeline:
         run = self._run
         assert run is not None
         steps = run.processor.fit(frame.schema, run.data[1], run.loaded.outcome.results)
-        if all(step.idle for step in steps) and not self.config.save_intermediate:
-            run.steps = run.processor.report(steps, {}, {})
-            return frame
-        run.frame = self._apply_steps(run, frame, steps)
-        return run.frame
 
-    def _apply_steps(self, run: RunState, frame: Frame, steps: tuple[Step, ...]) -> Frame:
-        """The second pass: the fitted steps, a summary of what they leave, and the rows written where asked for."""
-        schema = frame.schema
-        busy = [step for step in steps if not step.idle]
-        for step in busy:
-            schema = step.output_schema(schema)
-        stages: list[Stage] = [*busy, summary_of(schema)]
-        if self.config.save_intermediate:
-            stages.append(WriteFiles(folder=run.folder.parts("processed"), options=self.config.write))
-        work = self._pass_over(frame, tuple(stages), PipelineStage.DATA_PROCESSING)
-        work.keep, work.consume, work.on_aside = True, True, run.loaded.quarantine.add
-        outcome = run.engine.run(work)
-        run.processing = {step.name: outcome.tallies[step.name] for step in busy}
-        counts = {name: tally.counts for name, tally in run.processing.items()}
-        dropped = {name: tally.rows_dropped for name, tally in run.processing.items()}
-        run.steps = run.processor.report(steps, counts, dropped)
-        run.profile = outcome.results[SUMMARY]
-        run.processed_files = [file for receipt in outcome.receipts for file in receipt["files"]]
-        run.account("process", outcome)
-        frame.release()
-        assert outcome.frame is not None
-        return outcome.frame
+        def run_pass(blocks: Frame, stages: tuple[Stage, ...]) -> Outcome:
+            work = self._pass_over(blocks, stages, PipelineStage.DATA_PROCESSING)
+            work.keep, work.consume, work.on_aside = True, True, run.loaded.quarantine.add
+            outcome = run.engine.run(work)
+            run.account("process", outcome)
+            blocks.release()
+            return outcome
+
+        return apply_steps(self.config, run, frame, steps, run_pass)
 
     def _analyze(self, run: RunState) -> None:
         """Analysis: relations to the target, the course over time, findings. A task that fails becomes a warning."""
@@ -322,6 +316,8 @@ class AnalyticsPipeline:
         run.loaded.quarantine.close()
         counts = run.row_counts()
         counts.check()
+        if run.loaded.quarantine.rows:
+            run.folder.write_json(REPLAY, ReplayRecord.of(run, self.config.write).model_dump(mode="json"))
         run.folder.write_json("profile.json", profile_json(run.data[1]))
         run.folder.write_text("insights_report.md", run.analysis.report)
         if (pins := pins_of(run.source, self.config.read_options)) is not None:

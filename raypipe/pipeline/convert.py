@@ -17,12 +17,12 @@ from raypipe.engine.localframe import LocalFrame, as_frame
 from raypipe.engine.run import Engine, Pass, PassProgress
 from raypipe.errors import ConfigError, ConservationError, DataInvalidError
 from raypipe.etl.process import DataProcessor
-from raypipe.etl.rules.schema import DataSchema
 from raypipe.etl.source import TableSource
 from raypipe.etl.validate import DataValidator
 from raypipe.etl.writers.choose import open_target
 from raypipe.etl.writers.target import Blocks, Target, Written
 from raypipe.pipeline.ingest import Ingest, Ingested, open_source, summary_of
+from raypipe.pipeline.manifest import masked_config
 from raypipe.results import ValidationResult
 from raypipe.stage import Plan, Stage
 from raypipe.storage.address import is_remote, local_path
@@ -102,7 +102,7 @@ def convert(
         target.check(source.schema())
         engine, _ = choose_engine(config.engine, source.size_bytes)
         work = _ConvertPass(
-            config, engine, _validator(config), DataProcessor(NO_STEPS, None, None), quarantine or _beside(dest),
+            config, engine, _validator(config), DataProcessor(NO_STEPS, None, None), quarantine or beside(dest),
             _pass_maker(on_progress, cancel), target=target,
         )  # fmt: skip
         try:
@@ -114,11 +114,22 @@ def convert(
     lost = _lost(done.outcome.receipts)
     aside = done.quarantine
     return Converted(
-        str(config.data_source), target.name, str(target.options.format), config.write.mode, done.outcome.rows_in,
-        written.rows, aside.rows, written.bytes, written.files, engine.name, round(time.perf_counter() - started, 3),
-        str(aside.path) if aside.rows else None, written.detail, lost,
-        (*done.source.notes, *(promotion.reason for promotion in done.promotions), *said),
-    )  # fmt: skip
+        source=str(masked_config(str(config.data_source))),
+        destination=target.name,
+        format=str(target.options.format),
+        mode=config.write.mode,
+        rows_read=done.outcome.rows_in,
+        rows_written=written.rows,
+        rows_quarantined=aside.rows,
+        bytes_written=written.bytes,
+        files=written.files,
+        engine=engine.name,
+        seconds=round(time.perf_counter() - started, 3),
+        quarantine=str(aside.path) if aside.rows else None,
+        detail=written.detail,
+        lost=lost,
+        notes=(*done.source.notes, *(promotion.reason for promotion in done.promotions), *said),
+    )
 
 
 def write(
@@ -167,10 +178,20 @@ def _write_frame(frame: Frame, dest: str | Path, config: PipelineConfig) -> Conv
             receipts = engine.run(Pass(plan, name="write", frame=frame)).receipts
         written = target.commit(frame.schema, receipts, frame.iter_blocks)
     return Converted(
-        "(a frame)", target.name, str(target.options.format), config.write.mode, len(frame), written.rows, 0,
-        written.bytes, written.files, engine.name, round(time.perf_counter() - started, 3), None, written.detail,
-        _lost(receipts),
-    )  # fmt: skip
+        source="(a frame)",
+        destination=target.name,
+        format=str(target.options.format),
+        mode=config.write.mode,
+        rows_read=len(frame),
+        rows_written=written.rows,
+        rows_quarantined=0,
+        bytes_written=written.bytes,
+        files=written.files,
+        engine=engine.name,
+        seconds=round(time.perf_counter() - started, 3),
+        detail=written.detail,
+        lost=_lost(receipts),
+    )
 
 
 def _ray(config: PipelineConfig) -> Engine:
@@ -190,9 +211,7 @@ class _ConvertPass(Ingest):
         schema = source.schema()
         stages: list[Stage] = []
         if self.validator is not None:
-            check = self.validator.row_stage()
-            stages += [check] if check is not None else []
-            stages += [*self.validator.reduce_stages(schema), summary_of(schema)]
+            stages += [*self.validator.stages(schema), summary_of(schema)]
         sink = self.target.sink(schema)
         self.keep = sink is None
         return Plan(source=source, stages=tuple([*stages, sink] if sink is not None else stages))
@@ -226,17 +245,15 @@ def _judged(work: _ConvertPass, done: Ingested) -> tuple[str, ...]:
 def _verdict(validator: DataValidator | None, done: Ingested) -> ValidationResult | None:
     if validator is None:
         return None
-    stage = validator.row_stage()
-    tally = done.outcome.tallies.get(stage.name) if stage else None
-    counts = tally.counts if tally else {}
+    counts = validator.counts(done.outcome.tallies)
     return validator.verdict(done.profile, counts, {}, done.source.schema(), done.outcome.results)
 
 
 def _validator(config: PipelineConfig) -> DataValidator | None:
-    rules = config.validation
-    if rules.schema_path is None:
+    """What holds the rows to a schema and rules; None where neither was named."""
+    if config.validation.schema_path is None and config.validation.rules_path is None:
         return None
-    return DataValidator(rules, DataSchema.load(rules.schema_path), strict=config.strict_validation)
+    return DataValidator.of(config.validation, config.strict_validation)
 
 
 def _pass_maker(on_progress: Progress | None, cancel: threading.Event | None) -> Callable[..., Pass]:
@@ -254,7 +271,7 @@ def _lost(receipts: Iterable[dict[str, Any]]) -> dict[str, int]:
     return total
 
 
-def _beside(dest: str | Path) -> Path:
+def beside(dest: str | Path) -> Path:
     """Where rows set aside go: beside a destination on a disk, else into the working folder."""
     text = str(dest).rstrip("/")
     name = f"{text.rpartition('/')[2].partition('?')[0]}.quarantine.parquet"

@@ -8,6 +8,7 @@ ends. A worker reads on from where its last part ended, and so unpacks each file
 from __future__ import annotations
 
 import bz2
+import errno
 import functools
 import io
 import lzma
@@ -64,6 +65,11 @@ class PackedFile(Frozen):
         return name.rpartition(".")[0] if name.lower().endswith(SUFFIXES) else name
 
     @property
+    def title(self) -> str:
+        """What it is, in words."""
+        return f"{'an' if self.codec == 'xz' else 'a'} {self.codec} file"
+
+    @property
     def suffix(self) -> str:
         """The end of that name, with the dot."""
         return Path(self.name).suffix
@@ -100,7 +106,9 @@ def _with_member(file: PackedFile) -> PackedFile | None:
     try:
         with _opened(file.inner) as raw, zipfile.ZipFile(raw) as archive:
             names = archive.namelist()
-    except zipfile.BadZipFile as error:
+    except (*_FAULTS, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise
         raise ReadError(f"{file}: is a damaged zip file, or was cut off. Copy it again. ({error})") from error
     if {"[Content_Types].xml", "mimetype"} & set(names):
         return None
@@ -170,9 +178,12 @@ def unpacking(file: PackedFile) -> Generator[bytes, None, None]:
         try:
             for piece in _PIECES[file.codec](raw, file):
                 done += len(piece)
-                yield piece
+                if piece:
+                    yield piece
+        except GeneratorExit:
+            raise  # here, since at the end of the interpreter the other classes may be gone already
         except OSError as error:
-            if error.errno:
+            if error.errno not in (None, errno.EINVAL):  # a zip file may send its reader to places before its start
                 raise
             raise ReadError(_broken(file, done, error)) from error
         except _FAULTS as error:
@@ -182,7 +193,7 @@ def unpacking(file: PackedFile) -> Generator[bytes, None, None]:
 def _broken(file: PackedFile, done: int, error: Exception) -> str:
     said = (str(error).strip() or "it ends too early").splitlines()[0]
     return (
-        f"{file}: is a {file.codec} file that is cut off or damaged: what it holds cannot be read behind byte {done:,}"
+        f"{file}: is {file.title} that is cut off or damaged: what it holds cannot be read behind byte {done:,}"
         f" of it. Copy it again. ({said})"
     )
 
@@ -255,13 +266,24 @@ class UnpackedBytes:
     def __init__(self, file: PackedFile) -> None:
         self._lock = threading.Lock()
         self._store = tempfile.SpooledTemporaryFile(HELD)  # noqa: SIM115  # lives as long as this value
-        self.size, checked = 0, 0
+        self.size = 0
+        try:
+            self._fill(file)
+        except BaseException:
+            self._store.close()
+            raise
+
+    def _fill(self, file: PackedFile) -> None:
+        checked = HELD - _CHECK
         for piece in unpacking(file):
-            if self.size + len(piece) > checked + _CHECK or (checked == 0 and self.size + len(piece) > HELD):
+            if self.size + len(piece) > checked + _CHECK:
                 checked = self.size
                 _check_room(file, self.size)
             self._store.write(piece)
             self.size += len(piece)
+
+    def __del__(self) -> None:
+        self._store.close()
 
     def read_at(self, offset: int, length: int) -> bytes:
         """Bytes [offset, offset + length), as far as they go."""

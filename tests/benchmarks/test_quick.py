@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import cloud_io, engine, profile, startup
+from benchmarks import cloud_io, engine, ingest, profile, startup, wide
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,8 @@ from benchmarks import cloud_io, engine, profile, startup
         ("profile", profile.main, 1),
         ("engine", engine.main, 2),
         ("cloud_io", cloud_io.main, 1),
+        ("ingest", ingest.main, 1),
+        ("wide", wide.main, 1),
     ],
 )
 def test_measurement_runs_at_its_tiny_size(

@@ -78,8 +78,12 @@ def test_validate_exits_with_3_where_an_error_is_found(tiny: Path, tmp_path: Pat
 
 
 def test_init_writes_a_config_that_runs_as_it_is(tiny: Path, tmp_path: Path) -> None:
+    raypipe("init", "other.yaml", "--source", "nowhere.csv", cwd=tmp_path)
+    assert PipelineConfig.load(tmp_path / "other.yaml") == PipelineConfig(data_source="nowhere.csv")
     raypipe("init", "mine.yaml", "--source", "tiny.csv", cwd=tmp_path)
-    assert PipelineConfig.load(tmp_path / "mine.yaml") == PipelineConfig(data_source="tiny.csv")
+    found = PipelineConfig.load(tmp_path / "mine.yaml")
+    assert found == PipelineConfig(data_source="tiny.csv", read_options=found.read_options)
+    assert (found.read_options.delimiter, found.read_options.header_rows) == (",", 1)
     raypipe("run", "--config", "mine.yaml", "--no-dashboard", "--quiet", cwd=tmp_path)
     assert "is there already" in raypipe("init", "mine.yaml", cwd=tmp_path, check=2).stderr
 

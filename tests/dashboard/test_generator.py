@@ -18,7 +18,7 @@ from raypipe.dashboard.generator import MAX_PAGE_BYTES, DashboardGenerator
 from raypipe.dashboard.inputs import DashboardInput, Provenance
 from raypipe.dashboard.overview import findings_of, first_look, verdict_of
 from raypipe.errors import OutputError
-from raypipe.results import Insight, RuleOutcome, ValidationResult
+from raypipe.results import FaultyRow, Insight, RuleOutcome, SegmentOutcome, ValidationResult
 
 Analyse = Callable[..., DashboardInput]
 
@@ -262,3 +262,28 @@ def test_a_folder_that_cannot_be_made_is_an_output_error(tmp_path: Path) -> None
         DashboardGenerator().write(
             DashboardInput(profile=Profile(rows=0, columns=())), tmp_path / "file" / "dashboard.html"
         )
+
+
+def test_three_thousand_outcomes_of_every_severity_do_not_break_the_page(few_flights: DashboardInput) -> None:
+    outcomes = tuple(
+        RuleOutcome(
+            rule="between",
+            column="hour",
+            severity=("info", "warning", "error", "critical")[number % 4],
+            passed=number % 5 == 0,
+            failing_rows=number,
+            message=f"hour: rule {number} found rows at fault" * 4,
+            id=f"between:{number}",
+            columns=("hour",),
+            certain=number % 7 != 0,
+            first=tuple(FaultyRow(part="p", row=row, value="x" * 200) for row in range(5)),
+            segments=(SegmentOutcome(values=("<b>", None), rows=3, failing_rows=1, passed=False),) * 20,
+        )
+        for number in range(3000)
+    )
+    validation = ValidationResult(is_valid=False, errors=("bad",), outcomes=outcomes)
+    page = DashboardGenerator().render(DashboardInput(profile=few_flights.profile, validation=validation))
+    assert len(page.encode()) < 5_000_000
+    assert "2000 further outcomes" in page
+    assert page.count("uncertain") > 50
+    assert "Critical" in page

@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from raypipe.config import PipelineConfig
+from raypipe.config.steps import AnyStep
 from tests.docs.pages import ROOT
 
 PAGE = ROOT / "docs" / "guide" / "settings.md"
@@ -73,6 +74,8 @@ def _kind(field: FieldInfo) -> str:
 def _words(kind: Any) -> str:
     """The type in words that a user of a config file knows."""
     arguments = get_args(kind)
+    if kind == AnyStep:
+        return "step with its settings"
     if type(None) in arguments:
         return " or ".join([*(_words(one) for one in arguments if one is not type(None)), "null"])
     if "Literal" in str(get_origin(kind)):
@@ -81,12 +84,16 @@ def _words(kind: Any) -> str:
         return "list of " + _words(arguments[0])
     if get_origin(kind) is dict:
         return "column: " + _words(arguments[1])
+    if hasattr(kind, "__metadata__") and "Literal" in str(get_origin(arguments[0])):
+        return _words(arguments[0])
     if hasattr(kind, "__metadata__"):
         return ", ".join([_words(arguments[0]), *filter(None, map(_bound, kind.__metadata__))])
     if arguments:
         return " or ".join(dict.fromkeys(map(_words, arguments)))
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return "settings " + ", ".join(f"`{name}`" for name in kind.model_fields)
     known = {"str": "text", "Path": "path", "bool": "true or false", "int": "whole number", "float": "number"}
-    return known[kind.__name__]
+    return known.get(kind.__name__, "settings of its own")
 
 
 def _bound(limit: Any) -> str | None:

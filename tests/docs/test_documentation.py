@@ -18,6 +18,7 @@ import pytest
 
 from raypipe import errors
 from raypipe.config import PipelineConfig
+from tests.docs import rules_reference
 from tests.docs.pages import PAGES, ROOT, RUNNABLE, Example, anchors_of, examples_of, name_of, prose_of
 from tests.docs.settings_reference import BEGIN, END, PAGE, every_setting, reference
 
@@ -161,11 +162,17 @@ def test_the_reference_of_settings_is_that_of_the_code() -> None:
         assert f"`{setting.rpartition('.')[2]}`" in text, setting
 
 
+def test_the_table_of_rules_is_that_of_the_code() -> None:
+    text = rules_reference.PAGE.read_text(encoding="utf-8")
+    wanted = f"{rules_reference.BEGIN}\n{rules_reference.reference()}\n{rules_reference.END}"
+    assert wanted in text, "out of date: python -m tests.docs.rules_reference writes it"
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_setting_that_a_page_names_exists(page: Path) -> None:
     parts = [name for name in PipelineConfig.model_fields if any(one.startswith(f"{name}.") for one in every_setting())]
     text = page.read_text(encoding="utf-8")
-    named = set(re.findall(rf"`((?:{'|'.join(parts)})\.(?!json|html)[a-z_0-9]+(?:\.[a-z_0-9]+)*)", text))
+    named = set(re.findall(rf"`((?:{'|'.join(parts)})\.(?!json|html|yaml)[a-z_0-9]+(?:\.[a-z_0-9]+)*)", text))
     named |= set(re.findall(r"(?:--set|-s) ([a-z_0-9.]+)=", text))
     known = {*every_setting(), *(setting.rpartition(".")[0] for setting in every_setting())}
     assert named <= known, sorted(named - known)

@@ -27,7 +27,8 @@ from tests.storage.servers import BUCKET, Bucket
 from tests.storage.test_reading import csv_text
 
 FILES = ["dashboard.html", "events.jsonl", "execution_summary.json", "insights_report.md", "pipeline.log",
-         "profile.json", "quarantine.parquet", "run.json", "validation.json"]  # fmt: skip
+         "processing.json", "profile.json", "quarantine.parquet", "read_options.yaml", "replay.json", "run.json",
+         "validation.json"]  # fmt: skip
 INLINE = EngineConfig(engine="inline")
 
 

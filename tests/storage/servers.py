@@ -36,7 +36,7 @@ class Bucket:
 
     def put(self, key: str, content: bytes) -> str:
         """Put an object; returns its address."""
-        with self.fs.open_output_stream(f"{BUCKET}/{key}") as stream:
+        with self.fs.open_output_stream(f"{BUCKET}/{key}", compression=None) as stream:
             stream.write(content)
         return f"{self.uri}/{key}"
 

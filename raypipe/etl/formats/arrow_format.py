@@ -11,7 +11,7 @@ import pyarrow as pa
 from raypipe.errors import ReadError
 from raypipe.etl.formats.rows import RowFile, RowFormat
 from raypipe.etl.formats.schemas import conform, types_in
-from raypipe.etl.formats.tables import damage_told, named, names_of, stamp_of, travelling
+from raypipe.etl.formats.tables import damage_told, named, names_of, sound, stamp_of, travelling
 from raypipe.storage.ranges import RemoteFile, look, open_as_it_was
 from raypipe.storage.source import Place, SeekableBytes
 
@@ -52,16 +52,17 @@ class ArrowFormat(RowFormat):
                 )
             handle.seek(0)
             is_stream = magic == _STREAM
-            schema, groups, ends = _batches_of_stream(handle) if is_stream else _batches_of_file(handle)
+            schema, rows, ends = _batches_of_stream(handle) if is_stream else _batches_of_file(handle)
         names, notes = names_of(place, schema)
+        stamp = stamp_of(place)
         return ArrowFile(
-            **stamp_of(place),
-            rows=sum(rows for rows, _ in groups),
+            **stamp,
+            rows=sum(rows),
             table_schema=named(schema, names),
             original_names=tuple(schema.names) if notes else (),
             notes=tuple(f"{place}: {note}" for note in notes),
-            group_rows=tuple(rows for rows, _ in groups),
-            group_bytes=tuple(size for _, size in groups),
+            group_rows=tuple(rows),
+            group_bytes=tuple(stamp["size"] * self.memory_per_byte * count // max(1, sum(rows)) for count in rows),
             layout="stream" if is_stream else "file",
             ends=ends,
         )
@@ -74,13 +75,17 @@ class ArrowFormat(RowFormat):
                 wanted = [file.table_schema.get_field_index(name) for name in schema.names]
                 options = pa.ipc.IpcReadOptions(included_fields=sorted(wanted))
                 reader = pa.ipc.open_file(handle, options=options)
-                table = pa.Table.from_batches([reader.get_batch(index) for index in groups], reader.schema)
+                table = sound(pa.Table.from_batches([reader.get_batch(index) for index in groups], reader.schema))
             else:
-                table = _from_stream(file, handle, groups)
-        stored = dict(zip(file.original_names or file.table_schema.names, file.table_schema.names, strict=True))
-        table = table.rename_columns([stored[name] for name in table.column_names])
-        rows = travelling(table.select(schema.names).slice(span[0] - first, span[1]))
-        return conform(rows, rows.num_rows, schema), {}
+                table = sound(_from_stream(file, handle, groups))
+            rows = travelling(_columns(table, file, schema).slice(span[0] - first, span[1]))
+            return conform(rows, rows.num_rows, schema), {}
+
+
+def _columns(table: pa.Table, file: ArrowFile, schema: pa.Schema) -> pa.Table:
+    """The wanted columns, under the names that they have in blocks."""
+    stored = dict(zip(file.original_names or file.table_schema.names, file.table_schema.names, strict=True))
+    return table.rename_columns([stored[name] for name in table.column_names]).select(schema.names)
 
 
 def _handle(place: Place) -> AbstractContextManager[Any]:
@@ -89,27 +94,22 @@ def _handle(place: Place) -> AbstractContextManager[Any]:
     return closing(pa.memory_map(str(place), "r"))
 
 
-def _batches_of_file(handle: Any) -> tuple[pa.Schema, list[tuple[int, int]], tuple[int, ...]]:
-    """Schema, and rows and bytes of each batch. Of an object only the first column is fetched to count rows."""
-    some = isinstance(handle, pa.PythonFile)
+def _batches_of_file(handle: Any) -> tuple[pa.Schema, list[int], tuple[int, ...]]:
+    """Schema, and rows of each batch. Of an object only the first column is fetched to count them."""
     schema = pa.ipc.open_file(handle).schema
-    options = pa.ipc.IpcReadOptions(included_fields=[0]) if some and len(schema) else None
+    options = pa.ipc.IpcReadOptions(included_fields=[0]) if len(schema) else None
     reader = pa.ipc.open_file(handle, options=options)
-    groups = []
-    for index in range(reader.num_record_batches):
-        batch = reader.get_batch(index)
-        groups.append((batch.num_rows, batch.nbytes * (len(schema) if some else 1)))
-    return schema, groups, ()
+    return schema, [reader.get_batch(index).num_rows for index in range(reader.num_record_batches)], ()
 
 
-def _batches_of_stream(handle: Any) -> tuple[pa.Schema, list[tuple[int, int]], tuple[int, ...]]:
+def _batches_of_stream(handle: Any) -> tuple[pa.Schema, list[int], tuple[int, ...]]:
     reader = pa.ipc.open_stream(handle)
-    groups, ends = [], [handle.tell()]
+    rows, ends = [], [handle.tell()]
     for batch in reader:
-        groups.append((batch.num_rows, batch.nbytes))
+        rows.append(batch.num_rows)
         ends.append(handle.tell())
     shared = any(pa.types.is_dictionary(kind) for field in reader.schema for kind in types_in(field.type))
-    return reader.schema, groups, () if shared else tuple(ends)
+    return reader.schema, rows, () if shared else tuple(ends)
 
 
 def _from_stream(file: ArrowFile, handle: Any, groups: list[int]) -> pa.Table:

@@ -45,7 +45,7 @@ class AvroFormat(RowFormat):
     def look_rows(self, place: Place) -> AvroFile:
         fastavro = require_extra("avro", by="reading Avro")
         opened = io.BufferedReader(SeekableBytes(open_bytes(place, _AHEAD)))
-        with opened, damage_told(place, _GONE):
+        with opened, damage_told(place, _GONE, fastavro.schema.SchemaParseException):
             blocks = fastavro.block_reader(opened)
             writer = blocks.writer_schema
             if not isinstance(writer, dict) or writer.get("type") != "record":
@@ -77,14 +77,14 @@ class AvroFormat(RowFormat):
         header = _header(file)
         body = file.bytes_at(file.ends[groups[0]], file.ends[groups[-1] + 1])
         stored = dict(zip(file.table_schema.names, file.original_names or file.table_schema.names, strict=True))
-        with damage_told(file.path, _GONE):
+        with damage_told(file.path, _GONE, fastavro.schema.SchemaParseException):
             reader = fastavro.reader(io.BytesIO(header + body))
             fields = fields_of(reader.writer_schema, {})
             wanted = {stored[name]: fields[stored[name]] for name in schema.names}
             rows = list(itertools.islice(reader, span[0] - first, span[0] - first + span[1]))
             columns = [_column(rows, name, kind, convert) for name, (kind, convert) in wanted.items()]
-        table = travelling(pa.table(columns, names=schema.names))
-        return conform(table, table.num_rows, schema), {}
+            table = travelling(pa.table(columns, names=schema.names))
+            return conform(table, table.num_rows, schema), {}
 
 
 def _header(file: AvroFile) -> bytes:

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from raypipe.config import CellFormat, ReadOptions
 from raypipe.config.read import DateOrder
@@ -18,15 +20,37 @@ from raypipe.etl.formats.date_cells import iso_texts
 from raypipe.etl.formats.number_cells import DASH, GROUPS, SPACE, number_formats, plain_numbers
 
 PLAIN = CellFormat()
+_COMMA = CellFormat(decimal=",")
 _GLANCE = 200
+_LOOKED_AT = 1000
+"""Cells of a column that tell whether it is worth a closer look."""
+_LOOKED_AT_ALL, _FEWEST = 200_000, 20
+"""Cells of all columns of a wide table, and of each of them at the least."""
+_MOST_OF_THEM = 0.5
+_LIKELY = 0.8
+"""Share of the first values that must look like numbers or dates; more will be asked of all."""
+_LONGEST = 64
+"""Characters of a cell that are glanced at."""
+_GROUPED = r"^[-+]?[1-9]\d{0,2}(\.\d{3})+$"
 _SIGN = r"(?:[^\w\s.,()]|[A-Za-zčłK.$]{1,3})?"
-_MAY_BE_NUMBER = rf"^[(]?[-+\u2212]?\s?{_SIGN}[{SPACE}]?[-+\u2212]?[.,]?\d[^A-Za-z:]*[A-Za-zčł.]{{0,3}}\s?[%‰]?\)?$"
+_MAY_BE_NUMBER = (
+    rf"^[(]?[-+\u2212]?\s?{_SIGN}[{SPACE}]?[-+\u2212]?[.,]?\d[^A-Za-z:]*(?:[eE][-+]?\d+)?[A-Za-zčł.]{{0,3}}\s?[%‰]?\)?$"
+)
 _MAY_BE_DATE = r"^\d{1,4}[./-]\d{1,2}[./-]\d{1,4}|\d.{0,6}[^\W\d_]{3,}.{0,5}\d|^[^\W\d_]{3,}\.? \d{1,2},? "
 _ONE_GROUP = r"^\D*\d{1,3}[.,]\d{3}\D*$"
 _DECIMALS = rf"^\D*(?:\d{{1,3}}(?:[GROUP'\u2019{SPACE}]\d{{3}})+|\d+)MARK(?:\d{{1,2}}|\d{{4,}})\D*$|^\D*0MARK\d+\D*$"
 """A number whose decimals are no group of three."""
 _DECIMAL_COMMA = _DECIMALS.replace("MARK", ",").replace("GROUP", ".")
 _DECIMAL_POINT = _DECIMALS.replace("MARK", r"\.").replace("GROUP", ",")
+_PATTERNS = (
+    rf"{_MAY_BE_NUMBER}|{DASH}|{_MAY_BE_DATE}",
+    _MAY_BE_NUMBER,
+    _DECIMAL_COMMA,
+    _DECIMAL_POINT,
+    _GROUPED,
+    r"\.",
+)
+"""Looked for in the first cells of every column of text or fractions."""
 _TWO_DIGIT_YEAR = r"^\d{1,2}[./-](?:\d{1,2}|[^\W\d_]+)[./-]\d{2}(?:\D|$)"
 _EXAMPLES = 3
 
@@ -39,6 +63,15 @@ class Marks:
     """A column with decimal commas."""
     point: str | None = None
     """A column with decimal points."""
+
+
+@dataclass(frozen=True)
+class Glances:
+    """For each column: whether it is worth a closer look, and whether its numbers have decimal commas, or points."""
+
+    worth: NDArray[np.bool_]
+    comma: NDArray[np.bool_]
+    point: NDArray[np.bool_]
 
 
 def plain_texts(texts: pl.Series, kind: str, how: CellFormat) -> pl.Series:
@@ -64,6 +97,11 @@ def without_dashes(texts: pl.Series, how: CellFormat) -> tuple[pl.Series, int]:
     return pl.select(pl.when(~hit).then(texts)).to_series().alias(texts.name), int(hit.sum())
 
 
+def grouped_by_points(texts: pl.Series) -> int:
+    """Texts in which points group digits, so that the points of others like 1.234 may do so too."""
+    return int(texts.str.contains(r"^[-+]?\d{1,3}(?:\.\d{3}){2,}$|^[-+]?\d{1,3}(?:\.\d{3})+,\d+$").sum())
+
+
 def _by_value(texts: pl.Series, change: object) -> pl.Series:
     """`change` of every text, done once for each distinct one where many repeat."""
     assert callable(change)
@@ -84,9 +122,20 @@ def find_formats(
     texts: pl.DataFrame, names: Sequence[str], found: Sequence[Found], options: ReadOptions
 ) -> list[Found]:
     """The types of a sample's columns again, with formats where cells are not written plainly."""
-    marks = _marks(texts, names, found)
-    columns = zip(texts.iter_columns(), names, found, strict=True)
-    return [_of_column(column, name, one, options, marks) for column, name, one in columns]
+    seen = _look(texts, found, options)
+    marks = _marks(seen, names)
+    told = list(found)
+    worth = seen.worth | np.array([name in options.formats for name in names], bool)
+    for at in np.flatnonzero(worth).tolist():
+        told[at] = _of_column(texts.to_series(at), names[at], found[at], options, marks)
+    if options.decimal is not None or not marks.comma or marks.point:
+        return told
+    # Where decimals stand behind commas, a point between digits of a later row is none of a fraction.
+    free = [
+        one.kind == "int64" and one.format is None and name not in options.dtypes
+        for one, name in zip(told, names, strict=True)
+    ]
+    return [one.replace(format=_COMMA) if hit else one for one, hit in zip(told, free, strict=True)]
 
 
 def _of_column(texts: pl.Series, name: str, found: Found, options: ReadOptions, marks: Marks) -> Found:
@@ -102,6 +151,35 @@ def _of_column(texts: pl.Series, name: str, found: Found, options: ReadOptions, 
         or _dates(values, found, options, kind)
         or found
     )
+
+
+def _look(texts: pl.DataFrame, found: Sequence[Found], options: ReadOptions) -> Glances:
+    """A look at the first cells of all columns together, so that width costs little."""
+    kinds = np.array([one.kind if one.values else "" for one in found])
+    looked = np.flatnonzero((kinds == "text") | (kinds == "float64"))
+    flags = np.zeros((3, texts.width), bool)
+    told = options.decimal == "," or bool(options.thousands) or bool(options.true_values and options.false_values)
+    flags[0] = (kinds != "") & told
+    if looked.size:
+        rows = texts.head(min(_LOOKED_AT, max(_FEWEST, _LOOKED_AT_ALL // looked.size)))
+        cells = trimmed(pl.concat([rows.to_series(at).alias("") for at in looked.tolist()]), options.null_values)
+        column = np.flatnonzero(cells.is_not_null().to_numpy()) // rows.height
+        values = cells.drop_nulls().str.slice(0, _LONGEST)
+        shares = [_share(values, pattern, column, looked.size) for pattern in _PATTERNS]
+        shaped, number, comma, point, grouped, pointed = shares
+        is_float = kinds[looked] == "float64"
+        unseen = np.bincount(column, minlength=looked.size) == 0
+        flags[0, looked] |= unseen | np.where(is_float, (pointed > 0) & (grouped >= pointed), shaped >= _LIKELY)
+        flags[1, looked] = (number >= _MOST_OF_THEM) & (comma > 0) & (point == 0)
+        flags[2, looked] = (number >= _MOST_OF_THEM) & (point > 0) & (comma == 0)
+    return Glances(flags[0], flags[1], flags[2])
+
+
+def _share(values: pl.Series, pattern: str, column: NDArray[np.int64], columns: int) -> NDArray[np.float64]:
+    """For each column, which share of its values has the pattern."""
+    hit = values.str.contains(pattern).to_numpy()
+    every = np.bincount(column, minlength=columns)
+    return np.bincount(column[hit], minlength=columns) / np.maximum(every, 1)
 
 
 def _as_given(texts: pl.Series, found: Found, how: CellFormat, options: ReadOptions) -> Found:
@@ -132,17 +210,9 @@ def _words(values: pl.Series, found: Found, options: ReadOptions) -> Found | Non
     return found.replace(kind="boolean", format=how, note=None)
 
 
-def _marks(texts: pl.DataFrame, names: Sequence[str], found: Sequence[Found]) -> Marks:
-    comma = point = None
-    for column, name, one in zip(texts.iter_columns(), names, found, strict=True):
-        if one.kind == "float64" or (one.kind == "text" and one.values):
-            values = column.drop_nulls().head(_GLANCE).str.strip_chars()
-            values = values.filter(values.str.contains(_MAY_BE_NUMBER))
-            if not values.len() or values.len() * 2 < min(_GLANCE, column.len() - column.null_count()):
-                continue
-            has_comma, has_point = (bool(values.str.contains(mark).any()) for mark in (_DECIMAL_COMMA, _DECIMAL_POINT))
-            comma = name if comma is None and has_comma and not has_point else comma
-            point = name if point is None and has_point and not has_comma else point
+def _marks(seen: Glances, names: Sequence[str]) -> Marks:
+    """The first column with decimal commas, and the first with points."""
+    comma, point = (next((names[int(at)] for at in np.flatnonzero(hit)), None) for hit in (seen.comma, seen.point))
     return Marks(comma, point)
 
 
@@ -156,7 +226,7 @@ def _numbers(values: pl.Series, found: Found, options: ReadOptions, context: tup
     if options.decimal == "." and options.thousands == "":
         return None
     glance = values.head(_GLANCE)
-    if not glance.len() or float(str(glance.str.contains(rf"{_MAY_BE_NUMBER}|{DASH}").mean())) < PLAN_SHARE / 2:
+    if not glance.len() or float(str(glance.str.contains(rf"{_MAY_BE_NUMBER}|{DASH}").mean())) < _LIKELY:
         return None
     tried = []
     for how in number_formats(values, options.decimal, options.thousands):
@@ -230,7 +300,7 @@ def _doubtful_point(values: pl.Series, found: Found, options: ReadOptions, marks
     if found.kind != "float64" or options.decimal == "." or not values.str.contains(r"\d\.\d{3}").any():
         return None
     points = values.filter(values.str.contains(".", literal=True))
-    grouped = bool(points.str.contains(r"^[-+]?[1-9]\d{0,2}(\.\d{3})+$").all())
+    grouped = bool(points.str.contains(_GROUPED).all())
     many = bool(points.str.contains(r"^[-+]?\d{1,3}(\.\d{3}){2,}").any())
     if not grouped or not (many or (marks.comma and not marks.point)):
         return None
@@ -248,7 +318,7 @@ def _dates(values: pl.Series, found: Found, options: ReadOptions, kind: str | No
     glance = values.head(_GLANCE)
     if found.kind != "text" or options.date_order == "iso" or not glance.len():
         return None
-    if float(str(glance.str.contains(_MAY_BE_DATE).mean())) < PLAN_SHARE / 2:
+    if float(str(glance.str.contains(_MAY_BE_DATE).mean())) < _LIKELY:
         return None
     orders: tuple[DateOrder, ...] = (options.date_order,) if options.date_order else ("dmy", "mdy", "ymd")
     tried = []

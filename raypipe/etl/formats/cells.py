@@ -139,9 +139,13 @@ def too_precise(texts: pl.Series) -> pl.Series:
     >>> too_precise(pl.Series(["0.12345678901234567", "0.123456789012345678", "1.50000000000000000000"])).to_list()
     [False, True, False]
     """
-    long = (texts.str.len_bytes() > FLOAT_DIGITS) & texts.str.contains(_FRACTION)
-    digits = texts.str.replace(r"[eE].*$", "").str.replace_all(r"\D", "").str.strip_chars("0")
-    return (long & (digits.str.len_bytes() > FLOAT_DIGITS)).fill_null(value=False)
+    wrong = np.zeros(texts.len(), bool)
+    places = np.flatnonzero((texts.str.len_bytes() > FLOAT_DIGITS).fill_null(value=False).to_numpy())
+    long = texts.gather(places)
+    if (fraction := long.str.contains(_FRACTION)).any():
+        digits = long.str.replace(r"[eE].*$", "").str.replace_all(r"\D", "").str.strip_chars("0")
+        wrong[places] = (fraction & (digits.str.len_bytes() > FLOAT_DIGITS)).to_numpy()
+    return pl.Series(wrong)
 
 
 def _where(values: pl.Series, keep: pl.Series) -> pl.Series:

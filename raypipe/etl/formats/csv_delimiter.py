@@ -15,6 +15,7 @@ from raypipe.etl.formats.csv_dialect import MIXED, Dialect, sample_codes, seen, 
 from raypipe.etl.formats.csv_encoding import Pieces, find_encoding
 from raypipe.etl.formats.csv_parts import resync
 from raypipe.etl.formats.csv_quotes import Codes, Rows, find_runs, is_clean, scan_rows, states_after, states_before
+from raypipe.etl.formats.number_cells import LOOKS_TYPED
 
 _COMMON = ("\t", ";", "|", ",")
 _RARE = ("^", "~", "\x01", "\x1f", "\xa6", "\xa7", ":", "#", "&", " ")
@@ -23,8 +24,7 @@ _SURE_SHARE = 0.9
 _BACKSLASH = "\\"
 _ENDS = {"lf": "\n", "cr": "\r", "mixed": MIXED}
 _TYPED_ROWS = 50
-_TYPED = r"^\s*[-+(]?\W{0,2}\d[\d.,' ]*\W{0,2}\s*$|^\s*\d{1,4}[-./]\d{1,2}[-./]\d{1,4}\b"
-"""What looks like a number or a date, however it is written."""
+_LONGEST = 64
 
 
 @dataclass(frozen=True)
@@ -147,12 +147,13 @@ def _typed_share(head: Codes, dialect: Dialect, width: int) -> float:
     from raypipe.etl.formats.csv_sample import sample_rows  # it needs dialects itself
 
     cells = sample_rows(head, dialect, width, _TYPED_ROWS)
+    cells = cells.slice(1) if cells.height > 1 else cells  # the first may be the header
     texts = (
         pl.concat([column.alias("") for column in cells]).drop_nulls()
         if cells.width
         else pl.Series([], dtype=pl.String)
     )
-    return float(str(texts.str.contains(_TYPED).mean())) if texts.len() else 0.0
+    return float(str(texts.str.slice(0, _LONGEST).str.contains(LOOKS_TYPED).mean())) if texts.len() else 0.0
 
 
 def _has_blank_lines(head: Codes, base: Dialect) -> bool:

@@ -41,7 +41,7 @@ class Pieces:
         if len(self.head) < self.size:
             offsets = (self.size // 2 // 4 * 4, max(len(self.head), self.size - SAMPLE_BYTES) // 4 * 4)
             self.tail_start = offsets[-1]
-            self.others = tuple(source.read_at(offset, SAMPLE_BYTES) for offset in offsets)
+            self.others = tuple(source.read_at(offset, SAMPLE_BYTES + 4) for offset in offsets)
 
     @property
     def is_whole(self) -> bool:
@@ -113,10 +113,10 @@ def _check_wanted(pieces: Pieces, wanted: str, mark: tuple[str, int] | None) -> 
         name = mark[0] if mark and mark[0].startswith(name) else f"{name}-le"
     name = "utf-8" if name == "utf-8-sig" else name
     start = mark[1] if mark and mark[0] == name else 0
-    usable = pieces.head[start : len(pieces.head) // 4 * 4] or pieces.head
+    wide = name.startswith(("utf-16", "utf-32"))
+    usable = (pieces.head[start : len(pieces.head) // 4 * 4] if wide else pieces.head[start:]) or pieces.head
     lines = usable.decode(name, "replace").splitlines() or [""]
     broken = sum("\ufffd" in line for line in lines)
-    wide = name.startswith(("utf-16", "utf-32"))
     if broken > len(lines) * _MIN_SHARE or (wide and start == 0 and _zero_pattern(pieces.head) is None):
         found, _ = find_encoding(pieces, None)
         raise ReadError(

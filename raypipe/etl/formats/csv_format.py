@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import polars as pl
 import pyarrow as pa
 
 from raypipe.blocks.frames import canonical_schema
@@ -19,6 +20,7 @@ from raypipe.etl.formats.csv_layout import Layout, Take, Wanted
 from raypipe.etl.formats.csv_look import look_at
 from raypipe.etl.formats.csv_parse import Task, read_part
 from raypipe.etl.formats.csv_plan import Sampling, plan_csv
+from raypipe.etl.formats.csv_typing import read_cells
 from raypipe.etl.formats.format import OF_STORES, Cut, Cutting, Format, Joined, Look, ReadSlice
 from raypipe.etl.formats.schemas import conform
 from raypipe.etl.formats.slices import MISCUT, Slice, draw_seed
@@ -104,6 +106,20 @@ class CsvFormat(Format):
             "delimiter": first.dialect.delimiter,
             "header": first.has_header,
         }
+
+
+def read_lines(file: CsvFile, text: str, schema: pa.Schema, options: ReadOptions) -> PartRead:
+    """Rows of a text that is written as a file is, with its columns and without a header."""
+    layout = replace(_layout(file, schema, options), encoding="utf-8")
+    read = read_part(Task(text.encode("utf-8", "replace"), clean=False), layout)
+    return replace(read, block=conform(read.block, read.block.num_rows, schema))
+
+
+def read_fields(texts: pl.Series, field: pa.Field, options: ReadOptions) -> tuple[pl.Series, pl.Series | None]:
+    """Values of a column's cells as a file has them, and which of them do not fit (None: all do)."""
+    want = Wanted(0, field.name, kind_of(field.type) or "text", options.formats.get(field.name))
+    values, wrong, _ = read_cells(texts, want, options.null_values)
+    return values, wrong
 
 
 def _layout(file: Any, schema: pa.Schema, options: ReadOptions) -> Layout:

@@ -10,14 +10,15 @@ import polars as pl
 from raypipe.config import ReadOptions
 from raypipe.etl.formats.cells import narrowest, trimmed
 from raypipe.etl.formats.names import unique_names
+from raypipe.etl.formats.number_cells import LOOKS_TYPED
 
 JOINT = "_"
 """Stands between the parts of a name from several header rows."""
 MOST_HEADER_ROWS = 3
 _HEADER_ROWS, _HEADER_COLUMNS = 1000, 200
+_LONGEST = 64
+"""Characters of a cell that are looked at."""
 _UNIT = re.compile(r"^[\[(].*[\])]$")
-_WRITTEN = r"^[-+(]?\W{0,2}\d[\d.,' ]*\W{0,3}$|^\d{1,4}[-./]\d{1,2}[-./]\d{1,4}\b"
-"""Looks like a number or a date, however it is written: no name of a column."""
 
 
 def is_header(header: Sequence[str], below: pl.DataFrame, options: ReadOptions) -> bool:
@@ -25,7 +26,7 @@ def is_header(header: Sequence[str], below: pl.DataFrame, options: ReadOptions) 
     cells = trimmed(pl.Series([str(cell) for cell in header], dtype=pl.String), ())
     if not cells.drop_nulls().len() or not set(narrowest(cells)) <= {"text", "boolean"}:
         return False
-    if cells.str.contains(_WRITTEN).any():
+    if cells.str.slice(0, _LONGEST).str.contains(LOOKS_TYPED).any():
         return False
     if not below.height or has_types(below, options):
         return True
@@ -40,7 +41,7 @@ def has_types(below: pl.DataFrame, options: ReadOptions) -> bool:
         counts = narrowest(cells)
         if counts and counts.get("text", 0) < sum(counts.values()):
             return True
-        if cells.str.contains(_WRITTEN).any():
+        if cells.str.slice(0, _LONGEST).str.contains(LOOKS_TYPED).any():
             return True
     return False
 
@@ -74,16 +75,13 @@ def count_header_rows(rows: Sequence[Sequence[str]], below: Sequence[pl.DataFram
 
 
 def _goes_on(upper: Sequence[str], lower: Sequence[str], below: pl.DataFrame, options: ReadOptions) -> bool:
-    if len(upper) != len(lower) or not below.height or not is_header(lower, below, options):
-        return False
-    if not has_types(below, options):
-        return False
     cells = [cell.strip() for cell in lower]
-    gaps = [not cell.strip() for cell in upper]
     units = [cell for cell in cells if cell]
-    if units and all(_UNIT.match(cell) for cell in units):
-        return True
-    return any(gaps) and all(cells)
+    are_units = bool(units) and all(_UNIT.match(cell) for cell in units)
+    fills_gaps = all(cells) and not all(cell.strip() for cell in upper)
+    if len(upper) != len(lower) or not below.height or not (are_units or fills_gaps):
+        return False
+    return is_header(lower, below, options) and has_types(below, options)
 
 
 def joined_names(rows: Sequence[Sequence[str]], width: int) -> list[str]:

@@ -31,6 +31,7 @@ from raypipe.etl.formats.csv_tables import (
     width_behind_titles,
     width_of,
 )
+from raypipe.etl.formats.csv_totals import TOTAL, is_total
 from raypipe.etl.formats.csv_view import data_rows, rows_of
 from raypipe.storage.packed import PackedFile
 from raypipe.storage.ranges import RemoteFile, look
@@ -198,11 +199,27 @@ class _Look:
                 return whole, 0, []
             scanned, origin = tail
         below = scanned.filled & ((np.arange(scanned.filled.size) >= behind) if scanned is self.scanned else True)
-        footers = find_footers(replace(scanned, filled=below), self.extent.width, wanted)
+        scanned = replace(scanned, filled=below)
+        footers = find_footers(scanned, self.extent.width, wanted)
+        if wanted is None and line is not None:
+            footers = self._with_total(scanned, footers)
         if not footers:
             return whole, 0, []
         note = [] if wanted is not None else [footer_note(scanned, footers, line)]
         return base + (origin + int(scanned.rows.starts[footers[0]])) * unit, len(footers), note
+
+    def _with_total(self, scanned: Scanned, footers: list[int]) -> list[int]:
+        """The footers, and the row above them if the rows of the whole table add up to it."""
+        data = scanned.data[scanned.data < footers[0]] if footers else scanned.data
+        if data.size < MOST_HEADER_ROWS or scanned.rows.fields[data[-1]] != self.extent.width:
+            return footers
+        last, width = int(data[-1]), self.extent.width
+        cells = scanned.cells(last)
+        if not TOTAL.match(next((cell for cell in cells if cell.strip()), "")):
+            return footers
+        body = self.start[2][scanned.rows.starts[data[0]] : scanned.rows.starts[last]]
+        above = sample_rows(body, self.dialect, width, most_rows(width))
+        return [last, *footers] if is_total(cells, above) else footers
 
     def _tail(self) -> tuple[Scanned, int] | None:
         """The rows of the last piece, and its place in codes; None if its rows cannot be told."""
@@ -243,8 +260,12 @@ def _scan(codes: Codes, dialect: Dialect, is_whole: bool) -> Scanned:
         filled[-1] = False  # cut off by the end of the sample
 
     def cells(row: int) -> list[str]:
-        as_written = dialect.replace(quote=None) if rows.unclosed[row] else dialect
-        return cells_of(codes[rows.starts[row] : rows.ends[row]], as_written, int(rows.fields[row]))
+        written, line = dialect, codes[rows.starts[row] : rows.ends[row]]
+        fields = int(rows.fields[row])
+        if rows.unclosed[row]:
+            written = dialect.replace(quote=None)
+            fields = int(rows_of(line, written.grammar, written.marks).fields[0])
+        return cells_of(line, written, fields)
 
     def text(row: int) -> str:
         raw = codes[rows.starts[row] : rows.ends[row]].tobytes()
@@ -277,7 +298,7 @@ def _find_extent(scanned: Scanned, body: Codes, dialect: Dialect, options: ReadO
     else:
         fields = scanned.rows.fields[data]
         behind = width_behind_titles(fields) if options.skip_rows is None else None
-        width = behind or width_of(fields, not scanned.is_whole)
+        width = options.fields or behind or width_of(fields, not scanned.is_whole)
     first = int(scanned.data[0])
     if options.skip_rows is None:
         first = first_row(scanned, width, lambda row: _looks_like_header(scanned, body, dialect, (row, width), options))

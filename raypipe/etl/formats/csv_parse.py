@@ -25,10 +25,7 @@ _PIECE = 1 << 18
 _LONGEST_RUN = 64
 """Codes behind a piece that are looked at, too, since a number may go on there."""
 _POINT_TO_NINE = ord("9") - ord(".") + 1
-_EACH = 0x0101010101010101
-_LOW, _HIGH = np.uint64(0x7F * _EACH), np.uint64(0x80 * _EACH)
-_FROM_POINT, _FROM_COLON = np.uint64((0x80 - ord(".")) * _EACH), np.uint64((0x80 - ord("9") - 1) * _EACH)
-"""Added to a byte, they set its high bit from "." and from behind "9" on."""
+_FOUR_TRUE = 0x01010101
 
 
 @dataclass(frozen=True)
@@ -132,17 +129,16 @@ def _may_hold_codes(body: bytes, layout: Layout) -> bool:
 def _may_hold_long_fractions(body: bytes, layout: Layout) -> bool:
     """Whether some number seems to have more digits than a float64 holds, which a number parser would round.
 
-    So many digits fill a word of eight bytes wherever they begin; only where one is full is a closer look taken.
+    So many digits fill three words of four bytes wherever they begin; only where these are full is a closer look taken.
     """
     if not any(want.is_number and want.kind == "float64" for want in layout.wanted):
         return False
     codes = np.frombuffer(body, np.uint8)
     for at in range(0, codes.size, _PIECE):
         piece = codes[at : at + _PIECE + _LONGEST_RUN]
-        words = piece[: piece.size // 8 * 8].view(np.uint64)
-        low = words & _LOW
-        full = (low + _FROM_POINT) & ~(low + _FROM_COLON) & ~words & _HIGH
-        if bool((full == _HIGH).any()) and _has_long_run(piece):
+        digits = (piece - ord(".")) < _POINT_TO_NINE
+        full = digits[: piece.size // 4 * 4].view(np.uint32) == _FOUR_TRUE
+        if bool((full[:-2] & full[1:-1] & full[2:]).any()) and _has_long_run(piece):
             return True
     return False
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from raypipe.etl.formats.csv_quotes import Flags, Positions, Rows
+from raypipe.etl.formats.csv_totals import TOTAL
 from raypipe.etl.wording import counted, shown
 
 _ALIKE = 0.9
@@ -16,11 +17,7 @@ _LEAST_ROWS = 2
 _MOST_FOOTERS = 50
 _MOST_SHOWN = 3
 _MIN_SHARE = 0.5
-_TOTALS = re.compile(
-    r"^\s*(grand[ -]?total|sub[ -]?total|totals?|sum|summe|gesamt(summe)?|insgesamt|zwischensumme|somme"
-    r"|total g[ée]n[ée]ral|suma|totale|totaal|razem|итого)\s*:?\s*$",
-    re.IGNORECASE,
-)
+_LABEL_FIELDS, _MOST_LABELS = 2, 20
 _NOTES = re.compile(
     r"^\s*(\(?\s*[\d.,]+ (rows?|records?|lines?|entries|zeilen|datens[äa]tze|lignes?|filas?|righe|rijen)\b.*"
     r"|(grand |sub)?totals?\b.*|sum(me)?\b.*|notes?\b.*|sources?\b.*|quelle\b.*|stand\b.*|generated\b.*|exported\b.*"
@@ -103,11 +100,21 @@ def find_tables(seen: Scanned) -> list[Table]:
             tables[-1] = replace(tables[-1], last=int(piece[-1]) + 1, rows=tables[-1].rows + most)
         elif strong:
             tables.append(Table(int(piece[0]), int(piece[-1]) + 1, width, most, int(seen.rows.lines[piece[0]]) + 1))
+    widest = max((table.width for table in tables), default=0)
+    tables = [table for table in tables if table.width == widest or not _is_labels(seen, table)]
     if len({table.width for table in tables}) < 2:
         return []
     if not seen.is_whole and int(data[-1]) < (tables[-1].last or 0):
         tables[-1] = replace(tables[-1], last=None)
     return tables
+
+
+def _is_labels(seen: Scanned, table: Table) -> bool:
+    """Whether every line is a name and one value, as above the table of a statement: no table of its own."""
+    if table.width != _LABEL_FIELDS or table.rows > _MOST_LABELS or table.last is None:
+        return False
+    rows = [row for row in range(table.first, table.last) if seen.filled[row]]
+    return all(not re.match(r"^\s*$|^[-+(]?\d", seen.cells(row)[0]) for row in rows)
 
 
 def largest(tables: Sequence[Table]) -> int:
@@ -190,7 +197,7 @@ def _is_footer(seen: Scanned, row: int, width: int) -> bool:
             return bool(re.match(r"^\(\d+ rows?\)$", seen.text(row)))
         cells = seen.cells(row)
         filled = [cell for cell in cells if cell.strip()]
-        return bool(filled) and len(filled) < width and bool(_TOTALS.match(filled[0]))
+        return bool(filled) and len(filled) < width and bool(TOTAL.match(filled[0]))
     text = seen.text(row).strip().strip("\"';,|\t").strip()
     return seen.behind_blank(row) or bool(_NOTES.match(text))
 

@@ -9,7 +9,7 @@ import polars as pl
 
 from raypipe.blocks.frames import from_polars
 from raypipe.etl.aside import shortened
-from raypipe.etl.formats.cell_formats import plain_texts, without_dashes
+from raypipe.etl.formats.cell_formats import grouped_by_points, plain_texts, without_dashes
 from raypipe.etl.formats.cells import count_codes, count_wide, iso_days, may_be_too_precise, narrowest, parse, trimmed
 from raypipe.etl.formats.csv_layout import Layout, Placed, Wanted
 from raypipe.etl.formats.csv_quotes import Positions, scan_rows
@@ -25,7 +25,7 @@ def type_rows(placed: Placed, layout: Layout, origin: tuple[int, bytes]) -> Part
     frame, columns, faults, notes = placed.frame, [], [], dict(placed.notes)
     values, misfits, wide = {}, {}, {}
     for want in layout.wanted:
-        column, wrong, dashes = _read(frame[f"c{want.index}"], want, layout)
+        column, wrong, dashes = read_cells(frame[f"c{want.index}"], want, layout.null_values)
         if dashes:
             notes["dashes"] = notes.get("dashes", 0) + dashes
         columns.append(column.alias(want.name))
@@ -70,11 +70,13 @@ def _lines(placed: Placed, layout: Layout, body: bytes) -> Positions:
     return scan_rows(np.frombuffer(body, np.uint8), layout.grammar).lines
 
 
-def _read(texts: pl.Series, want: Wanted, layout: Layout) -> tuple[pl.Series, pl.Series | None, int]:
+def read_cells(texts: pl.Series, want: Wanted, null_values: tuple[str, ...]) -> tuple[pl.Series, pl.Series | None, int]:
     """Values of a column, which cells do not fit, and how many dashes stood for no value."""
     if want.format is None or want.kind == "text":
-        return *read_column(texts, want.kind, layout.null_values), 0
-    clean, dashes = without_dashes(trimmed(texts, layout.null_values), want.format)
+        return *read_column(texts, want.kind, null_values), 0
+    if want.kind == "int64" and want.format.unit is None and (quick := _quick(texts, "int64")) is not None:
+        return quick, None, 0
+    clean, dashes = without_dashes(trimmed(texts, null_values), want.format)
     values = parse(plain_texts(clean, want.kind, want.format), want.kind)
     wrong = clean.is_not_null() & values.is_null()
     return values, wrong if wrong.any() else None, dashes
@@ -153,6 +155,7 @@ def _misfit_note(wrong: pl.Series, values: pl.Series, want: Wanted, layout: Layo
         "as": narrowest(plain),
         "codes": count_codes(plain) if values.dtype.is_numeric() else 0,
         "values": values.len() - values.null_count() + clean.len(),
+        "grouped": grouped_by_points(clean) if want.format is None and want.kind == "float64" else 0,
         "example": clean[0],
     }
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 ReadSlice = Callable[[Slice, str], PartRead]
 """(slice, part id) -> its rows, under `TableSource.read_schema`."""
-EVERYWHERE = frozenset({"columns", "max_rows", "partitions", "file_column"})
+EVERYWHERE = frozenset({"columns", "max_rows", "folder_columns", "file_column"})
 """Read options that every format honours."""
 OF_STORES = frozenset({
     "sheet", "cell_errors", "version", "timestamp", "query", "partition_on", "partition_count",

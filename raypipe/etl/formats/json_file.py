@@ -13,13 +13,13 @@ import numpy as np
 from raypipe.config import ReadOptions
 from raypipe.errors import ConfigError, ReadError
 from raypipe.etl.formats.csv_dialect import WHOLE_FILE_LIMIT
-from raypipe.etl.formats.csv_encoding import SAMPLE_BYTES, Pieces, find_encoding, keeps_ascii
+from raypipe.etl.formats.csv_encoding import SAMPLE_BYTES, SMALL_FILE, Pieces, find_encoding, keeps_ascii
 from raypipe.etl.formats.csv_layout import to_utf8
 from raypipe.etl.formats.format import SourceFile
 from raypipe.etl.formats.json_scan import BLANKS, Records, Walker, records_of_array, records_of_lines
 from raypipe.etl.formats.json_values import DECODER, NoRecordError, as_json, record_of
 from raypipe.etl.formats.tables import stamp_of
-from raypipe.storage.source import Place, open_bytes
+from raypipe.storage.source import ByteSource, Place, open_bytes
 
 LARGEST_DOCUMENT = 64 << 20
 """Bytes of a document that is read as a whole: one object, or columns; also of what stands before the records."""
@@ -43,6 +43,8 @@ class JsonFile(SourceFile):
     """Lines before `start`."""
     is_one: bool = False
     """The document is one record."""
+    dotted: tuple[str, ...] = ()
+    """Keys of sampled records that have dots in them, and so look like fields of fields."""
 
     def raw(self, start: int, end: int) -> bytes:
         """Bytes of a range of what is cut; ReadError if the file is not the one that was looked at."""
@@ -68,6 +70,17 @@ class JsonSample:
     """Some bytes did not belong to the encoding."""
 
 
+class _Samples(Pieces):
+    """Samples of a file, whose lines may be endless: an array may stand on one."""
+
+    def __init__(self, path: Place, source: ByteSource) -> None:
+        self.path, self.size = path, source.size
+        self.head = source.read_at(0, source.size if source.size <= SMALL_FILE else SAMPLE_BYTES)
+        offsets = (source.size // 2 // 4 * 4, max(len(self.head), source.size - SAMPLE_BYTES) // 4 * 4)
+        whole = len(self.head) >= source.size
+        self.others = () if whole else tuple(source.read_at(offset, SAMPLE_BYTES) for offset in offsets)
+
+
 def look_at(place: Place, options: ReadOptions) -> tuple[JsonFile, JsonSample]:
     """Layout and sample.
 
@@ -78,7 +91,7 @@ def look_at(place: Place, options: ReadOptions) -> tuple[JsonFile, JsonSample]:
     """
     source = open_bytes(place)
     try:
-        pieces = Pieces(place, source)
+        pieces = _Samples(place, source)
     finally:
         source.close()
     encoding, mark = _encoding(pieces, options)
@@ -87,7 +100,7 @@ def look_at(place: Place, options: ReadOptions) -> tuple[JsonFile, JsonSample]:
         text = _as_utf8(place, encoding, mark)
         file = _laid_out(place, text, options).replace(**stamp, encoding=encoding, is_whole=True)
         file = file.replace(first_line=_lines(text, file.start))
-        return file, _sample(file, text, is_all=True)
+        return file, _sample(file, whole_text(file), is_all=True)
     head = _grown(place, pieces.head[mark:], pieces.size - mark)
     found = _laid_out(place, head, options)
     if found.layout == "columns" or (found.is_one and len(head) + mark < pieces.size):

@@ -66,7 +66,8 @@ class JsonFormat(Format):
         file, sample = look_at(place, options)
         body = max(0, file.size - file.start)
         rows = sample.records.count if sample.is_all else round(body / sample.bytes_per_record)
-        return Look(file, rows=rows, rows_exact=sample.is_all, sample=_types_of(file, sample, options))
+        types, dotted = _types_of(file, sample, options)
+        return Look(file.replace(dotted=dotted), rows=rows, rows_exact=sample.is_all, sample=types)
 
     def join(self, looks: Sequence[Look], options: ReadOptions) -> Joined:
         found = [look.sample for look in looks]
@@ -143,6 +144,7 @@ def layout_of(source: TableSource) -> JsonLayout:
         null_values=null_values_of(options),
         fixed=frozenset(source.fixed),
         takes_new=options.columns is None,
+        dotted=frozenset(name for file in source.files for name in getattr(file, "dotted", ())),
     )
 
 
@@ -151,30 +153,34 @@ def null_values_of(options: ReadOptions) -> tuple[str, ...]:
     return () if options.null_values == ReadOptions().null_values else options.null_values
 
 
-def _types_of(file: Any, sample: JsonSample, options: ReadOptions) -> dict[str, tuple[pa.DataType, str | None, bool]]:
-    """Column -> the type it asks for, a note, and whether it has a value."""
+def _types_of(
+    file: JsonFile, sample: JsonSample, options: ReadOptions
+) -> tuple[dict[str, tuple[pa.DataType, str | None, bool]], tuple[str, ...]]:
+    """Column -> the type it asks for, a note, and whether it has a value; and the keys with dots in them."""
     exact = take_apart(sample.records, options.nested, MARK.encode() if sample.is_marked else None)
     if len(exact.bad) == sample.records.count and exact.bad:
         first = min(exact.bad)
         line = file.first_line + int(sample.records.lines[first]) + 1
         raise ReadError(f"{file.path}: has no row: line {line} {exact.bad[first]}, and so with every other.")
-    names = _nulls_too(sample, exact, options)
+    names, dotted = _names_of(sample, exact, options)
     made = {}
     for name in names:
         column = exact.columns.get(name, Column())
         kind, note = find_type(column)
         made[name] = (kind, note, bool(column.rows))
-    return made
+    return made, dotted
 
 
-def _nulls_too(sample: JsonSample, exact: Exact, options: ReadOptions) -> list[str]:
+def _names_of(sample: JsonSample, exact: Exact, options: ReadOptions) -> tuple[list[str], tuple[str, ...]]:
     """Columns in the order in which they turn up; one without a value counts, but not where others hold its fields."""
-    names: dict[str, None] = {}
+    names, keys = dict[str, None](), dict[str, None]()
     for index in range(sample.records.count):
         if index not in exact.bad:
-            names.update(dict.fromkeys(names_in(record_of(sample.records.text(index).decode()), options.nested)))
+            record = record_of(sample.records.text(index).decode())
+            names.update(dict.fromkeys(names_in(record, options.nested)))
+            keys.update(dict.fromkeys(key for key in record if "." in key))
     parents = {name[:at] for name in names for at, letter in enumerate(name) if letter == "."}
-    return [name for name in names if name not in parents or name in exact.columns]
+    return [name for name in names if name not in parents or name in exact.columns], tuple(keys)
 
 
 def _records_of(file: Any, piece: Slice) -> tuple[Records, int, int, bool]:

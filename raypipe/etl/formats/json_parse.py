@@ -8,7 +8,6 @@ round, is read record by record.
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,9 +22,9 @@ from raypipe.etl.aside import VALUE_CHARS
 from raypipe.etl.formats.cells import count_wide
 from raypipe.etl.formats.csv_layout import MARK
 from raypipe.etl.formats.csv_typing import plain_floats, read_column
-from raypipe.etl.formats.json_scan import Codes, Records
+from raypipe.etl.formats.json_scan import Codes, Positions, Records
 from raypipe.etl.formats.json_types import PlannedColumn, is_list, new_column, typed
-from raypipe.etl.formats.json_values import Exact, take_apart
+from raypipe.etl.formats.json_values import MOST_DIGITS, Exact, significant, take_apart
 from raypipe.etl.formats.schemas import conform
 from raypipe.etl.types import kind_of
 from raypipe.stage import ASIDE_SCHEMA, NONE_ASIDE, PartRead
@@ -34,10 +33,9 @@ PIECE = 1 << 20
 """Bytes that are read in one way or the other."""
 _MOST_BRACKETS = 500
 """A record with more is read one by one: a parser may follow deep nesting with its stack."""
-_DIGITS = bytes.maketrans(b"0123456789", b"0" * 10)
-_LONG = b"0" * 16
-_LONG_WHOLE = re.compile(rb"(?<![\d.])\d{16}")
-_LONG_EXACT = re.compile(rb"[1-9]\d{17}")
+_ZERO, _TEN, _DOT = np.uint8(ord("0")), np.uint8(10), ord(".")
+_LONG_WHOLE = 16
+_MOST_DOUBTFUL = 1000
 
 
 @dataclass(frozen=True)
@@ -105,17 +103,25 @@ def read_records(records: Records, layout: JsonLayout, first_line: int, marked: 
         for column in table.column_names:
             read.count(column, table.schema.field(column).type, pl.Series(pl.from_arrow(table[column])))
         read.blocks.append(table)
-    kept = np.setdiff1d(np.arange(records.count), np.fromiter(read.lost, np.int64, len(read.lost)))
     notes: dict[str, Any] = {"values": read.values} | ({"wide": read.wide} if read.wide else {})
     for name, found in read.misfits.items():
-        found["values"] = max(found["values"], read.values.get(name, 0) + found["count"])
+        if not found.get("new"):
+            read.values[name] = read.values.get(name, 0) + found["count"]
+            found["values"] = read.values[name]
     return PartRead(
         block=pa.concat_tables(read.blocks).combine_chunks() if read.blocks else layout.schema.empty_table(),
         aside=pa.Table.from_pylist(read.aside, ASIDE_SCHEMA) if read.aside else NONE_ASIDE,
-        row_numbers=pa.array(kept) if read.lost else None,
+        row_numbers=pa.array(_kept(read.lost, records.count)) if read.lost else None,
         lines=records.total_lines + first_line,
         notes=notes | ({"misfits": read.misfits} if read.misfits else {}),
     )
+
+
+def _kept(lost: set[int], count: int) -> Positions:
+    """Numbers of the records that are rows."""
+    keep = np.ones(count, bool)
+    keep[list(lost)] = False
+    return np.flatnonzero(keep)
 
 
 def _pieces(records: Records) -> list[tuple[int, int]]:
@@ -198,9 +204,26 @@ def _may_round(body: bytes, schema: pa.Schema) -> bool:
         return True
     if pa.float64() not in kinds and not lists:
         return False
-    if _LONG not in body.translate(_DIGITS, b"."):
-        return False
-    return bool(_LONG_WHOLE.search(body) or _LONG_EXACT.search(body.translate(None, b".")))
+    return _has_long_numbers(body)
+
+
+def _has_long_numbers(body: bytes) -> bool:
+    """Whether some number has more digits than a float64, or than a whole number that is surely one, can have."""
+    codes = np.frombuffer(body, np.uint8)
+    digits = np.diff((codes - _ZERO < _TEN).astype(np.int8), prepend=np.int8(0), append=np.int8(0))
+    starts, ends = np.flatnonzero(digits == 1), np.flatnonzero(digits == -1)
+    lengths = ends - starts
+    fraction = np.zeros(starts.size, bool)
+    fraction[1:] = (starts[1:] == ends[:-1] + 1) & (codes[ends[:-1]] == _DOT)
+    if bool((lengths[~fraction] >= _LONG_WHOLE).any()):
+        return True
+    whole = np.flatnonzero(fraction) - 1
+    counted = lengths[fraction] + np.where(codes[starts[whole]] == _ZERO, 0, lengths[whole])
+    doubtful = whole[counted > MOST_DIGITS]
+    if doubtful.size > _MOST_DOUBTFUL:
+        return True
+    numbers = (body[int(starts[at]) : int(ends[at + 1])].decode() for at in doubtful.tolist())
+    return any(significant(number) > MOST_DIGITS for number in numbers)
 
 
 def _flat_columns(table: pa.Table, fields: Mapping[str, Any], layout: JsonLayout) -> dict[str, pa.Array] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,6 +37,7 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 DECODER = json.JSONDecoder(parse_int=Number, parse_float=Number, parse_constant=Number, object_pairs_hook=_pairs)
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _NAMES = {dict: "an object", list: "an array", str: "a text", Number: "a number", bool: "true or false"}
 
 
@@ -43,7 +45,8 @@ def record_of(text: str) -> dict[str, Any]:
     """The record that a text is; NoRecordError with the reason if it is none."""
     try:
         found = DECODER.decode(text)
-        text.encode()
+        if _SURROGATE.search(text):
+            as_json(found).encode()
     except NoRecordError:
         raise
     except RecursionError as error:

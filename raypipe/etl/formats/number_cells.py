@@ -19,6 +19,12 @@ CURRENCIES = (
 )  # fmt: skip
 UNITS = ("%", "‰", *CURRENCIES)
 """Signs that a number may bear."""
+LOOKS_TYPED = (
+    rf"^\s*[-+(\u2212]?[^\w\s]?[{SPACE}]?\d[\d.,'\u2019{SPACE}]*(?:[eE][-+]?\d+)?[{SPACE}]?(?:[^\w\s]|[A-Z]{{3}})?\)?-?\s*$"
+    r"|^\s*\d{1,4}[-./]\d{1,2}[-./]\d{1,4}(?:[T, ]+\d.*)?\s*$"
+    r"|^\s*\d{1,2}\S{0,2} [^\W\d_]{3,}\.? \d{4}\s*$|^\s*[^\W\d_]{3,}\.? \d{1,2}, \d{4}\s*$"
+)
+"""What looks like a number or a date, however it is written."""
 DASH = r"^[-\u2010-\u2015\u2212]$"
 _NUMBER = r"([-+\u2212])?(?:(UNIT)SPACES)?([-+\u2212])?(BODY)(?:SPACES(UNIT))?"
 _ACCOUNTING = rf"^(\()?{_NUMBER}(-)?(\))?$"

@@ -10,7 +10,7 @@ import pyarrow as pa
 from raypipe.errors import ReadError
 from raypipe.etl.formats.rows import RowFile, RowFormat
 from raypipe.etl.formats.schemas import conform, travelling_type
-from raypipe.etl.formats.tables import damage_told, named, names_of, stamp_of, travelling
+from raypipe.etl.formats.tables import damage_told, named, names_of, sound, stamp_of, travelling
 from raypipe.storage.ranges import RemoteFile, look, open_as_it_was
 from raypipe.storage.source import Place, SeekableBytes
 
@@ -54,9 +54,9 @@ class OrcFormat(RowFormat):
         with _handle(file.place) as handle, damage_told(file.path, _GONE):
             opened = _open(handle)
             batches = [opened.read_stripe(index, columns=wanted) for index in groups]
-        table = pa.Table.from_batches(batches).select(wanted).rename_columns(schema.names)
-        rows = travelling(table.slice(span[0] - first, span[1]))
-        return conform(rows, rows.num_rows, schema), {}
+            table = sound(pa.Table.from_batches(batches)).select(wanted).rename_columns(schema.names)
+            rows = travelling(table.slice(span[0] - first, span[1]))
+            return conform(rows, rows.num_rows, schema), {}
 
 
 def _handle(place: Place) -> AbstractContextManager[Any]:

@@ -41,12 +41,18 @@ def read_footer(path: Path | RemoteFile) -> ParquetFile:
             size, changed_ns = stat.st_size, stat.st_mtime_ns
             file = pq.ParquetFile(path)
             schema, metadata = file.schema_arrow, file.metadata
-    except (pa.ArrowException, OSError) as error:
-        if isinstance(error, PermissionError):
+    except (pa.ArrowException, OSError, ValueError) as error:
+        if isinstance(error, (PermissionError, ReadError)):
             raise
         raise ReadError(_damage(path, size, error)) from error
     names, notes = names_of(path, schema)
     groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
+    counts = [group.num_rows for group in groups]
+    if min(counts, default=0) < 0 or sum(counts) != metadata.num_rows:
+        raise ReadError(
+            f"{path}: has a damaged footer: it says {metadata.num_rows:,} rows, its row groups {sum(counts):,}. Copy or"
+            " write it again."
+        )
     return ParquetFile(
         path=str(path),
         size=size,
@@ -56,7 +62,7 @@ def read_footer(path: Path | RemoteFile) -> ParquetFile:
         original_names=tuple(schema.names) if notes else (),
         polars_reads=not any(_panics(kind) for field in schema for kind in types_in(field.type)),
         notes=tuple(f"{path}: {note}" for note in notes),
-        group_rows=tuple(group.num_rows for group in groups),
+        group_rows=tuple(counts),
         group_bytes=tuple(group.total_byte_size for group in groups),
         remote=remote,
     )

@@ -15,6 +15,7 @@ from raypipe.errors import ReadError
 from raypipe.etl.formats.parquet import ParquetFile
 from raypipe.etl.formats.parquet_remote import held_locally
 from raypipe.etl.formats.schemas import conform
+from raypipe.etl.formats.tables import sound
 
 
 def read_range(file: ParquetFile, start: int, rows: int, schema: pa.Schema) -> tuple[pa.Table, dict[str, Any]]:
@@ -74,8 +75,8 @@ def _read_with_pyarrow(file: ParquetFile, path: Path, span: tuple[int, int], nam
     start, rows = span
     groups, first = file.groups_at(start, rows)
     try:
-        table = pq.ParquetFile(path).read_row_groups(groups, columns=names, use_threads=False)
-    except (pa.ArrowException, OSError) as error:
+        table = sound(pq.ParquetFile(path).read_row_groups(groups, columns=names, use_threads=False))
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise ReadError(
             f"{file.path}: rows {start:,} to {start + rows:,} cannot be read; the file is damaged there."
             f" ({str(error).strip().splitlines()[0]})"

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from raypipe.config import ReadOptions
+from raypipe.errors import ReadError
 from raypipe.etl.formats.csv_layout import Take
 from raypipe.etl.formats.csv_parse import draw
 from raypipe.etl.formats.format import EVERYWHERE, Cut, Cutting, Format, Look, ReadSlice, SourceFile
@@ -79,6 +80,8 @@ class RowFormat(Format):
     def look_whole(self, file: RowFile, options: ReadOptions) -> Look:
         """What was looked at, with nested columns as the options want them."""
         shape = shape_of(file.table_schema, options.nested)
+        if file.rows and not shape.leaves:
+            raise ReadError(f"{file.path}: has {file.rows:,} rows, but no column. Write it with its columns.")
         notes = (*file.notes, *(f"{file.path}: {note}" for note in shape.notes))
         return Look(file.replace(notes=notes), shape.schema, file.rows)
 
@@ -105,6 +108,12 @@ class RowFormat(Format):
             shape, stored = plan(piece.file)
             if stored.names:
                 found, notes = self.read_rows(source.files[piece.file], (piece.start, rows), stored)
+                if found.num_rows != rows:
+                    path = source.paths[piece.file]
+                    raise ReadError(
+                        f"{path}: said that it has {rows:,} rows behind row {piece.start:,}, and gave"
+                        f" {found.num_rows:,}; it is damaged there. Copy or write it again."
+                    )
                 block = shaped(found, shape, rows, schema)
             else:
                 block, notes = conform(None, rows, schema), {}

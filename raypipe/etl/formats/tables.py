@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,13 +13,19 @@ import polars as pl
 import pyarrow as pa
 
 from raypipe.blocks.frames import ROW
-from raypipe.errors import ReadError, SchemaError
+from raypipe.errors import RaypipeError, ReadError, SchemaError
 from raypipe.etl.formats.names import safe_name, unique_names
 from raypipe.etl.formats.schemas import has_odd_zone, travelling_type, types_in
 from raypipe.etl.wording import shown
 from raypipe.storage.packed import PackedFile
 from raypipe.storage.ranges import RemoteFile, look
 from raypipe.storage.source import Place, open_bytes
+
+_USUAL = (
+    pa.ArrowException, OSError, EOFError, ValueError, TypeError, KeyError, IndexError, OverflowError, MemoryError,
+    RecursionError, AttributeError, ArithmeticError, struct.error, zlib.error, pl.exceptions.PolarsError,
+)  # fmt: skip
+"""What libraries raise where bytes are not what they should be."""
 
 
 def stamp_of(place: Place) -> dict[str, Any]:
@@ -34,13 +42,18 @@ def stamp_of(place: Place) -> dict[str, Any]:
 
 
 @contextmanager
-def damage_told(path: object, what: str) -> Iterator[None]:
-    """Turn what a library says of a damaged file into a ReadError that names the file and what was being read."""
+def damage_told(path: object, what: str, *also: type[Exception]) -> Iterator[None]:
+    """Turn what a library says of a damaged file into a ReadError that names the file and what was being read.
+
+    `also`: errors of that library, beside those that are usual.
+    """
     try:
         yield
-    except (pa.ArrowException, EOFError, ValueError, TypeError, KeyError, IndexError, OverflowError, OSError) as error:
+    except (*_USUAL, *also) as error:
         # OSError without a number is Arrow's own; one with a number is of the file system, and may pass.
-        if isinstance(error, (ReadError, SchemaError)) or (isinstance(error, OSError) and error.errno):
+        if isinstance(error, OSError) and error.errno:
+            raise
+        if isinstance(error, RaypipeError):
             raise
         said = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
         raise ReadError(f"{path}: {what}. Copy or write it again. ({said})") from error
@@ -72,6 +85,15 @@ def has_zero_inside(kind: pa.DataType) -> bool:
 def named(schema: pa.Schema, names: list[str]) -> pa.Schema:
     """The schema under other names."""
     return pa.schema([field.with_name(name) for field, name in zip(schema, names, strict=True)])
+
+
+def sound(table: pa.Table) -> pa.Table:
+    """The table; ArrowInvalid if its values are not what its types promise, at which later steps would crash."""
+    table.validate()
+    for column in table.columns:
+        # Dates in milliseconds are often written with a time of day, which says nothing against them.
+        column.validate(full=not any(kind == pa.date64() for kind in types_in(column.type)))
+    return table
 
 
 def travelling(table: pa.Table) -> pa.Table:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -20,6 +20,9 @@ MAX_ERROR = 0.02
 MAX_PAIR_ERROR = 0.002
 """The same with two columns on the left, which fit by chance more easily."""
 _FIRST_ROWS = 1024
+_CHANCE = 3
+"""Pairs of rows that would share the values of a composite key if its columns had nothing to do with each other, at
+least: with fewer it may hold by chance (odds of e⁻³)."""
 _GAIN = 0.1
 """A dependency's exceptions must be at most this share of those of always guessing the most frequent value."""
 _INFORMATIVE = 20
@@ -42,6 +45,8 @@ class ColumnCount:
     exact: bool
     whole: bool
     """Text, whole numbers, dates: values that may be keys; measured numbers are not tried."""
+    once: bool = True
+    """Whether no value of its sample stands twice."""
     likely: int = 0
     """How much its meaning speaks for a key; higher is tried first."""
 
@@ -65,26 +70,32 @@ def single_keys(columns: Sequence[ColumnCount], sample: RowSample, rows: int, li
     """Columns without nulls whose distinct count may reach the count of rows."""
     if not rows:
         return Candidates()
-    may = [c for c in columns if c.whole and not c.nulls and c.at_most >= rows and _unique(sample.cells[:, c.place])]
+    may = [c for c in columns if may_be_key(c, sample, rows)]
     may.sort(key=lambda column: (-column.likely, column.place))
     notes = _left_out("columns that may be keys", len(may), limits.candidates)
     return Candidates(tuple((column.name,) for column in may[: limits.candidates]), notes=notes)
 
 
 def composite_keys(
-    columns: Sequence[ColumnCount], sample: RowSample, rows: int, width: int, known: Sequence[tuple[str, ...]],
+    columns: Sequence[ColumnCount], sample: RowSample, rows: int, width: int, tried: Collection[tuple[str, ...]],
     limits: InferLimits,
 ) -> Candidates:  # fmt: skip
-    """Pairs or triples of columns that no two sampled rows share, without those that contain a known key."""
-    able = [c for c in columns if c.whole and not c.nulls and c.distinct > 1 and (c.name,) not in known]
+    """Pairs or triples of `columns` that no two sampled rows share, without those that were tried before.
+
+    Left out are those whose values are so many that no two rows would share them by chance either.
+    """
+    if (sample.counts > 1).any():  # a row stands twice, so that no columns of it are a key
+        return Candidates()
+    able = [c for c in columns if c.whole and not c.nulls and c.distinct > 1]
     able.sort(key=lambda column: (-column.likely, -column.distinct, column.place))
-    tried = sorted(able[: limits.key_columns], key=lambda column: column.place)
+    likeliest = sorted(able[: limits.key_columns], key=lambda column: column.place)
     notes = _left_out("columns for composite keys", len(able), limits.key_columns)
     found = []
-    for group in combinations(tried, width):
+    for group in combinations(likeliest, width):
         names = tuple(column.name for column in group)
-        enough = np.prod([column.at_most for column in group]) >= rows
-        if enough and not any(set(key) <= set(names) for key in known) and _unique(_together(sample, group)):
+        cells = float(np.prod([column.at_most for column in group]))
+        enough = cells >= rows and rows * (rows - 1) / 2 >= _CHANCE * cells
+        if enough and names not in tried and _unique(_together(sample, group)):
             found.append((sum(column.likely for column in group), names))
     found.sort(key=lambda one: -one[0])
     notes += _left_out(f"composite keys of {width} columns", len(found), limits.candidates)
@@ -117,7 +128,7 @@ def _single(tried: Sequence[ColumnCount], sample: RowSample) -> Iterator[tuple[C
     for left in tried:
         for right in tried:
             if right is not left and right.distinct * (1 - _HLL_ERRORS) <= left.at_most:
-                error = _error(sides[left.place], sides[right.place], MAX_ERROR)
+                error = _error(sides[left.place], sides[right.place], sample.counts, MAX_ERROR)
                 if error is not None:
                     yield left, right, error
 
@@ -135,7 +146,7 @@ def _pairs(
             known = {((a.name,), right.name), ((b.name,), right.name)} & shorter
             if right.name in (a.name, b.name) or known:
                 continue
-            error = _error(left, sides[right.place], MAX_PAIR_ERROR)
+            error = _error(left, sides[right.place], sample.counts, MAX_PAIR_ERROR)
             if error is not None:
                 yield ((a.name, b.name), right.name), error
 
@@ -147,20 +158,20 @@ def _codes(hashes: Hashes) -> Ints:
     return numbered
 
 
-def _error(left: Ints, right: Ints, most: float) -> float | None:
+def _error(left: Ints, right: Ints, counts: Counts, most: float) -> float | None:
     """g3 of the sample; None where it does not bear the dependency out. A few rows refute most of them."""
     for rows in (_FIRST_ROWS, len(left)):
-        a, b = left[:rows], right[:rows]
+        a, b, weights = left[:rows], right[:rows], counts[:rows]
         held = (a >= 0) & (b >= 0)
-        a, b = a[held], b[held]
+        a, b, weights = a[held], b[held], weights[held]
         if not len(a):
             continue
         width = int(b.max()) + 1
-        pairs, counts = np.unique(a * width + b, return_counts=True)
-        groups = pairs // width
-        if g3(groups, counts) > 5 * most:
+        pairs, place = np.unique(a * width + b, return_inverse=True)
+        groups, summed = pairs // width, np.bincount(place, weights).astype(np.int64)
+        if g3(groups, summed) > 5 * most:
             return None
-    return borne_out(groups, counts, np.bincount(b), most) if len(a) else None
+    return borne_out(groups, summed, np.bincount(b, weights).astype(np.int64), most) if len(a) else None
 
 
 def g3(groups: Ints | Hashes, counts: Counts) -> float:
@@ -196,6 +207,12 @@ def borne_out(groups: Ints | Hashes, counts: Counts, rights: Counts, most: float
     diverse = 1.0 - float(((rights / rows) ** 2).sum())
     repeats = rows - len(np.unique(groups))
     return None if error > min(most, _GAIN * guess) or repeats * diverse < _INFORMATIVE else error
+
+
+def may_be_key(column: ColumnCount, sample: RowSample, rows: int) -> bool:
+    """Whether nothing speaks against a column being a key by itself."""
+    fits = column.whole and column.once and not column.nulls and column.at_most >= rows
+    return fits and not (sample.counts > 1).any() and _unique(sample.cells[:, column.place])
 
 
 def _unique(hashes: Hashes) -> bool:

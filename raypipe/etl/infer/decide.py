@@ -60,6 +60,7 @@ class Judged:
             distinct=facts.distinct or 0,
             exact=facts.distinct_exact,
             whole=facts.evidence.fractions == 0 and facts.type.kind != "other",
+            once=facts.seems_unique,
             likely=-1 if semantic in _UNLIKELY else _LIKELY.get(semantic, 0),
         )
 
@@ -163,6 +164,12 @@ def keys_of(candidates: Sequence[tuple[str, ...]], checks: Sequence[KeyCheck], r
             )
         found.append(CandidateKey(columns=names, share=check.share, reason=reason))
     return found
+
+
+def shortest(keys: Sequence[CandidateKey]) -> list[CandidateKey]:
+    """The keys that contain no other."""
+    sets = [set(key.columns) for key in keys]
+    return [key for key in keys if not any(one < set(key.columns) for one in sets)]
 
 
 def dependencies_of(candidates: Candidates, checks: Sequence[PairCheck]) -> list[Dependency]:

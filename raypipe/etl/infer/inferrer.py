@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,20 @@ from raypipe.config import EngineConfig, Frozen, Share
 from raypipe.engine.choose import choose_engine
 from raypipe.engine.run import Engine
 from raypipe.errors import SchemaError
-from raypipe.etl.infer.candidates import Candidates, composite_keys, dependencies, merged, single_keys
+from raypipe.etl.infer.candidates import (
+    Candidates,
+    composite_keys,
+    dependencies,
+    may_be_key,
+    merged,
+    single_keys,
+)  # fmt: skip
 from raypipe.etl.infer.checks import CheckCandidates, CheckState
-from raypipe.etl.infer.decide import Judged, dependencies_of, keys_of, points_of
-from raypipe.etl.infer.evidence import InferLimits
+from raypipe.etl.infer.decide import Judged, dependencies_of, keys_of, points_of, shortest
+from raypipe.etl.infer.evidence import InferLimits, TableEvidence
 from raypipe.etl.infer.found import InferredSchema
 from raypipe.etl.infer.passes import Passes, SourcePasses, TablePasses
+from raypipe.etl.infer.references import Related, find_references
 from raypipe.etl.reader import DataReader
 from raypipe.etl.source import TableSource
 
@@ -28,7 +36,7 @@ class SchemaInferrer(Frozen):
     """Infers types, meanings, keys and dependencies of a table.
 
     Two passes over all blocks, or three: one gathers samples and a profile; one holds every candidate that the samples
-    leave to every row; one more for keys of three columns, where no shorter one was found.
+    leave to every row; one more for longer keys, where none was found.
 
     Examples
     --------
@@ -65,37 +73,63 @@ class SchemaInferrer(Frozen):
         SchemaError
             If two columns have one name, or `source` is no table.
         """
+        with self._passes(source, runs_on) as passes:
+            return self._infer(passes, name or _name_of(source))[0]
+
+    def infer_related(self, tables: Mapping[str, Any], runs_on: Engine | None = None) -> Related:
+        """The schemas of several tables, and which columns of one are likely keys of another.
+
+        Parameters
+        ----------
+        tables : mapping
+            Name -> source, as `infer` takes it.
+        runs_on : Engine, optional
+            Engine of sources; None chooses by their size.
+        """
+        found: dict[str, tuple[InferredSchema, TableEvidence]] = {}
+        for name, source in tables.items():
+            with self._passes(source, runs_on) as passes:
+                found[name] = self._infer(passes, name)
+        return Related(
+            schemas={name: schema for name, (schema, _) in found.items()},
+            references=tuple(find_references(found)),
+        )
+
+    def _passes(self, source: Any, runs_on: Engine | None) -> Passes:
         if isinstance(source, str | Path):
-            source, name = DataReader(source), name or Path(str(source)).stem
+            source = DataReader(source)
         if isinstance(source, DataReader):
             source = source.source()
         if isinstance(source, TableSource):
             engine = runs_on or choose_engine(self.engine, source.size_bytes)[0]
-            passes: Passes = SourcePasses(source, engine, self.max_bad_cell_share)
-        else:
-            passes = TablePasses(as_table(source))
-        with passes:
-            return self._infer(passes, name or "inferred")
+            return SourcePasses(source, engine, self.max_bad_cell_share)
+        return TablePasses(as_table(source))
 
-    def _infer(self, passes: Passes, name: str) -> InferredSchema:
+    def _infer(self, passes: Passes, name: str) -> tuple[InferredSchema, TableEvidence]:
         profile, evidence = passes.first(self.limits)
         schema = pa.schema([passes.schema.field(kind.name) for kind in evidence.types])
         judged = Judged.of(schema, evidence, profile)
         counts, rows = judged.counts(), evidence.rows
         limits = self.limits.for_width(len(counts))
         singles = single_keys(counts, evidence.sample, rows, limits)
-        names = {key[0] for key in singles.keys}
-        pairs = composite_keys([c for c in counts if c.name not in names], evidence.sample, rows, 2, (), limits)
+        others = [column for column in counts if not may_be_key(column, evidence.sample, rows)]
+        pairs = composite_keys(others, evidence.sample, rows, 2, (), limits)
         decided = dependencies(counts, evidence.sample, rows, singles.keys, limits)
         wanted = merged([singles, pairs, decided])
         state = self._check(passes, wanted, judged.tests)
         keys = keys_of(wanted.keys, state.keys, rows)
         if not keys and rows:
-            triples = composite_keys(counts, evidence.sample, rows, _WIDEST_KEY, (), limits)
-            wanted = merged([wanted, triples])
-            keys = keys_of(triples.keys, self._check(passes, triples).keys, rows)
+            # What looked like a key by itself and was none may be part of one.
+            longer = merged(
+                [
+                    composite_keys(counts, evidence.sample, rows, width, wanted.keys, limits)
+                    for width in (2, _WIDEST_KEY)
+                ]
+            )
+            wanted = merged([wanted, longer])
+            keys = shortest(keys_of(longer.keys, self._check(passes, longer).keys, rows))
         matches = {column: found for (column, _), found in zip(judged.tests, state.matches, strict=True)}
-        return InferredSchema(
+        made = InferredSchema(
             name=name,
             rows=rows,
             columns=judged.columns(matches, keys),
@@ -104,6 +138,7 @@ class SchemaInferrer(Frozen):
             points=points_of(judged.verdicts),
             notes=(*passes.notes(), *wanted.notes),
         )
+        return made, evidence
 
     def _check(self, passes: Passes, wanted: Candidates, tests: Sequence[tuple[str, str]] = ()) -> CheckState:
         if not (wanted.keys or wanted.dependencies or tests):
@@ -116,6 +151,10 @@ class SchemaInferrer(Frozen):
         )
         found: CheckState = passes.run(stage)
         return found
+
+
+def _name_of(source: Any) -> str:
+    return Path(str(source)).stem or "inferred" if isinstance(source, str | Path) else "inferred"
 
 
 def as_table(source: Any) -> pa.Table:

@@ -1,4 +1,4 @@
-"""What a text looks like: one vectorised test a kind, each from trimmed texts without nulls to true or false.
+"""What a text looks like: one vectorised test a kind, an expression over trimmed texts that is true or false.
 
 A test with a choice in it (which format of dates, which marks in numbers) is named `kind:choice`.
 """
@@ -14,9 +14,9 @@ import polars as pl
 from raypipe.etl.infer.digits import are_cards, are_ibans
 from raypipe.etl.infer.vocabulary import COUNTRY_CODES, COUNTRY_NAMES, LANGUAGE_CODES, LANGUAGE_NAMES
 
-Kernel = Callable[[pl.Series], pl.Series]
+Kernel = Callable[[pl.Expr], pl.Expr]
 
-_EMAIL = r"^[\w.!#$%&'*+/=?^`{|}~-]+@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,24}$"
+_EMAIL = r"^[^\s@<>(),;:\"\[\]\\]+@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,24}$"
 _BYTE = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
 _IPV4 = rf"^{_BYTE}(?:\.{_BYTE}){{3}}(?:/(?:3[0-2]|[12]?\d))?$"
 _IPV6 = (
@@ -44,9 +44,12 @@ _NO_PHONE = r"^\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}$|^\d+\.\d+$|^\d{1,3}(?: \d{3})+$|
 """Dates, decimals, numbers with spaces between thousands, US social security numbers."""
 _UK_POST = r"[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}"
 _CA_POST = r"[ABCEGHJ-NPRSTVXY]\d[A-Z] ?\d[A-Z]\d"
-_OTHER_POST = r"\d{5}-\d{4}|\d{4} ?[A-Z]{2}|[A-Z]{1,2}-\d{4,5}|\d{2}-\d{3}|\d{3} \d{2}"
+_OTHER_POST = r"\d{5}-\d{4}|\d{4} ?[A-Z]{2}|(?:A|B|CH|D|DK|F|FI|I|L|LT|LV|N|S)-\d{4,5}|\d{2}-\d{3}|\d{3} \d{2}"
 _POSTAL = rf"^(?i:{_OTHER_POST}|{_UK_POST}|{_CA_POST})$"
-_PATH = r"^(?:[A-Za-z]:[\\/]|\\\\[\w.$-]+\\|~?/|\.{1,2}[\\/])[^<>|\x00]*$|^(?:[\w@. +-]+[\\/])+[\w@. +-]+\.\w{1,8}$"
+_PATH = (
+    r"^(?:[A-Za-z]:[\\/]|\\\\[0-9A-Za-z_.$-]+\\|~?/|\.{1,2}[\\/])[^<>|\x00]*$"
+    r"|^(?:[^\\/:*?<>|\x00]+[\\/])+[^\\/:*?<>|\x00]+\.[0-9A-Za-z]{1,8}$"
+)
 
 NUMBERS: dict[str, str] = {
     "1234.5": r"^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?$",
@@ -56,7 +59,6 @@ NUMBERS: dict[str, str] = {
     "1'234.5": r"^[+-]?\d{1,3}(?:['’]\d{3})*(?:\.\d+)?$",
 }
 """How numbers are written -> pattern, plainest first."""
-_CODE = r"^[+-]?0\d+$"
 
 DATES: dict[str, str] = {
     "%Y-%m-%d": r"^\d{4}-\d{1,2}-\d{1,2}$",
@@ -97,7 +99,13 @@ SHAPES: dict[str, re.Pattern[str]] = {f"date:{layout}": re.compile(shape) for la
 
 
 def _matches(pattern: str) -> Kernel:
-    return lambda texts: texts.str.contains(pattern)
+    plain = ascii_only(pattern)
+    return lambda texts: texts.str.contains(plain)
+
+
+def ascii_only(pattern: str) -> str:
+    """A pattern whose digits and word characters are those of ASCII, which compiles in a tenth of the time."""
+    return pattern.replace(r"\d", "[0-9]").replace(r"\w", "[0-9A-Za-z_]")
 
 
 def _among(words: frozenset[str], *, upper: bool) -> Kernel:
@@ -105,41 +113,41 @@ def _among(words: frozenset[str], *, upper: bool) -> Kernel:
     return lambda texts: (texts.str.to_uppercase() if upper else texts.str.to_lowercase()).is_in(known)
 
 
-def _is_json(texts: pl.Series) -> pl.Series:
+def _is_json(texts: pl.Expr) -> pl.Expr:
     shaped = texts.str.contains(r"(?s)^(?:\{.*\}|\[.*\])$")
     # The path `$` of a text that is no JSON is null.
-    parsed = pl.select(pl.when(shaped).then(texts)).to_series().str.json_path_match("$")
-    return shaped & parsed.is_not_null()
+    return shaped & pl.when(shaped).then(texts).str.json_path_match("$").is_not_null()
 
 
-def _is_hash(texts: pl.Series) -> pl.Series:
+def _is_hash(texts: pl.Expr) -> pl.Expr:
     """Hexadecimal digests of MD5, SHA-1, SHA-2; letters and digits must both be there, as in chance they are."""
     sizes = texts.str.len_bytes().is_in([32, 40, 56, 64, 96, 128])
-    return sizes & texts.str.contains(r"^(?i:[0-9a-f]+)$") & texts.str.contains(r"\d") & texts.str.contains("[A-Fa-f]")
+    mixed = texts.str.contains("[0-9]") & texts.str.contains("[A-Fa-f]")
+    return sizes & mixed & texts.str.contains("^[0-9A-Fa-f]+$")
 
 
-def _is_phone(texts: pl.Series) -> pl.Series:
-    digits = texts.str.count_matches(r"\d")
+def _is_phone(texts: pl.Expr) -> pl.Expr:
+    digits = texts.str.count_matches("[0-9]")
     marked = texts.str.contains(r"^(?:\+|00)|[() ./-]")
-    shaped = marked & (digits >= 7) & (digits <= 17) & texts.str.contains(_PHONE)
-    return shaped & ~texts.str.contains(_NO_PHONE)
+    shaped = marked & (digits >= 7) & (digits <= 17) & texts.str.contains(ascii_only(_PHONE))
+    return shaped & ~texts.str.contains(ascii_only(_NO_PHONE))
 
 
 def _is_number(style: str) -> Kernel:
-    return lambda texts: texts.str.contains(NUMBERS[style]) & ~texts.str.contains(_CODE)
+    return lambda texts: texts.str.contains(ascii_only(NUMBERS[style])) & ~texts.str.contains("^[+-]?0[0-9]+$")
 
 
 def _is_date(layout: str) -> Kernel:
-    def test(texts: pl.Series) -> pl.Series:
-        return texts.str.contains(DATES[layout]) & texts.str.to_date(layout, strict=False).is_not_null()
+    def test(texts: pl.Expr) -> pl.Expr:
+        return texts.str.contains(ascii_only(DATES[layout])) & texts.str.to_date(layout, strict=False).is_not_null()
 
     return test
 
 
 def _is_datetime(layout: str) -> Kernel:
-    shape = _TIMES[layout]
+    shape = ascii_only(_TIMES[layout])
 
-    def test(texts: pl.Series) -> pl.Series:
+    def test(texts: pl.Expr) -> pl.Expr:
         if layout == "iso":
             return texts.str.contains(shape) & texts.str.head(10).str.to_date("%Y-%m-%d", strict=False).is_not_null()
         return texts.str.contains(shape) & texts.str.to_datetime(layout, strict=False, time_unit="us").is_not_null()
@@ -151,13 +159,13 @@ KERNELS: dict[str, Kernel] = {
     "uuid": _matches(r"^(?i:\{?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\}?)$"),
     "email": _matches(_EMAIL),
     "url": _matches(r"^(?i:(?:https?|ftps?|s3|gs|file|wss?)://[^\s/]+\S*|www\.[\w-]+(?:\.[\w-]+)+\S*)$"),
-    "ip_address": lambda texts: texts.str.contains(_IPV4) | texts.str.contains(_IPV6),
-    "iban": are_ibans,
-    "credit_card": are_cards,
+    "ip_address": lambda texts: texts.str.contains(ascii_only(_IPV4)) | texts.str.contains(_IPV6),
+    "iban": lambda texts: texts.map_batches(are_ibans, return_dtype=pl.Boolean),
+    "credit_card": lambda texts: texts.map_batches(are_cards, return_dtype=pl.Boolean),
     "json": _is_json,
     "hash": _is_hash,
     "coordinates": _matches(rf"^\(?{_LATITUDE}\s*[,;]\s*{_LONGITUDE}\)?$|^POINT ?\({_LONGITUDE} {_LATITUDE}\)$"),
-    "duration": lambda texts: texts.str.contains(_DURATION) & texts.str.contains(r"\d"),
+    "duration": lambda texts: texts.str.contains(ascii_only(_DURATION)) & texts.str.contains("[0-9]"),
     "percentage": _matches(rf"^[+-]?(?:{_AMOUNT})\s?%$"),
     "currency": _matches(
         rf"^[(-]?(?:{_CURRENCY_SIGNS}|{_CURRENCY_CODES})\s?-?(?:{_AMOUNT})\)?$"
@@ -172,10 +180,12 @@ KERNELS: dict[str, Kernel] = {
     "language:code": lambda texts: texts.str.to_lowercase().str.contains(r"^[a-z]{2}(?:[-_](?:[a-z]{2}|[a-z]{4}))?$")
     & texts.str.to_lowercase().str.head(2).is_in(sorted(LANGUAGE_CODES)),
     "language:name": _among(LANGUAGE_NAMES, upper=False),
-    "file_path": _matches(_PATH),
-    "national_id:us": lambda texts: texts.str.contains(r"^\d{3}-\d{2}-\d{4}$")
-    & ~texts.str.contains(r"^(?:000|666|9\d\d)-|^\d{3}-00-|-0000$"),
-    "code": _matches(r"^[\w./:#-]{2,64}$"),
+    "file_path": lambda texts: texts.str.contains(_PATH),
+    "national_id:us": lambda texts: texts.str.contains("^[0-9]{3}-[0-9]{2}-[0-9]{4}$")
+    & ~texts.str.contains("^(?:000|666|9[0-9]{2})-|^[0-9]{3}-00-|-0000$"),
+    "code": _matches(r"^[\w./:#-]{2,}$"),
+    "capitals": _matches(r"^[A-Z0-9][A-Z0-9_./:#-]{1,15}$"),
+    "short": lambda texts: texts.str.len_chars() <= 80,
     "words": _matches(r"\S\s+\S"),
     "phone:digits": _matches(r"^\d{7,15}$"),
 }  # fmt: skip
@@ -193,4 +203,13 @@ def kernel(name: str) -> Kernel:
 
 def count_matches(name: str, texts: pl.Series) -> pl.Series:
     """Whether each trimmed text is of the kind; never null."""
-    return kernel(name)(texts).fill_null(value=False)
+    test = kernel(name)(pl.col("t")).fill_null(value=False)
+    return pl.DataFrame([texts.alias("t")]).select(test).to_series()
+
+
+def kinds_among(texts: pl.Series) -> frozenset[str]:
+    """The kinds that some of the trimmed texts match, of those without a choice and those of numbers; in one go."""
+    names = [*KERNELS, *(f"number:{style}" for style in NUMBERS)]
+    frame = pl.DataFrame([texts.alias("t")])
+    found = frame.select(kernel(name)(pl.col("t")).any().alias(name) for name in names).row(0)
+    return frozenset(name for name, some in zip(names, found, strict=True) if some)

@@ -23,7 +23,7 @@ HINTS: dict[str, frozenset[str]] = {
         "price cost amount revenue salary fee paid usd eur gbp chf jpy balance budget income wage spend fare "
         "tax discount $ € £ msrp"
     ),
-    "duration": words("duration elapsed delay latency runtime uptime age ttl timeout"),
+    "duration": words("duration elapsed delay latency runtime uptime ttl timeout"),
     "postal_code": words("zip zipcode postal postcode plz cap pincode"),
     "phone": words("phone tel telephone mobile cell fax msisdn"),
     "country": words("country nation nationality iso2 iso3 land cc"),

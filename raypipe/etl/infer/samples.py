@@ -77,6 +77,8 @@ class RowSample:
     size: int
     hashes: Hashes
     """Of whole rows, ascending."""
+    counts: Counts
+    """How often each row stands."""
     cells: npt.NDArray[np.uint64]
     """Shape (rows, columns); 0 stands for null."""
     full: bool
@@ -86,26 +88,29 @@ class RowSample:
         """From the hash of each row and those of its cells, column by column."""
         rows = _low_rows(row_hashes, size)
         low = row_hashes if rows is None else row_hashes[rows]
-        distinct, first = np.unique(low, return_index=True)
+        distinct, first, counts = np.unique(low, return_index=True, return_counts=True)
         if rows is not None and len(distinct) < size:
             rows = None
-            distinct, first = np.unique(row_hashes, return_index=True)
+            distinct, first, counts = np.unique(row_hashes, return_index=True, return_counts=True)
         full = len(distinct) > size or (rows is not None and len(rows) < len(row_hashes))
         at = first[:size] if rows is None else rows[first[:size]]
         cells = np.empty((len(at), len(columns)), np.uint64)
         for place, column in enumerate(columns):
             cells[:, place] = column[at]
-        return cls(size, distinct[:size], cells, full)
+        return cls(size, distinct[:size], counts[:size].astype(np.int64), cells, full)
 
     def merge(self, other: RowSample) -> RowSample:
         """The sample of both together."""
         a = len(self.hashes) if not other.full else int(np.searchsorted(self.hashes, other.hashes[-1], side="right"))
         b = len(other.hashes) if not self.full else int(np.searchsorted(other.hashes, self.hashes[-1], side="right"))
-        hashes, first = np.unique(np.concatenate((self.hashes[:a], other.hashes[:b])), return_index=True)
+        both = np.concatenate((self.hashes[:a], other.hashes[:b]))
+        hashes, first, inverse = np.unique(both, return_index=True, return_inverse=True)
+        counts = np.zeros(len(hashes), np.int64)
+        np.add.at(counts, inverse, np.concatenate((self.counts[:a], other.counts[:b])))
         full = self.full or other.full or len(hashes) > self.size
         kept = first[: self.size]
         cells = np.concatenate((self.cells[:a], other.cells[:b]))[kept]
-        return RowSample(self.size, hashes[: self.size], cells, full)
+        return RowSample(self.size, hashes[: self.size], counts[: self.size], cells, full)
 
 
 def _low_rows(hashes: Hashes, size: int) -> npt.NDArray[np.int64] | None:

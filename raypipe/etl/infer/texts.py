@@ -9,7 +9,7 @@ from itertools import chain
 
 import polars as pl
 
-from raypipe.etl.infer.kernels import NUMBERS, SHAPES, count_matches
+from raypipe.etl.infer.kernels import NUMBERS, SHAPES, count_matches, kinds_among
 from raypipe.etl.infer.names import currency_in, hints_at, time_unit_in
 from raypipe.etl.infer.verdict import CATEGORIES, GRADES, MATCHING, ROWS, Facts, Verdict, first_of
 from raypipe.etl.infer.vocabulary import GRADES as SCALES
@@ -54,8 +54,14 @@ class Texts:
     def count(self, test: str) -> int:
         """Values that match a test."""
         if test not in self._counts:
-            self._counts[test] = int(count_matches(test, self.values).sum())
+            none = not test.startswith("date") and test not in self._some
+            self._counts[test] = 0 if none else int(count_matches(test, self.values).sum())
         return self._counts[test]
+
+    @cached_property
+    def _some(self) -> frozenset[str]:
+        """Tests that one of the first values passes: of a quarter of all, one is there with odds of 1e8 to 1."""
+        return kinds_among(self.values.head(_HEAD))
 
     def most(self, test: str) -> bool:
         """Whether nine in ten match it."""
@@ -245,6 +251,10 @@ def _general(texts: Texts) -> Iterator[Verdict | None]:
             "identifier", "are single words of letters, digits and marks, and the name says key", "code", hinted=True
         )
     yield _category(texts)
+    if named and texts.facts.seems_unique and texts.looked >= _SOME:
+        yield texts.verdict("identifier", "are short and all different, and the name says key", "short", hinted=True)
+    if texts.facts.seems_unique and texts.looked >= _SOME:
+        yield texts.verdict("identifier", "are codes of capitals and digits, all different", "capitals")
     digits = int(texts.values.str.contains(r"\d").sum())
     if digits >= MATCHING * texts.looked:
         yield texts.verdict(

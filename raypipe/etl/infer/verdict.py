@@ -107,11 +107,16 @@ class Facts:
 
     @property
     def repeated(self) -> bool:
-        """Whether all values are at hand, and at most half of them stand only once."""
+        """Whether all values are at hand, and nine in ten rows, or half of the values, are no value that stands once.
+
+        The share of rows only grows with rows, so that a column of few values does not turn from a category into
+        something else as a table grows, as it would with a limit on different values a row.
+        """
         sample = self.evidence.sample
         if sample is None or sample.full:
             return False
-        return 2 * int((sample.counts == 1).sum()) <= len(sample.counts)
+        once = int((sample.counts == 1).sum())
+        return 2 * once <= len(sample.counts) or once <= (1 - MATCHING) * sample.rows
 
     @property
     def seems_unique(self) -> bool:

@@ -82,6 +82,13 @@ class Cells:
         return index
 
 
+def require_columns(schema: pa.Schema, names: Sequence[str]) -> None:
+    """Raise UnfitError unless the schema has all these columns."""
+    for name in names:
+        if name == ROW or schema.get_field_index(name) < 0:
+            raise UnfitError(missing_column(name, schema.names))
+
+
 def missing_column(name: str, have: Sequence[str]) -> str:
     """That there is no such column, with those that there are and the nearest one."""
     known = [one for one in have if one != ROW]

@@ -8,20 +8,20 @@ from dataclasses import dataclass, field
 
 import polars as pl
 import pyarrow as pa
-from pydantic import SerializeAsAny
+from pydantic import SerializeAsAny, field_validator
 
 from raypipe.blocks.frames import ROW
-from raypipe.etl.aside import Fault, as_text, numbered, set_aside, shortened
+from raypipe.etl.aside import NONE_WITH_RULES, VALUE_CHARS, Fault, as_text, numbered, set_aside
 from raypipe.etl.rules.masks import Masks, first_places, masks_of, rule_lists
+from raypipe.etl.rules.registry import rule_class
 from raypipe.etl.rules.rule import RowRule
 from raypipe.etl.rules.segments import SegmentKeys, SegmentTally, segment_keys
 from raypipe.results import FaultyRow
-from raypipe.stage import ASIDE_RULES_SCHEMA, BlockStage, ReduceStage, Sifted
+from raypipe.stage import BlockStage, ReduceStage, Sifted
 
 EXAMPLES = 5
 """Rows at fault that are told of each rule."""
 SET_ASIDE = "rules:set_aside"
-_NONE = pa.Table.from_batches([], ASIDE_RULES_SCHEMA)
 
 
 @dataclass
@@ -90,6 +90,16 @@ class SetFaultsAside(BlockStage):
     rules: tuple[SerializeAsAny[RowRule], ...]
     """All row rules, as `CountFaults` has them."""
 
+    @field_validator("rules", mode="before")
+    @classmethod
+    def _by_name(cls, value: object) -> object:
+        """Rules as plain values, as a run keeps them for a replay, are made again by their names."""
+        if not isinstance(value, list):
+            return value
+        return tuple(
+            rule_class(str(one.get("rule"))).model_validate(one) if isinstance(one, dict) else one for one in value
+        )
+
     def output_schema(self, schema: pa.Schema) -> pa.Schema:
         return schema
 
@@ -97,7 +107,7 @@ class SetFaultsAside(BlockStage):
         masks = masks_of(self.rules, block)
         acting = [n for n, index in enumerate(masks.live) if self.rules[index].action == "quarantine"]
         if not any(masks.failing[n] for n in acting):
-            return Sifted(block, _NONE)
+            return Sifted(block, NONE_WITH_RULES)
         frame = pl.DataFrame([masks.broken[n].alias(f"b{n}") for n in acting])
         bad = frame.select(pl.any_horizontal(pl.all())).to_series()
         picks = [pl.when(pl.col(f"b{n}")).then(pl.lit(n, pl.UInt32)) for n in acting]
@@ -125,14 +135,22 @@ def _keys(rules: Sequence[RowRule], block: pa.Table) -> dict[tuple[str, ...], Se
 
 def _examples(rule: RowRule, mask: pl.Series, block: pa.Table, part: str) -> list[FaultyRow]:
     places = first_places(mask, EXAMPLES)
-    rows = block[ROW].take(places).to_pylist() if ROW in block.column_names else places
-    return [FaultyRow(part=part, row=r, value=v) for r, v in zip(rows, _values(rule, block.take(places)), strict=True)]
+    names = [name for name in rule.looks_at() if name in block.column_names]
+    numbers = block[ROW] if ROW in block.column_names else None
+    rows = places if numbers is None else [numbers[place].as_py() for place in places]
+    # Slices, since taking from a column of several chunks joins them first.
+    cells = pa.concat_tables([block.select(names).slice(place, 1) for place in places])
+    return [FaultyRow(part=part, row=r, value=v) for r, v in zip(rows, _values(names, cells), strict=True)]
 
 
-def _values(rule: RowRule, rows: pa.Table) -> Iterator[str | None]:
-    """The cells of the rule's columns as text."""
-    names = [name for name in rule.looks_at() if name in rows.column_names]
-    texts = [shortened(as_text(pl.Series("", pl.from_arrow(rows[name])))).to_list() for name in names]
+def _cut(text: str | None) -> str | None:
+    """As `shortened`, for the few values for which a call of Polars would take longer."""
+    return text if text is None or len(text) <= VALUE_CHARS else f"{text[:VALUE_CHARS]}…"
+
+
+def _values(names: Sequence[str], rows: pa.Table) -> Iterator[str | None]:
+    """The cells of these columns as text."""
+    texts = [[_cut(text) for text in as_text(pl.Series("", pl.from_arrow(rows[name])))] for name in names]
     if len(names) == 1:
         yield from texts[0]
         return

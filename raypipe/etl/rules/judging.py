@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 
 from raypipe.blocks.profile import Profile
-from raypipe.etl.rules.cells import UnfitError
+from raypipe.etl.rules.cells import UnfitError, require_columns
+from raypipe.etl.rules.chance import holm
 from raypipe.etl.rules.counting import CountFaults, RowCounts, RuleCount, SetFaultsAside
 from raypipe.etl.rules.measuring import Found, MeasureFigures, Task, profile_measure, tasks_of
 from raypipe.etl.rules.rule import Evidence, FigureRule, Judged, NotMeasuredError, RowRule, Rule, SchemaRule
@@ -17,6 +19,8 @@ from raypipe.etl.wording import counted, percent, shown
 from raypipe.results import RuleOutcome, SegmentOutcome, Severity
 from raypipe.stage import Stage
 
+ALPHA = 0.001
+"""Probability of a false alarm, over all comparisons of a file, where a rule does not say."""
 WORSE_SEGMENTS = 20
 """Segments that an outcome names; those at fault come first."""
 
@@ -57,15 +61,18 @@ def rule_outcomes(
     results : mapping
         Stage name -> result of `row_stages` and `figure_stages`.
     """
+    checks = tuple(checks)
     rows = results.get(CountFaults.__name__)
     found = results.get(MeasureFigures.__name__, Found())
     places = {id(rule): place for place, rule in enumerate(row_rules(checks))}
+    figures = {id(check): _judged(check, schema, profile, found) for check in checks if isinstance(check, FigureRule)}
+    _weigh_chance([check for check in checks if isinstance(check, FigureRule)], figures)
     outcomes = []
     for check in checks:
         if isinstance(check, RowRule):
             outcomes.append(_of_rows(check, places[id(check)], rows))
         elif isinstance(check, FigureRule):
-            outcomes.append(_of_figure(check, schema, profile, found))
+            outcomes.append(_of_figure(check, figures[id(check)], schema, found))
         elif isinstance(check, SchemaRule):
             outcomes.append(column_outcome(check, schema))
     return tuple(outcomes)
@@ -131,6 +138,7 @@ def _of_rows(check: RowRule, place: int, counts: RowCounts | None) -> RuleOutcom
         examples=tuple(dict.fromkeys(shown(row.value) if row.value is not None else "null" for row in count.first)),
         first=tuple(count.first),
         segments=_row_segments(check, count),
+        segments_left_out=count.segments.dropped or len(count.segments.counts) > WORSE_SEGMENTS,
     )
 
 
@@ -144,19 +152,40 @@ def _row_segments(check: RowRule, count: RuleCount) -> tuple[SegmentOutcome, ...
     return tuple(told[:WORSE_SEGMENTS])
 
 
-def _of_figure(check: FigureRule, schema: pa.Schema, profile: Profile, found: Found) -> RuleOutcome:
+def _judged(
+    check: FigureRule, schema: pa.Schema, profile: Profile, found: Found
+) -> Judged | UnfitError | NotMeasuredError:
     try:
+        require_columns(schema, check.segments)
         check.check(schema)
         for task in tasks_of(check):
             task.measure.check(schema)
-    except UnfitError as error:
-        return _cannot(check, str(error))
-    try:
-        judged = check.judge(_evidence(check, schema, profile, found))
-    except NotMeasuredError as error:
+        return check.judge(_evidence(check, schema, profile, found))
+    except (UnfitError, NotMeasuredError) as error:
+        return error
+
+
+def _weigh_chance(checks: Sequence[FigureRule], figures: dict[int, Judged | UnfitError | NotMeasuredError]) -> None:
+    """Let a comparison with a reference pass where its effect may be chance, over all comparisons together."""
+    compared = [(check, judged) for check in checks if isinstance(judged := figures[id(check)], Judged)]
+    compared = [(check, judged) for check, judged in compared if judged.p_value is not None]
+    adjusted = holm([judged.p_value or 0.0 for _, judged in compared])
+    for (check, judged), p_value in zip(compared, adjusted, strict=True):
+        if not judged.passed and p_value > getattr(check, "alpha", ALPHA):
+            found = f"{judged.found}, which may be chance (p = {p_value:.2g} over {len(compared)} comparisons)"
+            figures[id(check)] = replace(judged, passed=True, found=found)
+
+
+def _of_figure(
+    check: FigureRule, judged: Judged | UnfitError | NotMeasuredError, schema: pa.Schema, found: Found
+) -> RuleOutcome:
+    if isinstance(judged, UnfitError):
+        return _cannot(check, str(judged))
+    if isinstance(judged, NotMeasuredError):
         milder: Severity = "info" if check.severity == "info" else "warning"
-        text = f"not available, because {error}; wanted {check.wanted}"
+        text = f"not available, because {judged}; wanted {check.wanted}"
         return _outcome(check, False, text, severity=milder, certain=False)
+    segments = _figure_segments(check, schema, found)
     return _outcome(
         check,
         judged.passed,
@@ -171,7 +200,8 @@ def _of_figure(check: FigureRule, schema: pa.Schema, profile: Profile, found: Fo
         certain=judged.certain,
         examples=judged.examples,
         first=judged.first,
-        segments=_figure_segments(check, schema, found),
+        segments=segments[:WORSE_SEGMENTS],
+        segments_left_out=len(segments) > WORSE_SEGMENTS or _left_out(check, found),
     )
 
 
@@ -216,7 +246,11 @@ def _figure_segments(check: FigureRule, schema: pa.Schema, found: Found) -> tupl
             )
         )
     told.sort(key=lambda one: (one.passed, _sortable(one.values)))
-    return tuple(told[:WORSE_SEGMENTS])
+    return tuple(told)
+
+
+def _left_out(check: FigureRule, found: Found) -> bool:
+    return any(task in found.dropped for task in tasks_of(check) if task.segments)
 
 
 def _sortable(values: Key) -> tuple[str, ...]:

@@ -11,7 +11,8 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from raypipe.etl.rules.cells import Cells, UnfitError
+from raypipe.errors import ConfigError
+from raypipe.etl.rules.cells import Cells, UnfitError, require_columns
 from raypipe.etl.rules.rule import RowRule
 
 
@@ -30,6 +31,8 @@ class Compiled:
     """For each live rule, the place of its `where` among them; None looks at all rows."""
     unfit: Mapping[int, str]
     """For each other rule, why it cannot be held."""
+    names: tuple[str, ...]
+    """Id of every rule."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ def compiled(rules: tuple[RowRule, ...], schema: pa.Schema) -> Compiled:
     condition_of: list[int | None] = []
     for index, rule in enumerate(rules):
         try:
+            require_columns(schema, rule.segments)
             expression = rule.breaks(cells).fill_null(False)
             if rule.where is not None and rule.where not in conditions:
                 conditions[rule.where] = cells.condition(rule.where)
@@ -70,14 +74,15 @@ def compiled(rules: tuple[RowRule, ...], schema: pa.Schema) -> Compiled:
             condition_of.append(list(conditions).index(rule.where))
         live.append(index)
         broken.append(expression)
-    return Compiled(cells, tuple(live), tuple(broken), tuple(conditions.values()), tuple(condition_of), unfit)
+    names = tuple(rule.id for rule in rules)
+    return Compiled(cells, tuple(live), tuple(broken), tuple(conditions.values()), tuple(condition_of), unfit, names)
 
 
 def masks_of(rules: tuple[RowRule, ...], block: pa.Table) -> Masks:
     """Every rule on every row of the block, in one go. The stage that counts and the one that sets aside ask for the
     same block one after the other, so that the last answer is kept while its block lives."""
     global _last
-    if _last is not None and _last[0]() is block and _last[1] is rules:
+    if _last is not None and _last[0]() is block and _last[1] == rules:
         return _last[2]
     found = _evaluated(compiled(rules, block.schema), block)
     _last = (weakref.ref(block), rules, found)
@@ -91,8 +96,7 @@ def _evaluated(plan: Compiled, block: pa.Table) -> Masks:
     rows = block.num_rows
     named = [expression.alias(f"b{n}") for n, expression in enumerate(plan.broken)]
     named += [expression.alias(f"w{n}") for n, expression in enumerate(plan.conditions)]
-    # A lazy frame, since only its optimiser computes what expressions share once.
-    found = plan.cells.frame(block).lazy().select(named).collect() if named else pl.DataFrame()
+    found = _computed(plan, plan.cells.frame(block), named)
     sums = dict(zip(found.columns, found.sum().row(0), strict=True)) if rows and named else {}
     columns = {name: _tall(found.get_column(name), rows) for name in found.columns}
     return Masks(
@@ -103,6 +107,23 @@ def _evaluated(plan: Compiled, block: pa.Table) -> Masks:
         within=tuple(None if n is None else columns[f"w{n}"] for n in plan.condition_of),
         unfit=plan.unfit,
     )
+
+
+def _computed(plan: Compiled, frame: pl.DataFrame, named: list[pl.Expr]) -> pl.DataFrame:
+    if not named:
+        return pl.DataFrame()
+    try:
+        # A lazy frame, since only its optimiser computes what expressions share once.
+        return frame.lazy().select(named).collect()
+    except pl.exceptions.PolarsError:
+        for index, expression in zip(plan.live, plan.broken, strict=True):
+            try:
+                frame.select(expression)
+            except pl.exceptions.PolarsError as error:
+                reason = str(error).split("\n")[0]
+                hint = "; TRY_CAST gives null where CAST ends the run" if "conversion" in reason else ""
+                raise ConfigError(f"rule {plan.names[index]!r} cannot be computed: {reason}{hint}") from None
+        raise
 
 
 def _tall(mask: pl.Series, rows: int) -> pl.Series:

@@ -189,7 +189,9 @@ class SourceOrder(Measure):
         wrong = (after < before) if up else (after > before)
         if self.strictly:
             wrong = wrong | (after == before)
-        return wrong | before.is_nan() | after.is_nan() if after.dtype.is_float() else wrong
+        if after.dtype.is_float():
+            wrong = (wrong | before.is_nan() | after.is_nan()) & before.is_not_null()
+        return wrong
 
 
 class Slots(Measure):

@@ -11,6 +11,7 @@ import polars as pl
 import pyarrow as pa
 from pydantic import SerializeAsAny
 
+from raypipe.blocks.frames import ROW
 from raypipe.blocks.profile import Profile
 from raypipe.blocks.table import TableSummary, finish, merge, summarise
 from raypipe.config import Frozen
@@ -78,13 +79,18 @@ class MeasureFigures(ReduceStage):
             named = [expression.alias(f"w{n}") for n, expression in enumerate(expressions.values())]
             found = cells.frame(block).lazy().select(named).collect()
             masks = {text: found.get_column(f"w{n}") for n, text in enumerate(expressions)}
-        rows = {text: block.filter(mask.to_arrow()) for text, mask in masks.items()}
+        rows = {text: _within(block, mask, self._read(live, text)) for text, mask in masks.items()}
         states: dict[int, Any] = {}
         for index in live:
             task = self.tasks[index]
             inside = block if task.measure.where is None else rows[task.measure.where]
             states[index] = _segmented(task, inside, part) if task.segments else task.measure.partial(inside, part)
         return states
+
+    def _read(self, live: list[int], where: str) -> tuple[str, ...]:
+        """The columns that tasks with this condition look at."""
+        tasks = [self.tasks[index] for index in live if self.tasks[index].measure.where == where]
+        return tuple(dict.fromkeys(name for task in tasks for name in (*task.measure.reads(), *task.segments)))
 
     def merge(self, a: dict[int, Any], b: dict[int, Any]) -> dict[int, Any]:
         for index, theirs in b.items():
@@ -143,6 +149,14 @@ def _planned(tasks: tuple[Task, ...], schema: pa.Schema) -> tuple[list[int], tup
             continue  # the verdict tells of it
         live.append(index)
     return live, (cells, conditions)
+
+
+def _within(block: pa.Table, mask: pl.Series, columns: tuple[str, ...]) -> pa.Table:
+    """The rows of the mask; only in the columns that are looked at, since every one is copied."""
+    if mask.all():
+        return block
+    named = [ROW] if ROW in block.column_names else []
+    return block.select([*columns, *named] if columns or named else block.column_names[:1]).filter(mask.to_arrow())
 
 
 def _segmented(task: Task, block: pa.Table, part: str) -> Segmented:

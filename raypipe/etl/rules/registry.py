@@ -10,12 +10,15 @@ from raypipe.etl.rules.kinds import (
     columns,
     complete,
     course,
+    custom,
     dates,
+    drift,
     members,
     patterns,
     ranges,
     sets,
     statistics,
+    tables,
     texts,
     unique,
     volume,
@@ -36,8 +39,11 @@ MODULES = (
     written,
     dates,
     across,
+    tables,
     statistics,
+    drift,
     volume,
+    custom,
 )
 
 RULES: dict[str, type[Rule]] = {

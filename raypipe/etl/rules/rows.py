@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import math
 from collections.abc import Sequence
 from typing import Literal, Self
 
@@ -14,8 +12,10 @@ from pydantic import Field
 
 from raypipe.blocks.frames import ROW
 from raypipe.config import Frozen
-from raypipe.etl.aside import Fault, numbered, set_aside
-from raypipe.etl.rules.dtypes import integer_range, is_text
+from raypipe.etl.aside import NONE_WITH_RULES, Fault, numbered, set_aside
+from raypipe.etl.rules.comparing import Comparison, keeps_bound, keeps_values
+from raypipe.etl.rules.dtypes import is_text
+from raypipe.etl.rules.masks import rule_lists
 from raypipe.etl.rules.schema import ColumnSchema, DataSchema, whole_match
 from raypipe.etl.rules.values import Scalar, fit_bound, fit_value, why_unfit
 from raypipe.etl.wording import listed, shown
@@ -75,12 +75,12 @@ class RowCheck(Frozen):
         if pt.is_null(kind):
             return cell.is_null() & pl.lit(False)
         if self.rule == "allowed_values":
-            values = pl.Series("", pa_array([fit_value(value, kind) for value in self.values], kind))
-            known = cell.is_in(pl.lit(values.implode()))
-            return (cell.is_not_null() & ~known).fill_null(False)
+            return (~keeps_values(cell, kind, self.values)).fill_null(False)
         if self.rule == "regex_pattern":
             return (~cell.str.contains(whole_match(str(self.pattern)))).fill_null(False)
-        return _outside(cell, kind, self)
+        comparison: Comparison = ">=" if self.rule == "min_value" else "<="
+        bound: Scalar = self.bound  # type: ignore[assignment]  # a check of this rule has one
+        return (~keeps_bound(cell, kind, comparison, bound)).fill_null(False)
 
 
 class CheckRows(BlockStage):
@@ -112,16 +112,18 @@ class CheckRows(BlockStage):
         checks = self.live(block.schema)
         counts = {CHECKED: block.num_rows}
         if not checks or block.num_rows == 0:
-            return Sifted(block, counts=counts)
+            return Sifted(block, NONE_WITH_RULES, counts)
         broken = _broken(block, checks)
         counts |= {c.key: n for c, n in zip(checks, broken.sum().row(0), strict=True)}
         if not self.quarantine or not any(counts[check.key] for check in checks):
-            return Sifted(block, counts=counts)
+            return Sifted(block, NONE_WITH_RULES, counts)
         at_fault = broken.select(pl.any_horizontal(pl.all())).to_series()
-        first = _first_true(broken.filter(at_fault))
+        wrong = broken.filter(at_fault)
+        first = _first_true(wrong)
+        lists = rule_lists(wrong.get_columns(), [f"{check.rule}:{check.column}" for check in checks])
         mask = at_fault.to_arrow()
         bad = numbered(block).filter(mask)
-        aside = set_aside(bad, first, [Fault(check.column, check.reason) for check in checks])
+        aside = set_aside(bad, first, [Fault(check.column, check.reason) for check in checks], lists)
         counts[SET_ASIDE] = bad.num_rows
         return Sifted(block.filter((~at_fault).to_arrow()), aside, counts)
 
@@ -143,14 +145,6 @@ def row_checks(column: ColumnSchema, primary_key: Sequence[str] = ()) -> tuple[R
     if column.regex_pattern is not None:
         checks.append(RowCheck(rule="regex_pattern", column=name, pattern=column.regex_pattern))
     return tuple(checks)
-
-
-def pa_array(values: Sequence[object], kind: pa.DataType) -> pl.Series:
-    """The values as a Polars series of the type that a column of `kind` has there."""
-    wanted = pl.Series("", pl.from_arrow(pa.array([], kind))).dtype
-    if pt.is_decimal(kind):
-        return pl.Series("", values, dtype=pl.Decimal(38, kind.scale))
-    return pl.Series("", values, dtype=wanted)
 
 
 def _applies(check: RowCheck, schema: pa.Schema) -> bool:
@@ -181,30 +175,3 @@ def _first_true(broken: pl.DataFrame) -> pl.Series:
     """For each row, the number of the first column that is true."""
     picks = [pl.when(pl.col(name)).then(pl.lit(n, pl.UInt32)) for n, name in enumerate(broken.columns)]
     return broken.select(pl.coalesce(picks)).to_series()
-
-
-def _outside(cell: pl.Expr, kind: pa.DataType, check: RowCheck) -> pl.Expr:
-    low = check.rule == "min_value"
-    bound = fit_bound(check.bound, kind)  # type: ignore[arg-type]  # RowCheck of this rule has a bound
-    if pt.is_integer(kind):
-        return _integer_outside(cell, kind, bound, low)  # type: ignore[arg-type]  # fit_bound gives a number here
-    if pt.is_date(kind) and isinstance(bound, dt.datetime):
-        cell = cell.cast(pl.Datetime("us"))
-    if pt.is_timestamp(kind) and kind.tz is not None:
-        cell = cell.dt.convert_time_zone("UTC")
-    outside = (cell < pl.lit(bound)) if low else (cell > pl.lit(bound))
-    if pt.is_floating(kind):
-        outside = outside | cell.is_nan()
-    return outside.fill_null(False)
-
-
-def _integer_outside(cell: pl.Expr, kind: pa.DataType, bound: float, low: bool) -> pl.Expr:
-    """Exact beyond 2⁵³: the bound is rounded to the nearest whole number inside, never the column to a float."""
-    least, most = integer_range(str(kind))
-    whole = math.ceil(bound) if low else math.floor(bound)
-    always = whole > most if low else whole < least
-    never = whole <= least if low else whole >= most
-    if always or never:
-        return cell.is_not_null() & pl.lit(always)
-    limit = pl.lit(whole, dtype=pl.Series("", pl.from_arrow(pa.array([], kind))).dtype)
-    return ((cell < limit) if low else (cell > limit)).fill_null(False)

@@ -91,6 +91,9 @@ class Rule(Frozen, ABC):
     def wanted(self) -> str:
         """What the rule asks for, in words."""
 
+    def prepare(self) -> None:
+        """Look at what the rule needs beside the table; ConfigError where it is not there. Called before a run."""
+
     @property
     def column(self) -> str | None:
         """The column that it is about, if it is one."""
@@ -194,6 +197,11 @@ class Measure(Frozen, ABC):
     """
 
     where: Condition | None = None
+
+    def reads(self) -> tuple[str, ...]:
+        """The columns that it looks at."""
+        one = getattr(self, "column", None)
+        return getattr(self, "columns", ()) if one is None else (one,)
 
     @abstractmethod
     def check(self, schema: pa.Schema) -> None:

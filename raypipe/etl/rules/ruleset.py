@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,8 +15,9 @@ from pydantic import Field, SerializeAsAny, ValidationError, field_validator
 from raypipe.config import Frozen
 from raypipe.errors import ConfigError
 from raypipe.etl.rules.mistakes import line_of, parse_text, sentence
-from raypipe.etl.rules.registry import RULES, rule_class
-from raypipe.etl.rules.rule import Action, RowRule, Rule
+from raypipe.etl.rules.registry import RULES, make_rule, rule_class
+from raypipe.etl.rules.rule import Action, RowRule, Rule, SchemaRule
+from raypipe.etl.rules.schema import ColumnSchema, DataSchema
 from raypipe.etl.wording import shown
 
 ENDINGS = (".yaml", ".yml", ".json")
@@ -70,6 +71,21 @@ class RuleSet(Frozen):
                 changes["as_of"] = now
             checks.append(check.model_copy(update=changes) if changes else check)
         return tuple(checks)
+
+    @classmethod
+    def of_schema(cls, schema: DataSchema) -> Self:
+        """The same demands as a schema makes, as rules: to go on from, where a schema no longer says enough."""
+        found: list[Rule] = []
+        required = tuple(column.name for column in schema.columns if column.required)
+        if required:
+            found.append(make_rule("columns_exist", *required))
+        for column in schema.columns:
+            found += _of_column(column, column.name in schema.primary_key)
+        if schema.primary_key:
+            found.append(make_rule("primary_key", *schema.primary_key))
+        if not found:
+            raise ConfigError(f"schema {schema.name!r} demands nothing that a rule could say")
+        return cls(name=schema.name, description=schema.description, action="quarantine", rules=tuple(found))
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -130,6 +146,23 @@ class RuleSet(Frozen):
         return text
 
 
+def _of_column(column: ColumnSchema, in_key: bool) -> Iterator[Rule]:
+    name = column.name
+    if column.dtype is not None:
+        yield make_rule("dtype_is", name, dtype=column.dtype)
+    if in_key or not column.nullable:
+        yield make_rule("not_null", name)
+    bounds = {"min": column.min_value, "max": column.max_value}
+    if any(value is not None for value in bounds.values()):
+        yield make_rule("between", name, **bounds)
+    if column.allowed_values is not None:
+        yield make_rule("in_set", name, values=column.allowed_values)
+    if column.regex_pattern is not None:
+        yield make_rule("matches", name, pattern=column.regex_pattern)
+    if column.unique:
+        yield make_rule("unique", name)
+
+
 def written(rule: Rule) -> dict[str, Any]:
     """A rule as plain values: its name, its columns, and what is not at its default."""
     values = rule.model_dump(mode="json", exclude_defaults=True, by_alias=True)
@@ -167,6 +200,22 @@ def rules_json_schema() -> dict[str, Any]:
             "rules": {"type": "array", "minItems": 1, "items": one},
         },
         "$defs": definitions,
+    }
+
+
+COMMON = ("rule", "columns", "id", "severity", "segments", "tags", "description", "where", "warn", "error", "action")
+"""Fields that more rules have than do not."""
+
+
+def described(kind: type[Rule]) -> dict[str, Any]:
+    """Name, group, own fields and meaning of a rule; a field that must be given bears no question mark."""
+    fields = {info.alias or name: info for name, info in kind.model_fields.items() if name not in COMMON}
+    return {
+        "rule": kind.model_fields["rule"].default,
+        "group": kind.GROUP,
+        "about": "columns" if issubclass(kind, SchemaRule) else "rows" if issubclass(kind, RowRule) else "a figure",
+        "fields": [name if info.is_required() else f"{name}?" for name, info in fields.items()],
+        "meaning": " ".join((kind.__doc__ or "").split()),
     }
 
 

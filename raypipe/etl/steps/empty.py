@@ -52,7 +52,8 @@ class DropEmptyRows(Step, BlockStage):
 
 
 def fit_drop_empty_columns(evidence: Evidence) -> DropEmptyColumns | None:
-    """Drop the columns that the first pass found empty, but never the target or the time column.
+    """Drop the columns that the first pass found empty, but never the target, the time column, or one that a step of
+    the list names.
 
     A table of which every column is empty keeps them, since rows without columns cannot be counted; its rows go.
     """
@@ -60,7 +61,7 @@ def fit_drop_empty_columns(evidence: Evidence) -> DropEmptyColumns | None:
     if not evidence.config.drop_empty_columns:
         return None
     empty = [column.name for column in profile.columns if evidence.is_empty(column)]
-    columns = tuple(name for name in empty if name not in evidence.named)
+    columns = tuple(name for name in empty if name not in evidence.named and name not in evidence.wanted)
     return DropEmptyColumns(columns=columns) if columns and len(columns) < len(profile.columns) else None
 
 

@@ -34,7 +34,7 @@ def median_of(column: ColumnProfile, kind: pa.DataType) -> FillValue:
     middle = quantiles.at(0.5) if quantiles else None
     if quantiles is None or middle is None:
         raise NoFill("its median was not computed" if column.number and column.number.finite else _no_number(column))
-    value, note = _in_type(middle, kind, "median")
+    value, note = in_type(middle, kind, "median")
     if not quantiles.exact:
         estimate = f"estimated, rank error {percent(quantiles.rank_error)}"
         note = f"{note}; {estimate}" if note else estimate
@@ -45,7 +45,7 @@ def mean_of(column: ColumnProfile, kind: pa.DataType) -> FillValue:
     """The mean of the finite values."""
     if column.number is None or column.number.mean is None:
         raise NoFill(_no_number(column))
-    return _in_type(column.number.mean, kind, "mean")
+    return in_type(column.number.mean, kind, "mean")
 
 
 def mode_of(column: ColumnProfile, kind: pa.DataType, trim: bool, writing: DateWriting | None) -> FillValue:
@@ -98,7 +98,8 @@ def _frequent(column: ColumnProfile, trim: bool) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda pair: -pair[1])
 
 
-def _in_type(number: float, kind: pa.DataType, called: str) -> FillValue:
+def in_type(number: float, kind: pa.DataType, called: str) -> FillValue:
+    """The number in the column's type, and how it was rounded; times are seconds since 1970."""
     if pt.is_integer(kind):
         low, high = integer_range(str(kind))
         nearest = min(max(round(number), low), high)

@@ -133,11 +133,11 @@ def _fence(column: ColumnProfile, kind: pa.DataType, evidence: Evidence, by_name
     if not (math.isfinite(low) and math.isfinite(high)):
         return "its quartiles are too far apart for a float"
     note = None if quantiles.exact else f"from estimated quartiles, rank error {percent(quantiles.rank_error)}"
-    fence = _in_type(Fence(column=column.name, low=low, high=high, note=note), kind)
+    fence = fence_in_type(Fence(column=column.name, low=low, high=high, note=note), kind)
     return fence if fence.low <= fence.high else "no value of its type lies within the fence"
 
 
-def _in_type(fence: Fence, kind: pa.DataType) -> Fence:
+def fence_in_type(fence: Fence, kind: pa.DataType) -> Fence:
     """The fence with ends that the column's type can hold, moved inwards where it cannot hold them as they are."""
     if pt.is_integer(kind):
         least, most = integer_range(str(kind))

@@ -52,6 +52,8 @@ class Evidence:
     time_column: str | None = None
     results: Mapping[str, Any] = field(default_factory=dict)
     """Stage name -> result of the reduce stages."""
+    wanted: frozenset[str] = frozenset()
+    """Columns that a later step names."""
 
     @property
     def named(self) -> frozenset[str]:

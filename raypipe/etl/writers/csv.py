@@ -48,8 +48,7 @@ def write_csv(block: pa.Table, how: CsvOutput, where: Path | BytesIO, *, header:
     wanted = {
         "include_header": header, "separator": how.delimiter or ",", "line_terminator": LINE_ENDS[how.line_end],
         "quote_char": how.quote, "quote_style": how.quoting, "decimal_comma": how.decimal == ",",
-        # A lone column without a value would be an empty line, which readers pass over.
-        "null_value": how.quote * 2 if frame.width == 1 and not how.null_text else how.null_text,
+        "null_value": how.quote * 2 if _may_be_blank(frame, how) else how.null_text,
     }  # fmt: skip
     if how.encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
         frame.write_csv(where, compression="uncompressed" if plain else compression, check_extension=False, **wanted)  # type: ignore[call-overload]  # the values of `wanted` are of several types
@@ -62,6 +61,11 @@ def write_csv(block: pa.Table, how: CsvOutput, where: Path | BytesIO, *, header:
     else:
         where.write(content)
     return counts
+
+
+def _may_be_blank(frame: pl.DataFrame, how: CsvOutput) -> bool:
+    """Whether "no value" would make an empty line, which readers pass over, since it stands alone and unquoted."""
+    return frame.width == 1 and not how.null_text and how.quoting != "always"
 
 
 def _ready(frame: pl.DataFrame, how: CsvOutput) -> tuple[pl.DataFrame, Counter[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from raypipe.blocks.frames import to_polars
 from raypipe.config import StorageConfig
 from raypipe.config.write import WriteOptions
 from raypipe.errors import ConfigError, OutputError, SchemaError
+from raypipe.etl.outputs import TEMP_MARK
 from raypipe.etl.wording import shown
 from raypipe.etl.writers.delta_files import WriteDelta, delta_block, delta_schema
 from raypipe.etl.writers.files import PREFIX, check_partitions
@@ -26,6 +28,8 @@ from raypipe.storage.address import is_remote, local_path, parse_address
 from raypipe.storage.connect import resolved
 from raypipe.storage.faults import masked
 from raypipe.storage.objects import RemoteFolder, list_objects, remove
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class DeltaTarget(Target):
@@ -74,8 +78,12 @@ class DeltaTarget(Target):
         self._check_fit(ours, table)
 
     def _check_empty(self) -> None:
+        """No table is made among other files; what a writer left behind that was killed is none of them."""
         path = Path(self._uri)
-        if not self._remote and path.exists() and (not path.is_dir() or any(path.iterdir())):
+        if self._remote or not path.exists():
+            return
+        found = (file.name.removeprefix(TEMP_MARK) for file in path.rglob("*") if not file.is_dir())
+        if not path.is_dir() or any(not name.startswith(PREFIX) for name in found):
             raise ConfigError(f"{self.name}: holds something else than a Delta table. Choose another place")
 
     def _check_fit(self, ours: pa.Schema, table: Any) -> None:
@@ -148,7 +156,7 @@ class DeltaTarget(Target):
 
         actions = [self._action(file) for file in files]
         table, parts = self._table(), list(self._partitions())
-        if table is None:
+        if table is None or self.options.mode == "new":  # one that appeared meanwhile is an error
             create_table_with_add_actions(
                 self._uri, Schema.from_arrow(ours), actions, mode="error", partition_by=parts,
                 storage_options=self._options(),
@@ -261,10 +269,12 @@ class DeltaTarget(Target):
         except CommitFailedError as error:
             raise OutputError(
                 f"{self.name}: another writer changed the table meanwhile, in a way that does not go together with "
-                f"this one ({_first_line(error)}). Nothing was written; run it again"
+                f"this one ({_said(error)}). Nothing was written; run it again"
             ) from error
-        except DeltaError as error:
-            raise OutputError(f"{self.name}: {_first_line(error)}. Nothing was written") from error
+        except (DeltaError, OSError) as error:
+            if isinstance(error, OutputError):
+                raise
+            raise OutputError(f"{self.name}: {_said(error)}. Nothing was written") from error
 
     def close(self) -> None:
         """See `Target.close`."""
@@ -281,7 +291,7 @@ class DeltaTarget(Target):
             remove([parse_address(entry.uri) for entry in ours], self._storage)
             return
         root = Path(self._uri)
-        for path in [*root.rglob(f"{self._prefix}*"), *root.rglob(f".tmp-{self._prefix}*")]:
+        for path in [*root.rglob(f"{self._prefix}*"), *root.rglob(f"{TEMP_MARK}{self._prefix}*")]:
             path.unlink(missing_ok=True)
         folders = sorted((path for path in root.rglob("*=*") if path.is_dir()), reverse=True)
         for path in [*folders, root]:
@@ -313,6 +323,7 @@ def _name(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return masked(lines[0])[:300].rstrip(" .")
+def _said(error: Exception) -> str:
+    """What deltalake says, on one line, without colours and credentials."""
+    text = _COLOUR.sub("", str(error)).replace("\u21b3", "")
+    return masked(" ".join(text.split()))[:300].rstrip(" .") or type(error).__name__

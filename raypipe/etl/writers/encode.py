@@ -7,6 +7,7 @@ from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,6 +20,8 @@ from raypipe.etl.writers.csv import check_csv, write_csv
 
 SUFFIXES = {"parquet": ".parquet", "csv": ".csv", "jsonl": ".jsonl", "arrow": ".arrow"}
 COMPRESSED = {"gzip": ".gz", "zstd": ".zst", "none": "", None: ""}
+SAMPLE_ROWS, MOST_DISTINCT = 8_192, 0.75
+"""A column is taken for one whose values repeat if so large a share of so many rows is distinct, at most."""
 NAN_AS_NULL = "nan_as_null"
 """Note: how many NaN and infinities JSON could not hold."""
 
@@ -70,11 +73,29 @@ def encode(block: pa.Table, options: WriteOptions, where: Path | BytesIO, *, hea
 
 
 def _write_parquet(block: pa.Table, how: ParquetOutput, where: Path | BytesIO) -> Counter[str]:
+    dictionary: bool | list[str] = repeating(block) if how.dictionary == "auto" else how.dictionary == "all"
     pq.write_table(
         block, where, compression=how.compression, compression_level=how.compression_level,
-        row_group_size=how.row_group_rows, use_dictionary=how.dictionary, write_statistics=how.statistics,
+        row_group_size=how.row_group_rows, use_dictionary=dictionary, write_statistics=how.statistics,
     )  # fmt: skip
     return Counter()
+
+
+def repeating(block: pa.Table) -> bool | list[str]:
+    """Columns whose values repeat, in rows spread over the block; True where there are nested ones, too.
+
+    Examples
+    --------
+    >>> repeating(pa.table({"id": range(9), "city": ["Ulm", "Bonn", "Ulm"] * 3}))
+    ['city']
+    """
+    if any(pa.types.is_nested(field.type) or "." in field.name for field in block.schema):
+        return True  # Parquet names what is inside of nested columns by paths
+    step = max(1, block.num_rows // SAMPLE_ROWS)
+    sample = to_polars(block.take(pa.array(np.arange(0, block.num_rows, step))) if step > 1 else block)
+    most = MOST_DISTINCT * sample.height
+    found = [cells.name for cells in sample if cells.dtype != pl.Boolean and cells.n_unique() <= most]
+    return found or False
 
 
 def _write_arrow(block: pa.Table, how: ArrowOutput, where: Path | BytesIO) -> Counter[str]:

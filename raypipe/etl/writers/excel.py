@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import math
 import os
@@ -81,8 +82,10 @@ class ExcelTarget(Target):
             try:
                 for block in blocks():
                     book.add(to_polars(block))
-            finally:
                 book.close()
+            except BaseException:
+                book.abandon()
+                raise
             if self.options.mode == "overwrite":
                 os.replace(temp, self.path)
             else:
@@ -96,6 +99,13 @@ class ExcelTarget(Target):
     def close(self) -> None:
         """See `Target.close`."""
         self._staging.close()
+
+
+class _Exact(float):
+    """A number that is written with all its digits, where xlsxwriter asks for 16 of up to 17."""
+
+    def __format__(self, spec: str) -> str:
+        return float.__repr__(self)
 
 
 class _Book:
@@ -164,7 +174,7 @@ class _Book:
 
     def _put_number(self, column: int, value: Any) -> None:
         if _fits(value):
-            self._sheet.write_number(self._row, column, value)
+            self._sheet.write_number(self._row, column, _Exact(value) if isinstance(value, float) else value)
         else:
             self.counts["numbers_as_text"] += 1
             self._sheet.write_string(self._row, column, str(value))
@@ -189,7 +199,21 @@ class _Book:
 
     def close(self) -> None:
         """Write the file."""
-        self._book.close()
+        from xlsxwriter.exceptions import FileCreateError
+
+        try:
+            self._book.close()
+        except FileCreateError as error:
+            cause = error.args[0] if error.args else None
+            raise (cause if isinstance(cause, OSError) else OSError(str(error))) from error
+
+    def abandon(self) -> None:
+        """Let go of the files that sheets are kept in until the end."""
+        for sheet in self._book.worksheets():
+            held = getattr(sheet, "row_data_fh", None)
+            if held is not None:
+                with contextlib.suppress(OSError):  # what does not fit on a full disk
+                    held.close()
 
 
 def _ready(cells: pl.Series) -> pl.Series:

@@ -313,9 +313,13 @@ def quarantined(facts: Facts) -> Iterator[Insight]:
     )
 
 
+MAX_BROKEN_RULES = 100
+"""Findings of this kind; validation.json has the others."""
+
+
 def rules_broken(facts: Facts) -> Iterator[Insight]:
     """Validation rules that failed as errors, but for those whose findings the profile gives."""
-    for outcome in broken_rules(facts.validation):
+    for outcome in broken_rules(facts.validation)[:MAX_BROKEN_RULES]:
         rows = facts.validation.rows_validated if facts.validation else 0
         share = outcome.share if outcome.share is not None else (outcome.failing_rows or 0) / max(rows, 1)
         yield Insight(
@@ -346,7 +350,7 @@ def cleaning(facts: Facts) -> Iterator[Insight]:
     for step in facts.steps:
         cells = step.cells_changed / max(facts.profile.rows * len(step.columns), 1)
         dropped = step.rows_dropped / max(rows, 1)
-        if step.step in REWRITES:
+        if step.step in REWRITES or step.rewrites:
             continue
         if rows < MIN_ROWS or max(cells, dropped) < MIN_CLEANED_SHARE or not (step.columns or step.rows_dropped):
             continue

@@ -88,7 +88,7 @@ def all_rows(folder: Path, raw: bytes, target: int, **options: Any) -> tuple[lis
     return rows, aside, len(source.parts())
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=70, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     written=dialects,
     table=st.lists(st.lists(cells, min_size=3, max_size=3), min_size=1, max_size=8),
@@ -133,7 +133,7 @@ pieces = st.sampled_from(
 )
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=70, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lines=st.lists(pieces, max_size=10), target=st.integers(1, 50), ragged=st.sampled_from(["quarantine", "pad"]))
 def test_where_an_unusual_file_is_cut_changes_nothing(
     tmp_path: Path, lines: list[str], target: int, ragged: str

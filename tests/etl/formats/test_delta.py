@@ -1,4 +1,4 @@
-"""Delta tables as deltalake, Polars and hand-written logs make them: versions, partitions, deletions, mapped columns."""
+"""Delta tables of deltalake, Polars and hand-written logs: versions, partitions, deletions, mapped columns."""
 
 from __future__ import annotations
 
@@ -81,8 +81,8 @@ def test_values_of_partitions_have_their_types(tmp_path: Path) -> None:
         ("b", pa.bool_()), ("i", pa.int32()), ("s", pa.string()),
     ])  # fmt: skip
     rows = [
-        {"id": 1, "d": date(2024, 2, 29), "ts": datetime(2024, 2, 29, 12, 0, 0, 5, UTC), "n": Decimal("1.20"), "b": True,
-         "i": -5, "s": "a b/ü%=+"},
+        {"id": 1, "d": date(2024, 2, 29), "ts": datetime(2024, 2, 29, 12, 0, 0, 5, UTC), "n": Decimal("1.20"),
+         "b": True, "i": -5, "s": "a b/ü%=+"},
         {"id": 2, "d": None, "ts": None, "n": None, "b": None, "i": None, "s": None},
     ]  # fmt: skip
     deltalake.write_deltalake(tmp_path / "t", pa.Table.from_pylist(rows, schema), partition_by=schema.names[1:])

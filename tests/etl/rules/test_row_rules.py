@@ -5,6 +5,7 @@ import ipaddress
 import itertools
 import json
 import math
+import pickle
 import re
 import string
 import uuid
@@ -18,8 +19,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from raypipe.errors import ConfigError
 from raypipe.etl.rules import RULES, RuleSet, make_rule
 from raypipe.etl.rules.counting import CountFaults, SetFaultsAside
+from raypipe.etl.rules.judging import row_stages
+from raypipe.etl.rules.masks import masks_of
 from raypipe.etl.rules.rule import RowRule
 from tests.hostile import KINDS, NAMES, TEXTS, columns
 from tests.laws import assert_reduce_laws, assert_stage_laws, numbered
@@ -577,10 +581,27 @@ def test_segments_past_the_limit_are_a_fixed_choice_with_exact_counts():
         assert counts == (len(rows), sum(n % 7 == 0 for n in rows))
 
 
+def test_the_stage_that_sets_aside_computes_nothing_that_the_one_before_it_has():
+    count, aside = row_stages(some_rules().checks())
+    block = numbered(ROWS)
+    before = masks_of(count.rules, block)
+    count.partial(block, "p")
+    aside.apply(block)
+    assert masks_of(pickle.loads(pickle.dumps(aside)).rules, block) is before
+    assert masks_of(aside.rules, numbered(ROWS)) is not before
+
+
+def test_a_condition_that_fails_on_the_data_names_its_rule():
+    rule = make_rule("sql", condition="cast(c AS integer) > 1", id="numbers")
+    with pytest.raises(ConfigError, match="rule 'numbers' cannot be computed: conversion .*TRY_CAST"):
+        stage_of(rule).partial(numbered(ROWS), "p")
+
+
 @pytest.mark.parametrize(
     ("rule", "reason"),
     [
         (make_rule("not_null", "cc"), "there is no column 'cc'.*Did you mean 'c'"),
+        (make_rule("not_null", "a", segments="cc"), "there is no column 'cc'.*Did you mean 'c'"),
         (make_rule("between", "c", min=1), "a column of type text has no smallest or largest value"),
         (make_rule("between", "a", min="2024-01-01"), "no whole number|cannot be compared|is no number"),
         (make_rule("not_weekend", "a"), "holds int64, and the rule needs dates or times"),

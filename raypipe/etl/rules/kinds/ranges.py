@@ -202,9 +202,7 @@ class WholeNumber(RowRule):
     def breaks(self, cells: Cells) -> pl.Expr:
         cell = cells[self.columns[0]]
         number = number_cell(cell)
-        if pt.is_decimal(cell.kind):
-            return ~number.cast(pl.String).str.contains(r"^-?\d+(?:\.0*)?$")
-        if pt.is_floating(cell.kind):
+        if pt.is_decimal(cell.kind) or pt.is_floating(cell.kind):
             return not_finite(cell) | (number.floor() != number)
         return cell.expr.is_null() & pl.lit(False)
 
