@@ -61,8 +61,8 @@ def server() -> Iterator[Server]:
         if prefix:
             for place in (home, secret):
                 shutil.chown(place, "postgres", "postgres")
-        init = ["initdb", "-D", home / "data", "-U", USER, "-A", "scram-sha-256", f"--pwfile={secret}", "-N", "-E", "UTF8",
-                "--locale=C.UTF-8"]  # fmt: skip
+        init = ["initdb", "-D", home / "data", "-U", USER, "-A", "scram-sha-256", f"--pwfile={secret}", "-N"]
+        init += ["-E", "UTF8", "--locale=C.UTF-8"]
         _run(prefix, binaries, init)
         options = f"-p {port} -k {home} -c listen_addresses=127.0.0.1 -c fsync=off -c shared_buffers=16MB"
         control = ["pg_ctl", "-D", home / "data", "-w", "-l", home / "log"]

@@ -71,9 +71,12 @@ CREATE TABLE t (
   span interval, j json, jb jsonb, ints int4[], texts text[], nested int4[], prices numeric[], raw bytea, u uuid,
   m mood, ip inet, o oid);
 INSERT INTO t VALUES (
-  9223372036854775807, -32768, 2147483647, true, 1.5, 0.1, 1.20, 123.4567, 2.5, 12345678901234567890123456789012345678.5,
-  'ä', 'v', 'c', '2024-02-29', '12:30:15.000001', '2024-02-29 12:30', '2024-02-29 12:30+02', '1 mon 2 days', '{"a": 1}',
-  '{"b":2}', '{1,null,3}', '{a,null}', '{{1,2},{3,4}}', '{1.5}', '\\xdead', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', 'sad',
+  9223372036854775807, -32768, 2147483647, true, 1.5, 0.1, 1.20, 123.4567, 2.5,
+  12345678901234567890123456789012345678.5,
+  'ä', 'v', 'c', '2024-02-29', '12:30:15.000001', '2024-02-29 12:30', '2024-02-29 12:30+02', '1 mon 2 days',
+  '{"a": 1}',
+  '{"b":2}', '{1,null,3}', '{a,null}', '{{1,2},{3,4}}', '{1.5}', '\\xdead',
+  'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', 'sad',
   '10.0.0.1', 4294967295);
 INSERT INTO t (id) VALUES (-9223372036854775808);
 """
@@ -121,7 +124,8 @@ def test_what_arrow_cannot_hold_is_set_aside(database: Make) -> None:
 
 WAYS: dict[str, dict[str, Any]] = {
     "blocks": {}, "ranges": {"partition_on": "k"}, "days": {"partition_on": "day"}, "moments": {"partition_on": "at"},
-    "a query": {"query": "SELECT * FROM t;"}, "a view in ranges": {"table": "v", "partition_on": "k", "partition_count": 3},
+    "a query": {"query": "SELECT * FROM t;"},
+    "a view in ranges": {"table": "v", "partition_on": "k", "partition_count": 3},
 }  # fmt: skip
 
 
@@ -131,7 +135,8 @@ def test_every_row_is_in_one_window_for_any_cut(database: Make, options: dict[st
         "CREATE TABLE t (id int, k int, day date, at timestamptz, j json)",
         "INSERT INTO t SELECT n, nullif(n % 700, 5) * (n % 3 - 1), date '2020-01-01' + n % 900,"
         " timestamptz '2024-01-01' + n * interval '1 hour', json_build_object('n', n) FROM generate_series(1, 900) n",
-        "UPDATE t SET day = 'infinity' WHERE id = 17", "DELETE FROM t WHERE id % 10 = 0", "CREATE VIEW v AS SELECT * FROM t",
+        "UPDATE t SET day = 'infinity' WHERE id = 17", "DELETE FROM t WHERE id % 10 = 0",
+        "CREATE VIEW v AS SELECT * FROM t",
     )  # fmt: skip
     asked = {"table": "t", **options} if "query" not in options else options
     wanted = [n for n in range(1, 901) if n % 10 and n != 17]
@@ -242,9 +247,11 @@ def test_a_run_leaves_no_password_anywhere(
 
 @pytest.mark.parametrize("options", [{}, {"partition_on": "id"}, {"partition_on": "day", "partition_count": 4}])
 def test_sqlalchemy_reads_the_same_rows(database: Make, options: dict[str, Any]) -> None:
-    address = database("CREATE TABLE t (id int PRIMARY KEY, price numeric(8, 2), day date, at timestamptz, ok bool, s text)",
-                       "INSERT INTO t SELECT n, n / 4.0, date '2020-01-01' + n % 90, timestamptz '2024-01-01+00' + n * "
-                       "interval '1 s', n % 2 = 0, nullif('s' || n % 7, 's3') FROM generate_series(1, 500) n")  # fmt: skip
+    address = database(
+        "CREATE TABLE t (id int PRIMARY KEY, price numeric(8, 2), day date, at timestamptz, ok bool, s text)",
+        "INSERT INTO t SELECT n, n / 4.0, date '2020-01-01' + n % 90, timestamptz '2024-01-01+00' + n * interval '1 s',"
+        " n % 2 = 0, nullif('s' || n % 7, 's3') FROM generate_series(1, 500) n",
+    )
     ours = reader(address).read()
     by_alchemy = reader(address.replace("postgresql://", "postgresql+psycopg://"), table="t", **options)
     source = by_alchemy.source(target_part_bytes=1 << 13)

@@ -64,10 +64,12 @@ def test_values_keep_their_types(database: MADE) -> None:
     )  # fmt: skip
     table = reader(address).read()
     assert [str(kind) for kind in table.schema.types] == [
-        "int64", "double", "large_string", "date32[day]", "timestamp[us]", "bool", "large_binary", "large_string", "double",
+        "int64", "double", "large_string", "date32[day]", "timestamp[us]", "bool", "large_binary", "large_string",
+        "double",
     ]  # fmt: skip
     assert list(table.to_pylist()[0].values()) == [
-        2**63 - 1, 0.1, "007", date(2024, 2, 29), datetime(2024, 2, 29, 12, 30, 15, 500_000), True, b"\0\xff", None, 1.0,
+        2**63 - 1, 0.1, "007", date(2024, 2, 29), datetime(2024, 2, 29, 12, 30, 15, 500_000), True, b"\0\xff",
+        None, 1.0,
     ]  # fmt: skip
     assert list(table.to_pylist()[1].values()) == [
         -(2**63), 1e300, "ä\n", date(1, 1, 1), datetime(1999, 12, 31, 23, 59, 59), False, b"", None, 2.5,
@@ -139,7 +141,8 @@ def test_where_a_source_is_cut_changes_nothing(database: MADE, statement: str, o
 
 def test_a_table_is_chosen_by_its_name_whatever_stands_in_it(database: MADE) -> None:
     evil = 'x"; DROP TABLE orders; --'
-    address = database("CREATE TABLE orders (id INTEGER)", "INSERT INTO orders VALUES (1)", "CREATE VIEW v AS SELECT 2 AS two",
+    address = database("CREATE TABLE orders (id INTEGER)", "INSERT INTO orders VALUES (1)",
+                       "CREATE VIEW v AS SELECT 2 AS two",
                        'CREATE TABLE "x""; DROP TABLE orders; --" ("a""b" INTEGER)',
                        'INSERT INTO "x""; DROP TABLE orders; --" VALUES (5)')  # fmt: skip
     assert reader(address, table=evil).read().to_pylist() == [{'a"b': 5}]
@@ -192,7 +195,8 @@ def test_a_database_that_changes_meanwhile_is_noticed(database: MADE) -> None:
 
 
 @pytest.mark.parametrize("address", [
-    "postgresql://ann:hunter2@db.example.com/shop", "mysql+pymysql://ann:hunter2@db/shop", "postgres://:hunter2@db/shop",
+    "postgresql://ann:hunter2@db.example.com/shop", "mysql+pymysql://ann:hunter2@db/shop",
+    "postgres://:hunter2@db/shop",
     "postgresql://db/shop?user=ann&password=hunter2", "mssql+pyodbc://db/shop?PWD=hunter2",
     "postgresql://ann:hunter2/@x@db/shop",
 ])  # fmt: skip
@@ -232,7 +236,8 @@ def test_keys_are_written_as_they_were(moment: datetime) -> None:
 
 
 VALUES = st.one_of(st.none(), st.integers(-(2**70), 2**70), st.floats(allow_nan=False), st.text(), st.binary(),
-                   st.booleans(), st.decimals(allow_nan=False, allow_infinity=False), st.dates(), st.datetimes())  # fmt: skip
+                   st.booleans(), st.decimals(allow_nan=False, allow_infinity=False), st.dates(),
+                   st.datetimes())  # fmt: skip
 
 
 @settings(max_examples=150, deadline=None)
