@@ -87,9 +87,10 @@ class DataReader:
     @property
     def memory_bytes(self) -> int:
         """Rough size of the whole source in memory; it only decides how finely a source is cut."""
-        if any(isinstance(file, Whole) for file in self.files):
+        files = [file for file in self.files if not isinstance(file, Whole)]
+        if len(files) < len(self.files):
             return WHOLE_BYTES
-        return sum(size_of(file) for file in self.files) * self._format.memory_per_byte
+        return sum(map(size_of, files)) * self._format.memory_per_byte
 
     def source(
         self, seed: int = 42, sample_size: int | None = None, target_part_bytes: int = DEFAULT_PART_BYTES

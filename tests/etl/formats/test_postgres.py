@@ -101,7 +101,7 @@ def test_values_keep_their_types(database: Make) -> None:
         "d": date(2024, 2, 29), "tm": time(12, 30, 15, 1), "ts": datetime(2024, 2, 29, 12, 30),
         "tz": datetime(2024, 2, 29, 10, 30, tzinfo=UTC), "span": "1 mon 2 days", "j": '{"a": 1}', "jb": '{"b": 2}',
         "ints": [1, None, 3], "texts": ["a", None], "nested": "{{1,2},{3,4}}", "prices": "{1.5}", "raw": b"\xde\xad",
-        "u": "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "m": "sad", "ip": "10.0.0.1", "o": 4294967295,
+        "u": "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "m": "sad", "ip": "10.0.0.1/32", "o": 4294967295,
     }  # fmt: skip
     assert table["id"].to_pylist()[1] == -(2**63)
     assert {value for name, value in table.to_pylist()[1].items() if name != "id"} == {None}
@@ -164,7 +164,7 @@ def test_all_parts_see_one_snapshot_while_others_write(database: Make) -> None:
     assert len(parts) > 1
     read = source.open()
     first = read(parts[0]).block
-    database("UPDATE t SET id = -id", "INSERT INTO t VALUES (0)", "VACUUM FULL t", fresh=False)
+    database("UPDATE t SET id = -id", "INSERT INTO t VALUES (0)", "VACUUM t", fresh=False)
     ids = first["id"].to_pylist() + [id for part in parts[1:] for id in read(part).block["id"].to_pylist()]
     assert sorted(ids) == list(range(1, 20_001))
     assert source.stamps() != reader(address).source().stamps()
