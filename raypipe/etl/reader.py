@@ -29,6 +29,8 @@ from raypipe.storage.source import size_of
 logger = logging.getLogger(__name__)
 
 DEFAULT_PART_BYTES = 32 << 20
+WHOLE_BYTES = 256 << 20
+"""Taken for the size of a table of a lake or a database before it is looked at."""
 PARTS_AHEAD = 3
 """Parts of an object that are fetched at a time, where one process reads all."""
 
@@ -85,7 +87,10 @@ class DataReader:
     @property
     def memory_bytes(self) -> int:
         """Rough size of the whole source in memory; it only decides how finely a source is cut."""
-        return sum(size_of(file) for file in self.files if not isinstance(file, Whole)) * self._format.memory_per_byte
+        files = [file for file in self.files if not isinstance(file, Whole)]
+        if len(files) < len(self.files):
+            return WHOLE_BYTES
+        return sum(map(size_of, files)) * self._format.memory_per_byte
 
     def source(
         self, seed: int = 42, sample_size: int | None = None, target_part_bytes: int = DEFAULT_PART_BYTES
@@ -166,6 +171,7 @@ class DataReader:
                 break
             promotions += more
             parts = _read_parts(source)
+        source.release()
         blocks = [part.block for part in parts]
         table = pa.concat_tables(blocks) if blocks else source.schema().empty_table()
         aside = pa.concat_tables([ASIDE_SCHEMA.empty_table(), *(part.aside for part in parts)])
@@ -199,6 +205,7 @@ class DataReader:
             whole = table.num_rows // rows * rows
             yield from (table.slice(start, rows) for start in range(0, whole, rows))
             waiting = [table.slice(whole)]
+        source.release()
         if waiting and waiting[0].num_rows:
             yield waiting[0]
 
@@ -225,6 +232,9 @@ class DataReader:
     def get_file_info(self) -> dict[str, Any]:
         """Format, size, columns and rows; the rows of large text are an estimate, and said to be."""
         size = sum(size_of(path) for path in self.files if not isinstance(path, Whole))
+        looks = self._look()
+        for look in looks:
+            look.file.release()
         return {
             "file_path": str(self.path),
             "files": [str(path) for path in self.files],
@@ -232,7 +242,7 @@ class DataReader:
             "size_bytes": size,
             "size_mb": round(size / 2**20, 3),
             "exists": True,
-        } | self._format.info(self._look())
+        } | self._format.info(looks)
 
 
 def _read_parts(source: TableSource) -> list[PartRead]:

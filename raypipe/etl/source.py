@@ -77,6 +77,11 @@ class TableSource(SourceStage):
             options = file.pinned(options)
         return options
 
+    def release(self) -> None:
+        """Let go of what is held for those who read it: nobody does any more."""
+        for file in self.files:
+            file.release()
+
     @property
     def is_sample(self) -> bool:
         """Whether only drawn rows are read."""

@@ -61,6 +61,9 @@ class SourceFile(Frozen, arbitrary_types_allowed=True):
         """The options under which it is found again as it was, though others write to it meanwhile."""
         return options
 
+    def release(self) -> None:
+        """Let go of what is held for those who read it, such as a connection; nobody reads it any more."""
+
     def check_unchanged(self) -> None:
         """ReadError if a local file is not the one that was looked at; objects are checked when they are opened."""
         if self.packed is not None:

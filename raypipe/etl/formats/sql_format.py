@@ -53,6 +53,8 @@ class SqlFormat(Format):
         file = _backend(address).look(address, options)
         if options.partition_count is not None:
             file = file.replace(pieces=options.partition_count)
+        if not file.size:
+            file = file.replace(size=file.rows * file.row_bytes)
         schema = pa.schema([(column.name, column.kind) for column in file.columns])
         return Look(file, schema, file.rows, rows_exact=file.by in ("row", "offset"))
 

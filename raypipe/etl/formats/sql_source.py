@@ -39,9 +39,14 @@ class Held:
     def __repr__(self) -> str:
         return f"Held({self.id!r})"
 
-    def __del__(self) -> None:
+    def close(self) -> None:
+        """Let go of it."""
         if self._connection is not None:
             self._connection.close()
+        self._connection = None
+
+    def __del__(self) -> None:
+        self.close()
 
 
 class SqlColumn(Frozen, arbitrary_types_allowed=True):
@@ -82,6 +87,10 @@ class SqlFile(SourceFile):
 
     def stamp(self) -> tuple[str, int, int, str]:
         return self.path, self.size, self.mtime_ns, self.token
+
+    def release(self) -> None:
+        if self.snapshot is not None:
+            self.snapshot.close()
 
     def check_unchanged(self) -> None:
         """The database is asked when it is read."""

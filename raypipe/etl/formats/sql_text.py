@@ -14,6 +14,8 @@ from raypipe.etl.wording import listed, shown
 
 _EPOCH = date(1970, 1, 1)
 _START = datetime(1970, 1, 1)
+_NO_LIMIT = 2**63 - 1
+"""SQLite knows no OFFSET without a LIMIT."""
 
 
 def quoted(name: str) -> str:
@@ -146,8 +148,8 @@ def select(file: SqlFile, names: list[str], window: Window, literal: str = "{}")
     wanted = [f"{column.expression} AS {quoted(column.name)}" for column in file.selected(names)]
     order = f"ORDER BY {file.order}" if file.order else ""
     if file.by == "offset":
-        limit = "" if window.high is None else f"LIMIT {window.high - (window.low or 0)}"
-        tail = f"{order} {limit} OFFSET {window.low}" if window.low else f"{order} {limit}"
+        rows = _NO_LIMIT if window.high is None else window.high - (window.low or 0)
+        tail = f"{order} LIMIT {rows} OFFSET {window.low or 0}"
         return f"SELECT {', '.join(wanted)} FROM {file.relation} {tail}"
     return f"SELECT {', '.join(wanted)} FROM {file.relation} {where(file, window, literal)} {order}"
 
