@@ -39,7 +39,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Count the rows in quarantine by what is wrong with them, with examples."""
-    from raypipe.etl.quarantine_counts import SORTS, count
+    from raypipe.etl.quarantine.counts import SORTS, count
     from raypipe.pipeline.replay import quarantined
     from raypipe.pipeline.runfiles import find_run
 
@@ -84,7 +84,7 @@ def fix(
     as_json: AsJson = False,
 ) -> None:
     """Write the rows in quarantine to a file that can be edited, mended as the options say."""
-    from raypipe.etl.mends import Mends
+    from raypipe.etl.quarantine.mends import Mends
     from raypipe.pipeline.fixing import fix_rows
     from raypipe.pipeline.replay import quarantined
     from raypipe.pipeline.runfiles import find_run

@@ -116,8 +116,8 @@ class Course:
             return False
         try:
             place, stages = self._asked(wish)
-        except MissingColumnsError:
-            return False  # a step before it may make the column
+        except (ConfigError, MissingColumnsError):
+            return False  # a step that waits may make the column, or give it another type
         reads = wish.recipe.reads(wish.settings, place)
         if stages and (reads is None or not self._untouched({*place.columns, *reads})):
             return False

@@ -149,10 +149,10 @@ def write(
 
     Examples
     --------
-    >>> import pyarrow as pa, tempfile
-    >>> place = tempfile.mkdtemp() + "/towns.csv"
+    >>> import pathlib, pyarrow as pa, tempfile
+    >>> place = pathlib.Path(tempfile.mkdtemp(), "towns.csv")
     >>> done = write(pa.table({"town": ["Ulm", "Bonn"], "people": [126, 331]}), place)
-    >>> done.rows_written, open(place).read()
+    >>> done.rows_written, place.read_text()
     (2, 'town,people\\nUlm,126\\nBonn,331\\n')
     """
     given = {**(options or WriteOptions()).model_dump(exclude_unset=True), **settings}

@@ -9,9 +9,9 @@ import polars as pl
 
 from raypipe.config import Frozen
 from raypipe.errors import ConfigError
-from raypipe.etl.mendfile import write_rows
-from raypipe.etl.mends import Mends
-from raypipe.etl.quarantined import ABOUT, ACTION, DROP, RAW, batches, field_names, refuse_taken_names, rows_of
+from raypipe.etl.quarantine.mendfile import write_rows
+from raypipe.etl.quarantine.mends import Mends
+from raypipe.etl.quarantine.rows import ABOUT, ACTION, DROP, RAW, batches, field_names, refuse_taken_names, rows_of
 from raypipe.pipeline.replay import Quarantined
 from raypipe.pipeline.replayable import REPLAY, ReplayRecord
 

@@ -18,7 +18,7 @@ from raypipe.engine.report import PartReport
 from raypipe.engine.run import Engine, Outcome, Pass
 from raypipe.errors import SchemaError, StageFailedError
 from raypipe.etl.process import DataProcessor
-from raypipe.etl.quarantine import QuarantineWriter
+from raypipe.etl.quarantine.writer import QuarantineWriter
 from raypipe.etl.reader import DataReader
 from raypipe.etl.source import MISCUT, TableSource, cut_exactly, settle_types
 from raypipe.etl.summarise import Summarise

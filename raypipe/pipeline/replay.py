@@ -19,7 +19,7 @@ from typing import Any
 
 from raypipe.engine.journal import locked
 from raypipe.errors import ConfigError, ReadError, ResumeError
-from raypipe.etl.quarantined import with_identity
+from raypipe.etl.quarantine.rows import with_identity
 from raypipe.pipeline.replayable import REPLAY, ReplayRecord
 from raypipe.pipeline.resume import LOCK, MANIFEST, RESUME_FOLDER
 from raypipe.pipeline.runfiles import QUARANTINE, LocalRun, RunFiles

@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 
 from raypipe.blocks.frames import from_polars
 from raypipe.errors import ConfigError
-from raypipe.etl.mended import CELLS, LINE, STAGED
-from raypipe.etl.mendfile import read_rows
-from raypipe.etl.quarantined import ACTION, DROP, FILE, ID, KEEP, RAW, REPLAY, STAGE, batches, mark_of, rows_of
+from raypipe.etl.quarantine.mended import CELLS, LINE, STAGED
+from raypipe.etl.quarantine.mendfile import read_rows
+from raypipe.etl.quarantine.rows import ACTION, DROP, FILE, ID, KEEP, RAW, REPLAY, STAGE, batches, mark_of, rows_of
 from raypipe.pipeline.replay import Quarantined
 from raypipe.stage import MapStage
 

@@ -24,8 +24,8 @@ from raypipe.config.write import WriteOptions
 from raypipe.engine.inline import InlineEngine
 from raypipe.engine.run import Outcome, Pass
 from raypipe.errors import ConservationError
-from raypipe.etl.mended import VALUES, MendedRows
-from raypipe.etl.quarantined import (
+from raypipe.etl.quarantine.mended import VALUES, MendedRows
+from raypipe.etl.quarantine.rows import (
     READ,
     RULES,
     STATE_SCHEMA,

@@ -16,7 +16,7 @@ from raypipe.engine.run import Engine, Outcome, Pass, PassProgress
 from raypipe.etl.course import rehearse
 from raypipe.etl.process import DataProcessor
 from raypipe.etl.processor import FittedProcessor
-from raypipe.etl.quarantine import QuarantineWriter
+from raypipe.etl.quarantine.writer import QuarantineWriter
 from raypipe.etl.walk import Walked, walk
 from raypipe.etl.writers.choose import open_target
 from raypipe.etl.writers.target import Target

@@ -41,6 +41,9 @@ def rehearsed(*steps, table=TABLE):
         # Steps that learn nothing take no pass, and hold up only what they change.
         ([FILL_A, {"step": "convert_units", "columns": "b", "source": "kg", "to": "g"}, SCALE_B],
          [("fill_missing",), ("scale",)]),
+        # A step that waits gives the column another type first.
+        ([{"step": "encode_label", "columns": "city", "replace_column": True},
+          {"step": "convert_units", "columns": "city", "source": "kg", "to": "g"}], [("encode_label",)]),
         # Rows may go: what follows waits.
         ([{"step": "drop_duplicates", "by": "city"}, SCALE_B], [("drop_duplicates",), ("scale",)]),
         ([{"step": "outliers", "columns": "a", "action": "quarantine"}, SCALE_B], [("outliers",), ("scale",)]),

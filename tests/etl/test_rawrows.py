@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from raypipe.blocks.frames import from_polars, to_polars
 from raypipe.etl.aside import raw_json
-from raypipe.etl.rawrows import is_object, texts_of, values_of
+from raypipe.etl.quarantine.rawrows import is_object, texts_of, values_of
 
 MOMENTS = st.datetimes(dt.datetime(1, 1, 1), dt.datetime(9999, 12, 31))
 VALUES: dict[str, tuple[Any, st.SearchStrategy[Any]]] = {

@@ -294,7 +294,9 @@ def test_short_and_long_rows_by_choice(tmp_path: Path) -> None:
     assert columns(read(tmp_path, text, ragged="pad")) == {"a": [1, 4], "b": [2, None], "c": [3, None]}
     assert read(tmp_path, text, ragged="pad").parts[0].notes["padded_rows"] == 1
     assert [one["raw"] for one in read(tmp_path, text).aside.to_pylist()] == ["4", "5,6,7,8"]
-    with pytest.raises(ReadError, match="the row '4' has 1 field instead of 3. Mend it, or set read_options.ragged"):
+    with pytest.raises(
+        ReadError, match=r"x\.csv: the row '4' has 1 field instead of 3. Mend it, or set read_options.ragged"
+    ):
         read(tmp_path, text, ragged="error")
 
 
@@ -319,7 +321,8 @@ def test_what_was_found_is_told_as_facts_with_confidence(tmp_path: Path) -> None
 # What was found can be written down, and read with
 
 
-EXAMPLES = (BANK, ERP, EXCEL, FRENCH, AMERICAN, "a||b\r1||x\n2||\"y\rz\"\r\n", 'a,b\n1,"x \\"y\\", z"\n2,"p\\\\"\n',
+EXAMPLES = (BANK, ERP, EXCEL, FRENCH, AMERICAN, "t\rn\na,b\n1,x\r2,y\n3,z\r4,w\n",
+            "a||b\r1||x\n2||\"y\rz\"\r\n", 'a,b\n1,"x \\"y\\", z"\n2,"p\\\\"\n',
             "a,b\n1,2\n\nx,y,z\n1,2,3\n4,5,6\n", "1,2\n3,4\n", "# c\na b\n1 2\n3 4\n", "a;b\n1,234;01/02/2024\n",
             "'a';'b'\n'1;2';'x'\n'3';'y'\n")  # fmt: skip
 
@@ -336,6 +339,18 @@ def test_the_pinned_options_read_the_same_table_without_a_guess(tmp_path: Path, 
     assert again.aside.equals(first.aside)
     assert pinned_options(again.source, pins) == pins
     assert not [note for note in again.source.notes if "tables with blank" not in note and "changed" in note]
+
+
+def test_files_that_are_written_in_different_ways_are_pinned_where_they_agree(tmp_path: Path) -> None:
+    (tmp_path / "1.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "2.csv").write_text("a;b\n1,5;31.12.2024\n")
+    first = DataReader(tmp_path).read_all()
+    pins = pinned_options(first.source, ReadOptions())
+
+    assert columns(first) == {"a": [1.0, 1.5], "b": ["2", "31.12.2024"]}
+    assert not any("dates written" in note for note in first.source.notes)
+    assert (pins.delimiter, pins.encoding, pins.header_rows) == (None, "utf-8", 1)
+    assert DataReader(tmp_path, options=pins).read_all().table.equals(first.table)
 
 
 line = st.one_of(

@@ -192,7 +192,7 @@ CHILD = """
 import sys
 from raypipe.config import PipelineConfig
 from raypipe.pipeline import AnalyticsPipeline
-import raypipe.etl.source as source
+import raypipe.etl.formats.csv_format as source
 slow = source.read_part
 def read_part(task, layout):
     import time

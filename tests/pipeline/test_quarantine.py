@@ -19,8 +19,8 @@ from raypipe.cli.main import app
 from raypipe.config import StorageConfig
 from raypipe.engine.journal import locked
 from raypipe.errors import ConfigError, MissingColumnsError, ReadError, ResumeError
-from raypipe.etl.mends import Mends
-from raypipe.etl.quarantine_counts import count
+from raypipe.etl.quarantine.counts import count
+from raypipe.etl.quarantine.mends import Mends
 from raypipe.pipeline.fixing import fix_rows
 from raypipe.pipeline.replay import finish, quarantined
 from raypipe.pipeline.replay_rows import late_stages

@@ -18,7 +18,7 @@ from raypipe.engine.frame import Frame
 from raypipe.engine.report import PartReport
 from raypipe.errors import ConfigError, ConservationError, OutputError, RunCancelledError, StageFailedError
 from raypipe.etl.outputs import RunFolder
-from raypipe.etl.quarantine import QuarantineWriter
+from raypipe.etl.quarantine.writer import QuarantineWriter
 from raypipe.etl.types import gather_misfits
 from raypipe.pipeline.ingest import _Notes, end_quarantine
 from raypipe.stage import ASIDE_SCHEMA, Part

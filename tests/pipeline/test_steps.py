@@ -133,3 +133,29 @@ def test_ray_gives_what_inline_gives(source):
     assert tables[0].num_rows == tables[1].num_rows
     for name in tables[0].column_names:
         assert tables[0][name].equals(tables[1][name]), name
+
+
+class _Interrupted(AnalyticsPipeline):
+    """Is broken off after the passes of its steps, the first time."""
+
+    broken = False
+
+    def _analyze(self, run):
+        if not type(self).broken:
+            type(self).broken = True
+            raise KeyboardInterrupt
+        super()._analyze(run)
+
+
+def test_a_run_that_was_broken_off_after_its_steps_goes_on_with_equal_results(source):
+    whole = AnalyticsPipeline(config(source, run_id="whole")).execute()["processed_data"].to_arrow()
+    quick = {"checkpoint_s": 0.001, "block_mib": 1}
+    with pytest.raises(KeyboardInterrupt):
+        _Interrupted(config(source, run_id="cut", engine=quick)).execute()
+    pipeline = _Interrupted(config(source, run_id="cut", engine=quick))
+    again = pipeline.execute(resume="cut")
+    assert again["processed_data"].to_arrow().equals(whole)
+    rows = again["rows"]
+    assert rows["read"] == rows["kept"] + rows["quarantined"] + sum(rows["dropped"].values())
+    resumed = json.loads((source.parent / "output" / "cut" / "execution_summary.json").read_text())
+    assert resumed["resumed"]

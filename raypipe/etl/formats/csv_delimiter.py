@@ -217,7 +217,9 @@ def _with_mixed_ends(found: Dialect, body: Codes) -> Dialect:
         return found
     mixed = found.replace(eol=MIXED)
     before, after = _shape(body, (), found), _shape(body, (), mixed)
-    return mixed if after.width > 1 and after.share > before.share else found
+    better = after.share > before.share
+    as_good = before.share <= after.share >= _SURE_SHARE and after.begin <= before.begin
+    return mixed if after.width > 1 and (better or as_good) else found
 
 
 def _order(body: Codes, dialect: Dialect) -> tuple[float, bool]:

@@ -8,7 +8,7 @@ from raypipe.config import Frozen
 from raypipe.etl.formats.csv_encoding import keeps_ascii
 from raypipe.etl.formats.csv_parts import CodeFile, code_type
 from raypipe.etl.formats.csv_quotes import Codes, Grammar
-from raypipe.etl.formats.csv_view import STAND_IN, Marks, view
+from raypipe.etl.formats.csv_view import STAND_IN, Marks, lone_returns, view
 from raypipe.storage.source import Place
 
 WHOLE_FILE_LIMIT = 256 << 20
@@ -104,6 +104,8 @@ def skip_lines(codes: Codes, eol: str, lines: int) -> int:
     if not lines:
         return 0
     ends = np.flatnonzero(codes == ord("\r" if eol == "\r" else "\n"))
+    if eol == MIXED:
+        ends = np.union1d(ends, lone_returns(codes))
     return int(ends[lines - 1]) + 1 if ends.size >= lines else int(codes.size)
 
 

@@ -137,6 +137,7 @@ def _layout(file: Any, schema: pa.Schema, options: ReadOptions) -> Layout:
         comment=file.dialect.comment_in("utf-8"),
         ragged=options.ragged,
         lenient=options.bad_bytes == "cp1252",
+        path=file.path,
     )
 
 
@@ -179,7 +180,8 @@ def _csv_kinds(
         if len({one.kind for one in known}) > 1 and name not in options.dtypes:
             notes.append(_join_note(name, joined, looked, found[name]))
         if name not in options.dtypes:
-            notes += [f"column {name!r} {note}" for note in dict.fromkeys(one.note for one in known) if note]
+            said = [one.note for one in known if one.format is None or one.format == formats.get(name)]
+            notes += [f"column {name!r} {note}" for note in dict.fromkeys(said) if note]
     return kinds, formats, notes
 
 

@@ -57,6 +57,8 @@ class Layout:
     ragged: str = "quarantine"
     lenient: bool = False
     """Bytes that do not belong to the encoding are read as cp1252."""
+    path: str = ""
+    """The file, for messages."""
 
     @property
     def is_plain(self) -> bool:
@@ -161,7 +163,8 @@ def _halves(text: bytes, layout: Layout) -> tuple[bytes, bytes]:
     rows = rows_of(np.frombuffer(text, np.uint8), layout.grammar, layout.marks)
     if rows.starts.size < 2:
         raise ReadError(
-            "a row holds every ASCII character, so that none is left to read it with. Turn the file into plain CSV."
+            f"{layout.path}: a row holds every ASCII character, so that none is left to read it with. Turn the file"
+            " into plain CSV."
         )
     middle = int(rows.starts[rows.starts.size // 2])
     return text[:middle], text[middle:]

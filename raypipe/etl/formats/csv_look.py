@@ -113,7 +113,7 @@ class _Look:
             dialect=self.dialect,
             names=tuple(names),
             data_start=(at + begin) * unit + base,
-            data_end=end,
+            data_end=max(end, (at + begin) * unit + base),
             header_lines=skip + line,
             found=self._facts(count, footers),
             notes=(*_guesses(self.options, self.dialect, count > 0), *self.extent.notes, *notes, *changed, *said),

@@ -209,8 +209,8 @@ def _row_faults(body: bytes, rows: Rows, data: Positions, origin: tuple[Layout, 
         at = data[wrong][0]
         text = shown(body[rows.starts[at] : rows.ends[at]].decode("utf-8", "replace"))
         raise ReadError(
-            f"the row {text} has {counted(int(rows.fields[at]), 'field')} instead of {layout.width}. Mend it, or set"
-            " read_options.ragged to 'quarantine' or 'pad'."
+            f"{layout.path}: the row {text} has {counted(int(rows.fields[at]), 'field')} instead of {layout.width}."
+            " Mend it, or set read_options.ragged to 'quarantine' or 'pad'."
         )
     many = "field" if layout.width == 1 else "fields"
     reasons[wrong] = [f"{found} fields instead of {layout.width}" for found in fields[wrong].tolist()]

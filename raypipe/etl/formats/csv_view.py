@@ -74,7 +74,7 @@ def view(codes: Codes, marks: Marks) -> Codes:
         for offset in range(len(marks.delimiter)):
             seen[starts + offset] = STAND_IN
     if marks.any_end:
-        seen[_lone_returns(seen)] = LF
+        seen[lone_returns(seen)] = LF
     return seen
 
 
@@ -101,7 +101,8 @@ def _followers(codes: Codes, leaders: Positions) -> Positions:
     return behind
 
 
-def _lone_returns(codes: Codes) -> Positions:
+def lone_returns(codes: Codes) -> Positions:
+    """Carriage returns that no line feed follows."""
     returns = np.flatnonzero(codes == CR)
     behind = np.append(codes, np.zeros(1, codes.dtype))[returns + 1]
     lone: Positions = returns[behind != LF]
@@ -135,7 +136,7 @@ def rows_of(codes: Codes, grammar: Grammar, marks: Marks | None) -> Rows:
         return rows
     ends = np.flatnonzero(codes == grammar.eol)
     if marks.any_end:
-        ends = np.union1d(ends, _lone_returns(codes))
+        ends = np.union1d(ends, lone_returns(codes))
     lines = np.searchsorted(ends, rows.starts)
     open_end = bool(codes.size) and (not ends.size or int(ends[-1]) != codes.size - 1)
     return Rows(rows.starts, rows.ends, rows.nexts, lines, rows.fields, rows.unclosed, int(ends.size) + int(open_end))

@@ -61,6 +61,11 @@ def damage_told(path: object, what: str, *also: type[Exception]) -> Iterator[Non
 
 def names_of(path: Place, schema: pa.Schema) -> tuple[list[str], list[str]]:
     """Names that blocks can carry, and what was changed; an empty name is one that they can."""
+    with damage_told(path, "has a column or a field whose name is no text"):
+        return _names_of(path, schema)
+
+
+def _names_of(path: Place, schema: pa.Schema) -> tuple[list[str], list[str]]:
     if ROW in schema.names:
         raise SchemaError(f"{path}: has a column named {ROW!r}, a name that raypipe keeps for itself. Rename it.")
     repeated = [name for name, times in Counter(schema.names).items() if times > 1]

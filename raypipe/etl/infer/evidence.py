@@ -54,7 +54,7 @@ class InferLimits(Frozen):
         Examples
         --------
         >>> InferLimits().for_width(16).values, InferLimits().for_width(2000).values
-        (2048, 256)
+        (2048, 262)
         """
         width = max(columns, 1)
         values = max(256, min(self.values, _SAMPLE_BYTES // width // 128))

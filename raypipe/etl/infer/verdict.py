@@ -131,7 +131,7 @@ def wilson_lower(matched: int, looked: int) -> float:
     Examples
     --------
     >>> round(wilson_lower(3, 3), 3), round(wilson_lower(2048, 2048), 3), wilson_lower(0, 0)
-    (0.438, 0.998, 0.0)
+    (0.439, 0.998, 0.0)
 
     References
     ----------

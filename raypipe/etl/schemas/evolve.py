@@ -45,17 +45,20 @@ def evolve_schemas(a: DataSchema, b: DataSchema) -> Evolved:
     columns += [_optional(column, "the first", reasons) for column in b.columns if column.name not in names]
     key = a.primary_key
     if set(a.primary_key) != set(b.primary_key):
-        key = _wider_key(a.primary_key, b.primary_key)
+        key = _wider_key(a, b)
         was, now, kept = (listed(one) or "none" for one in (a.primary_key, b.primary_key, key))
         reasons.append(f"primary key: {was} and {now}; {kept} holds for both")
     return Evolved(merged=a.replace(columns=tuple(columns), primary_key=key), reasons=tuple(reasons))
 
 
-def _wider_key(a: tuple[str, ...], b: tuple[str, ...]) -> tuple[str, ...]:
-    """The key that both keep: of two of which one contains the other, the longer."""
-    if a and b and set(a) <= set(b):
-        return b
-    return a if a and b and set(b) <= set(a) else ()
+def _wider_key(a: DataSchema, b: DataSchema) -> tuple[str, ...]:
+    """The key that both keep: of two of which one contains the other, the longer, if neither leaves it null."""
+    short, long = sorted((a, b), key=lambda schema: len(schema.primary_key))
+    if not short.primary_key or not set(short.primary_key) <= set(long.primary_key):
+        return ()
+    others = [short.column(name) for name in long.primary_key if name not in short.primary_key]
+    filled = all(column is not None and column.required and not column.nullable for column in others)
+    return long.primary_key if filled else ()
 
 
 def _optional(column: ColumnSchema, which: str, reasons: list[str]) -> ColumnSchema:

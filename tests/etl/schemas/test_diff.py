@@ -126,6 +126,14 @@ def test_a_change_of_unit_breaks_both():
     assert "the same numbers mean something else" in change.reason
 
 
+def test_a_longer_key_is_kept_only_where_the_other_schema_fills_it():
+    a = DataSchema(name="t", columns=(ColumnSchema(name="a"), ColumnSchema(name="c")), primary_key=("a", "c"))
+    b = a.replace(primary_key=("a",))
+    filled = b.replace(columns=(b.columns[0], ColumnSchema(name="c", nullable=False)))
+    assert evolve_schemas(a, b).merged.primary_key == ()
+    assert evolve_schemas(a, filled).merged.primary_key == ("a", "c")
+
+
 def test_a_merge_says_what_it_widened_and_what_it_gave_up():
     a = DataSchema(
         name="t",

@@ -17,7 +17,7 @@ from raypipe.etl.aside import raw_json, shortened
 from raypipe.etl.formats.csv_file import CsvFile
 from raypipe.etl.formats.csv_format import read_fields, read_lines
 from raypipe.etl.partitions import Added, with_added
-from raypipe.etl.rawrows import values_of
+from raypipe.etl.quarantine.rawrows import values_of
 from raypipe.etl.source import TableSource
 from raypipe.etl.types import kind_of
 from raypipe.stage import ASIDE_SCHEMA, Part, PartRead, SourceStage

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import polars as pl
 
 from raypipe.config import Frozen
-from raypipe.etl.quarantined import batches
+from raypipe.etl.quarantine.rows import batches
 
 By = Literal["reason", "column", "stage", "file"]
 SORTS: tuple[By, ...] = ("reason", "column", "stage", "file")

@@ -17,8 +17,8 @@ from raypipe.blocks.frames import from_polars
 from raypipe.errors import ConfigError, ReadError
 from raypipe.etl.aside import as_text
 from raypipe.etl.outputs import TEMP_MARK, writing
-from raypipe.etl.quarantined import ABOUT, ACTION, ACTIONS, BATCH_ROWS, ID
-from raypipe.etl.rawrows import texts_of
+from raypipe.etl.quarantine.rawrows import texts_of
+from raypipe.etl.quarantine.rows import ABOUT, ACTION, ACTIONS, BATCH_ROWS, ID
 
 SUFFIXES = (".csv", ".jsonl", ".parquet")
 _FORMULA = r"^[=+\-@\t\r]"

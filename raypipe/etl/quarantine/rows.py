@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 
 from raypipe.blocks.frames import from_polars
 from raypipe.errors import ConfigError, ReadError
-from raypipe.etl.mended import CELLS, LINE, VALUES
-from raypipe.etl.quarantine import QUARANTINE_SCHEMA
-from raypipe.etl.rawrows import is_object, texts_of
+from raypipe.etl.quarantine.mended import CELLS, LINE, VALUES
+from raypipe.etl.quarantine.rawrows import is_object, texts_of
+from raypipe.etl.quarantine.writer import QUARANTINE_SCHEMA
 
 BATCH_ROWS = 50_000
 RULES = "rules"
@@ -25,7 +25,7 @@ READ = "read"
 STATE_SCHEMA = QUARANTINE_SCHEMA.append(pa.field("id", pa.large_string())).append(
     pa.field("notation", pa.large_string())
 )
-"""A quarantine whose rows have an identity, and how their `raw` is written (see `raypipe.etl.mended`)."""
+"""A quarantine whose rows have an identity, and how their `raw` is written (see `raypipe.etl.quarantine.mended`)."""
 ID, FILE, LINE_NUMBER, STAGE, COLUMN, REASON, ACTION, RAW = (
     "__id__", "__file__", "__line__", "__stage__", "__column__", "__reason__", "__action__", "__raw__",
 )  # fmt: skip

@@ -10,7 +10,7 @@ import polars as pl
 
 from raypipe.config import Frozen
 from raypipe.errors import ConfigError, MissingColumnsError
-from raypipe.etl.quarantined import ABOUT, ACTION, ACTIONS, COLUMN, DROP, ID, RAW, REASON, STAGE
+from raypipe.etl.quarantine.rows import ABOUT, ACTION, ACTIONS, COLUMN, DROP, ID, RAW, REASON, STAGE
 
 EDITABLE = (ACTION, RAW)
 """Columns about a row that a mend may change."""

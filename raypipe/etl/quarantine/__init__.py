@@ -1,0 +1,1 @@
+"""Rows set aside: written, counted, mended, and read again."""
