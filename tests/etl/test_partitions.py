@@ -6,8 +6,10 @@ import datetime as dt
 from pathlib import Path
 from typing import Any
 
+import fastavro
 import pyarrow as pa
 import pyarrow.dataset as ds
+import pyarrow.orc as orc
 import pytest
 
 from raypipe.config import ReadOptions
@@ -44,6 +46,22 @@ def test_folders_that_arrow_writes_are_typed_columns(tmp_path: Path, format: str
         [{"city": None, "v": 4}],
     )
     assert set(read(tmp_path, folder_columns=False)[0]) == {"v"}
+
+
+@pytest.mark.parametrize("end", ["orc", "avro"])
+def test_folders_of_files_that_no_dataset_writes_are_typed_columns(tmp_path: Path, end: str) -> None:
+    record = {"type": "record", "name": "row", "fields": [{"name": "v", "type": "long"}]}
+    for number, folder in enumerate(("year=2023/city=K%C3%B6ln", "year=2024/city=a%2Fb")):
+        path = tmp_path / folder / f"x.{end}"
+        path.parent.mkdir(parents=True)
+        if end == "orc":
+            orc.write_table(pa.table({"v": [number]}), path)
+        else:
+            with path.open("wb") as sink:
+                fastavro.writer(sink, record, [{"v": number}])
+    wanted = [{"v": 0, "year": 2023, "city": "Köln"}, {"v": 1, "year": 2024, "city": "a/b"}]
+    assert read(tmp_path) == wanted
+    assert read(tmp_path, columns=("city",)) == [{"city": row["city"]} for row in wanted]
 
 
 def write(folder: Path, name: str, text: str) -> None:

@@ -14,6 +14,7 @@ from raypipe.blocks.frames import to_polars
 from raypipe.errors import RaypipeError
 from raypipe.etl.reader import DataReader
 from raypipe.etl.source import cut_exactly
+from tests.fuzz.corpus import as_file
 
 SLOWEST_S = 30.0
 """A file of some kilobytes that takes longer hangs."""
@@ -24,7 +25,7 @@ def outcome(name: str, content: bytes) -> str:
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="raypipe-fuzz-") as folder:
         path = Path(folder, name)
-        path.write_bytes(content)
+        path.write_bytes(as_file(name, content))
         try:
             reader = DataReader(path)
             whole = _read(reader, 1 << 25)

@@ -17,6 +17,7 @@ import fastavro
 import pyarrow as pa
 import pyarrow.orc as orc
 import pyarrow.parquet as pq
+import xlsxwriter
 
 ROWS: list[dict[str, Any]] = [
     {
@@ -102,6 +103,31 @@ def _zip(name: str, content: bytes) -> bytes:
     return sink.getvalue()
 
 
+def _xlsx() -> bytes:
+    sink = io.BytesIO()
+    with xlsxwriter.Workbook(sink, {"in_memory": True, "default_date_format": "yyyy-mm-dd"}) as book:
+        sheet = book.add_worksheet()
+        sheet.write_row(0, 0, ["id", "price", "name", "day", "ok"])
+        for number, row in enumerate(ROWS, 1):
+            sheet.write_row(number, 0, [row[name] for name in ("id", "price", "name", "day", "ok")])
+    return sink.getvalue()
+
+
+SHEET, SHEET_FILE = "xl/worksheets/sheet1.xml", "sheet.xlsx"
+"""A file that stands in the corpus as the XML of its sheet, so that changes get past the checksums of the archive."""
+
+
+def as_file(name: str, content: bytes) -> bytes:
+    """The content as it is put on a disk under this name."""
+    if name != SHEET_FILE:
+        return content
+    sink = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(_xlsx())) as book, zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as made:
+        for member in book.namelist():
+            made.writestr(member, content if member == SHEET else book.read(member))
+    return sink.getvalue()
+
+
 def corpus() -> dict[str, bytes]:
     """File name -> content."""
     return {
@@ -118,4 +144,6 @@ def corpus() -> dict[str, bytes]:
         "x.json.xz": lzma.compress(_array()),
         "x.jsonl.zst": pa.compress(_lines(), "zstd", asbytes=True),
         "x.csv.zip": _zip("x.csv", _csv()),
+        "x.xlsx": _xlsx(),
+        SHEET_FILE: zipfile.ZipFile(io.BytesIO(_xlsx())).read(SHEET),
     }

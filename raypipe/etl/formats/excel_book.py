@@ -61,6 +61,8 @@ class ByteStream(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self.source.size}[whence]
+        if base + offset < 0:
+            raise zipfile.BadZipFile(f"it points to byte {base + offset}")
         self._at = base + offset
         return self._at
 
@@ -242,6 +244,15 @@ def load_calamine(place: Place) -> Any:
         return calamine.CalamineWorkbook.from_path(str(place))
     except calamine.PasswordError as error:
         raise ReadError(encrypted(place)) from error
+    except calamine.CalamineError as error:
+        raise ReadError(damaged(place, error)) from error
+
+
+def load_sheet(book: Any, sheet: Sheet, place: object) -> Any:
+    """A sheet of a workbook that calamine reads, loaded whole; ReadError if it is damaged."""
+    calamine = require_extra("excel", by=f"{place}")
+    try:
+        return book.get_sheet_by_name(sheet.name)
     except calamine.CalamineError as error:
         raise ReadError(damaged(place, error)) from error
 

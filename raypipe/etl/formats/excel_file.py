@@ -18,6 +18,7 @@ from raypipe.etl.formats.excel_book import (
     Sheet,
     kind_of_book,
     load_calamine,
+    load_sheet,
     named_sheet,
     readable,
     sheets_of,
@@ -118,7 +119,7 @@ def _look_at_loaded(place: Place, options: ReadOptions, kind: Kind, only: Sheet 
     book = load_calamine(place)
     sheets = sheets_of(book)
     for sheet in [only] if only is not None else _candidates(sheets, options, place):
-        loaded = book.get_sheet_by_name(sheet.name)
+        loaded = load_sheet(book, sheet, place)
         end, merges = int(loaded.total_height) + 1, loaded.merged_cell_ranges or ()
         found = tuple(Merge(top=top, left=left, bottom=bottom, right=right) for (top, left), (bottom, right) in merges)
         scan = Scan((), 0, end if loaded.start is not None else 0, "", found, plain=False)
@@ -236,7 +237,7 @@ def open_sheet(file: ExcelFile) -> Cells:
             package = Package(file.place)
             scan = Scan(file.marks, file.xml_end, file.end_row, file.prefix, (), plain=True)
             return stream_reader(package, file.sheet, scan)
-        return loaded_reader(load_calamine(file.place).get_sheet_by_name(file.sheet.name))
+        return loaded_reader(load_sheet(load_calamine(file.place), file.sheet, file.path))
 
 
 def read_grid(file: ExcelFile, start: int, end: int, errors: str) -> Grid:
