@@ -15,7 +15,7 @@ import pytest
 from tests.faults.command import SETTINGS, finished, run_command, write_csv
 from tests.faults.family import Child
 
-SMALL_MIB = 1
+SMALL_KIB = 500
 ROWS = 150_000
 
 
@@ -23,7 +23,7 @@ ROWS = 150_000
 def small_disk() -> Iterator[Path]:
     """A file system with hardly any room."""
     place = Path(tempfile.mkdtemp(prefix="rd-", dir="/tmp"))  # short: Ray has sockets below it
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={SMALL_MIB}m", "none", str(place)]
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={SMALL_KIB}k", "none", str(place)]
     if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
         place.rmdir()
         pytest.skip("only root may mount a small disk here")
