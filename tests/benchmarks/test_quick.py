@@ -15,11 +15,11 @@ from benchmarks import cloud_io, engine, ingest, profile, startup, wide
     ("name", "main", "cases"),
     [
         ("startup", startup.main, 1),
-        ("profile", profile.main, 1),
-        ("engine", engine.main, 2),
-        ("cloud_io", cloud_io.main, 1),
-        ("ingest", ingest.main, 1),
-        ("wide", wide.main, 1),
+        pytest.param("profile", profile.main, 1, marks=pytest.mark.slow),
+        pytest.param("engine", engine.main, 2, marks=pytest.mark.slow),
+        pytest.param("cloud_io", cloud_io.main, 1, marks=pytest.mark.slow),
+        pytest.param("ingest", ingest.main, 1, marks=pytest.mark.slow),
+        pytest.param("wide", wide.main, 1, marks=pytest.mark.slow),
     ],
 )
 def test_measurement_runs_at_its_tiny_size(

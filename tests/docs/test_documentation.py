@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,7 +47,15 @@ def shell(tmp_path: Path) -> dict[str, str]:
     return {**kept, "PATH": path, "PYTHONPATH": str(ROOT), "COLUMNS": "100", "NO_COLOR": "1"}
 
 
-@pytest.mark.parametrize("page", pages_with_examples(), ids=name_of)
+SLOW = {"frames.md", "engines.md", "clusters.md"}
+"""Pages whose examples start Rays or a cluster, again and again."""
+
+
+def _marked(page: Path) -> Any:
+    return pytest.param(page, marks=pytest.mark.slow) if page.name in SLOW else page
+
+
+@pytest.mark.parametrize("page", map(_marked, pages_with_examples()), ids=name_of)
 def test_examples_run_and_print_what_the_page_says(
     page: Path, tmp_path: Path, shell: dict[str, str], monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
