@@ -55,7 +55,7 @@ def _marked(page: Path) -> Any:
     return pytest.param(page, marks=pytest.mark.slow) if page.name in SLOW else page
 
 
-@pytest.mark.parametrize("page", map(_marked, pages_with_examples()), ids=name_of)
+@pytest.mark.parametrize("page", [_marked(page) for page in pages_with_examples()], ids=name_of)
 def test_examples_run_and_print_what_the_page_says(
     page: Path, tmp_path: Path, shell: dict[str, str], monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
