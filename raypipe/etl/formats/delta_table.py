@@ -6,6 +6,7 @@ The log is read by deltalake, in the driver alone. Workers read Parquet files, a
 from __future__ import annotations
 
 import contextlib
+import os
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -94,7 +95,7 @@ class DeltaFile(RowFile):
 def is_table(path: str | Path, storage: StorageConfig) -> bool:
     """Whether a path or an address names a Delta table."""
     if not is_remote(path):
-        return (local_path(path).expanduser() / LOG).is_dir()
+        return os.path.isdir(local_path(path).expanduser() / LOG)  # False, too, where the name cannot be one of a file
     address = parse_address(str(path))
     if address.family not in ("s3", "gs", "az") or set("*?[") & set(address.key) or "." in address.name[1:]:
         return False
