@@ -136,6 +136,7 @@ def test_a_plan_is_shown_line_by_line_without_orders_to_the_terminal() -> None:
     assert shown.getvalue().splitlines() == ["adds \N{SYMBOL FOR SUBSTITUTE FORM TWO}[31mred, [bold]b[/]", "  next"]
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_goes_on_with_its_own_settings(tmp_path: Path) -> None:
     path = tmp_path / "many.csv"
     path.write_text("id,weight\n" + "".join(f"{number},{number * 0.5}\n" for number in range(400_000)))

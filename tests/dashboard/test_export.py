@@ -24,6 +24,7 @@ def test_a_missing_browser_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch) 
         export.chromium_path()
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_a_picture_is_twice_the_window_and_differs_by_mode(
     analyse: Callable[..., DashboardInput], tmp_path: Path

@@ -47,8 +47,8 @@ def shell(tmp_path: Path) -> dict[str, str]:
     return {**kept, "PATH": path, "PYTHONPATH": str(ROOT), "COLUMNS": "100", "NO_COLOR": "1"}
 
 
-SLOW = {"frames.md", "engines.md", "clusters.md"}
-"""Pages whose examples start Rays or a cluster, again and again."""
+SLOW = {"frames.md", "engines.md", "clusters.md", "schemas.md", "writing.md"}
+"""Pages whose examples start Rays, or a dozen commands, one after the other."""
 
 
 def _marked(page: Path) -> Any:

@@ -161,6 +161,7 @@ assert not left, left
 """
 
 
+@pytest.mark.slow
 def test_modin_takes_the_ray_that_is_there_and_leaves_no_file_behind() -> None:
     done = subprocess.run([sys.executable, "-c", _ALONE], capture_output=True, timeout=180, check=False)
     assert done.returncode == 0, done.stderr.decode()[-3000:]
@@ -183,6 +184,7 @@ as_frame(pa.table({"x": [1]})).to_modin()
 """
 
 
+@pytest.mark.slow
 def test_without_modin_the_pip_line_is_told() -> None:
     done = subprocess.run([sys.executable, "-c", _WITHOUT], capture_output=True, timeout=180, check=False)
     text = "MissingDependencyError: Frame.to_modin needs modin: pip install 'raypipe[modin]'"

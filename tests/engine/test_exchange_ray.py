@@ -172,6 +172,7 @@ class EndsItsWorker(SortRows):
         os._exit(1)
 
 
+@pytest.mark.slow
 def test_a_range_that_no_worker_survives_ends_after_a_few_tries(way: str) -> None:
     frame = on_ray(LARGE, 100)
     frame._engine.config = EngineConfig(max_task_retries=1)

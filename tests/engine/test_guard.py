@@ -33,6 +33,7 @@ def test_processes_that_stay_are_ended_and_the_folder_is_removed(
     assert not folder.exists()
 
 
+@pytest.mark.slow
 def test_a_private_ray_ends_with_a_driver_that_is_killed(tmp_path: Path) -> None:
     script = (
         "import psutil, sys, time\n"

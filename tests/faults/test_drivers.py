@@ -52,6 +52,7 @@ def test_nothing_of_a_run_is_left_once_its_driver_was_killed(source: Path, tmp_p
         assert list(family.temp.glob("raypipe-ray-*")) == []
 
 
+@pytest.mark.slow
 def test_nothing_is_left_of_a_driver_that_was_killed_while_its_ray_started(source: Path, tmp_path: Path) -> None:
     with run_command(source, tmp_path, "--run-id", "one", *RAY) as family:
         family.await_that(lambda: has_process(family, "raylet"), END_S)
@@ -145,6 +146,7 @@ def test_only_what_was_not_committed_is_read_again(tmp_path: Path, engine: str) 
     assert sorted(after) == [f"{part:05d}" for part in range(made["resumed"], 40)]
 
 
+@pytest.mark.slow
 def test_a_run_id_that_another_process_works_on_is_refused(source: Path, tmp_path: Path) -> None:
     with run_command(source, tmp_path, "--run-id", "one", *RAY) as family:
         family.await_that(lambda: len(events(tmp_path / "one")) > 2, END_S)

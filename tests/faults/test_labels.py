@@ -19,6 +19,7 @@ def test_workers_come_up_on_nodes_with_the_labels_that_their_stage_wants(
     assert {node for pool, node in made["up"] if pool == 1} == {made["wanted"]}
 
 
+@pytest.mark.slow
 def test_a_label_that_no_node_has_is_waited_for_and_told(cluster: Callable[[], Child], folder: Path) -> None:
     made = cluster().ask("wait_in_vain", folder=folder, wants={"cpus": 1, "labels": {"market": "reserved"}})
     assert made["error"] == "RunCancelledError"

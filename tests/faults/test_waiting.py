@@ -45,6 +45,7 @@ def test_a_cluster_that_others_have_filled_is_named_and_the_run_goes_on_once_the
     assert made["rows_out"] == 600
 
 
+@pytest.mark.slow
 def test_a_run_gives_up_after_the_time_that_it_may_wait_for_its_first_worker(
     cluster: Callable[[], Child], folder: Path
 ) -> None:

@@ -106,6 +106,7 @@ def test_everything_that_a_run_writes_lands_in_its_bucket(s3: Bucket) -> None:
     assert not list(Path(tempfile.gettempdir()).glob("raypipe-bucket-*"))
 
 
+@pytest.mark.slow
 def test_workers_of_a_ray_read_and_write_the_bucket_by_their_own_credentials(s3: Bucket) -> None:
     source = s3.put("in/a.csv", messy(3_000))
     execute(s3, source, f"{s3.uri}/runs", run_id="inline", save_intermediate=True)

@@ -94,6 +94,7 @@ def test_history_tells_runs_newest_first_and_those_without_a_record(source: Path
         list_runs(tmp_path / "nowhere")
 
 
+@pytest.mark.slow
 def test_history_and_timeline_of_a_bucket_from_the_command_line(s3: Bucket, tmp_path: Path) -> None:
     uri = s3.put("in/prices.csv", ROWS.encode())
     environment = {**os.environ, "AWS_ENDPOINT_URL": s3.url, "RAY_JOB_CONFIG_JSON_ENV_VAR": json.dumps(
