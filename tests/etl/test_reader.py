@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from raypipe.config import ReadOptions
@@ -270,6 +270,8 @@ def test_where_a_file_is_cut_changes_nothing(tmp_path: Path, lines: list[str], t
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lines=st.lists(line, max_size=12), target=st.integers(1, 60))
+@example(lines=['"a\nb",,"open'], target=1)
+@example(lines=[',"a,b","open'], target=1)
 def test_every_line_ends_up_in_a_row_or_aside(tmp_path: Path, lines: list[str], target: int) -> None:
     text = "\n".join(["a,b,c", "1,2,3", *lines])
     options = ReadOptions(delimiter=",", header=True, skip_rows=0, footer_rows=0)

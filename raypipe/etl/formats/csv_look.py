@@ -264,7 +264,8 @@ def _scan(codes: Codes, dialect: Dialect, is_whole: bool) -> Scanned:
         fields = int(rows.fields[row])
         if rows.unclosed[row]:
             written = dialect.replace(quote=None)
-            fields = int(rows_of(line, written.grammar, written.marks).fields[0])
+            plain = rows_of(line, written.grammar, written.marks)  # without quotes it may be several rows
+            line, fields = line[plain.starts[0] : plain.ends[0]], int(plain.fields[0])
         return cells_of(line, written, fields)
 
     def text(row: int) -> str:
