@@ -7,15 +7,13 @@ from datetime import date
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from raypipe.blocks.frames import from_polars
-from raypipe.etl.aside import raw_json, shortened
 from raypipe.etl.formats.schemas import conform
 from raypipe.etl.formats.sql_source import DAY_US, SqlColumn
-from raypipe.stage import ASIDE_SCHEMA, PartRead
+from raypipe.etl.formats.sql_values import rows_aside
+from raypipe.stage import PartRead
 
 _NO_NUMBERS = pa.array(["NaN", "Infinity", "-Infinity"])
 _FIRST, _LAST = (day.toordinal() - date(1970, 1, 1).toordinal() for day in (date.min, date.max))
@@ -57,19 +55,4 @@ def _aside(texts: pa.Table, found: Sequence[tuple[SqlColumn, Flags]], lost: Flag
     places = np.flatnonzero(lost).astype(np.int64)
     first = [next(column for column, mask in found if mask[at]) for at in places.tolist()]
     rows = texts.take(pa.array(places))
-    values = shortened(pl.Series([rows[column.name][at].as_py() for at, column in enumerate(first)], dtype=pl.String))
-    reasons = [
-        f"column {column.name!r} wants {column.kind}, got {value!r}"
-        for column, value in zip(first, values.to_list(), strict=True)
-    ]
-    frame = pl.DataFrame(
-        {
-            "row": pl.Series(places, dtype=pl.Int64),
-            "line": pl.Series([None] * len(first), dtype=pl.Int64),
-            "column": pl.Series([column.name for column in first], dtype=pl.String),
-            "value": values,
-            "reason": pl.Series(reasons, dtype=pl.String),
-            "raw": raw_json(rows),
-        }
-    )
-    return from_polars(frame).cast(ASIDE_SCHEMA)
+    return rows_aside(rows, places.tolist(), [(column.name, str(column.kind)) for column in first])

@@ -223,19 +223,35 @@ def _aside(
         }
     )
     first = [next(field for field, bad in wrong if bad[at]) for at in places]
-    values = shortened(pl.Series([texts[field.name][at].as_py() for at, field in enumerate(first)], dtype=pl.String))
+    wanted = [(field.name, str(kind_of(field.type) or field.type)) for field in first]
+    return rows_aside(texts, places, wanted)
+
+
+def rows_aside(rows: pa.Table, places: Sequence[int], wanted: Sequence[tuple[str, str]]) -> pa.Table:
+    """Rows of a database as rows set aside.
+
+    Parameters
+    ----------
+    rows : pa.Table
+        The rows at fault, as text.
+    places : sequence of int
+        Their numbers within the part.
+    wanted : sequence of tuple of str
+        For each of them the column at fault, and the kind that it should be of.
+    """
+    values = shortened(pl.Series([rows[name][at].as_py() for at, (name, _) in enumerate(wanted)], dtype=pl.String))
     reasons = [
-        f"column {field.name!r} wants {kind_of(field.type) or field.type}, got {value!r}"
-        for field, value in zip(first, values.to_list(), strict=True)
+        f"column {name!r} wants {kind}, got {value!r}"
+        for (name, kind), value in zip(wanted, values.to_list(), strict=True)
     ]
     frame = pl.DataFrame(
         {
             "row": pl.Series(places, dtype=pl.Int64),
-            "line": pl.Series([None] * len(places), dtype=pl.Int64),
-            "column": pl.Series([field.name for field in first], dtype=pl.String),
+            "line": pl.Series([None] * len(wanted), dtype=pl.Int64),
+            "column": pl.Series([name for name, _ in wanted], dtype=pl.String),
             "value": values,
             "reason": pl.Series(reasons, dtype=pl.String),
-            "raw": raw_json(texts),
+            "raw": raw_json(rows),
         }
     )
     return from_polars(frame).cast(ASIDE_SCHEMA)

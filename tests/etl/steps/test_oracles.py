@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.etl.steps.lists import applied
@@ -71,7 +71,9 @@ def test_gaps_are_filled_by_group_and_what_no_group_knows_by_all_rows(data, way)
     frame = table.to_pandas()
     got = made(table, [{"step": "fill_missing", "columns": "x", "method": way, "by": ["key"]}], parts)
     groups = frame.groupby("key", dropna=False)["x"].transform(way)
-    close(got["x"], frame["x"].fillna(groups).fillna(getattr(frame["x"], way)()))
+    known = frame["x"].dropna()
+    overall = getattr(known, way)() if len(known) else np.nan  # numpy warns of the median of nothing
+    close(got["x"], frame["x"].fillna(groups).fillna(overall))
 
 
 @given(data=tables(least=2))
@@ -112,8 +114,7 @@ def test_scales_and_fences_are_those_of_numpy(data):
     table, parts = data
     x = table["x"].to_pandas().dropna().to_numpy()
     steps = [{"step": "scale", "columns": "x", "method": "robust"}]
-    if len(x) == 0:
-        return
+    assume(len(x))
     low, middle, high = np.percentile(x, [25, 50, 75])
     close(made(table, steps, parts)["x"], (table["x"].to_pandas() - middle) / ((high - low) or 1))
     caps = [{"step": "outliers", "columns": "x", "method": "percentile", "low": 0.1, "high": 0.8}]
