@@ -6,6 +6,7 @@ Validators touch no disk and no hardware; what needs those is checked when a run
 from raypipe.config.base import Frozen, Labels, Resources, Share
 from raypipe.config.engine import EngineConfig
 from raypipe.config.files import merge_settings, read_settings
+from raypipe.config.insights.analysis import AnalysisConfig
 from raypipe.config.pipeline import DashboardConfig, OutputDir, PipelineConfig
 from raypipe.config.processing import ProcessingConfig
 from raypipe.config.quality import ValidationConfig
@@ -14,6 +15,7 @@ from raypipe.config.storage import AzureConfig, GcsConfig, S3Config, StorageConf
 from raypipe.config.write import WriteOptions
 
 __all__ = [
+    "AnalysisConfig",
     "AzureConfig",
     "CellFormat",
     "DashboardConfig",

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, PositiveInt, ValidationError, fi
 from raypipe.config.base import Frozen
 from raypipe.config.engine import EngineConfig
 from raypipe.config.files import merge_settings, read_settings
+from raypipe.config.insights.analysis import AnalysisConfig
 from raypipe.config.lines import line_of
 from raypipe.config.processing import ProcessingConfig
 from raypipe.config.quality import ValidationConfig
@@ -86,6 +87,7 @@ class PipelineConfig(Frozen):
     engine: EngineConfig = EngineConfig()
     validation: ValidationConfig = ValidationConfig()
     processing: ProcessingConfig = ProcessingConfig()
+    analysis: AnalysisConfig = AnalysisConfig()
     dashboard: DashboardConfig = DashboardConfig()
     storage: StorageConfig = StorageConfig()
     write: WriteOptions = WriteOptions()

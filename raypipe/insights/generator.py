@@ -6,15 +6,13 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 
 from raypipe.blocks.profile import Profile
+from raypipe.config.insights.report import ReportConfig
 from raypipe.insights.areas import AREAS, words_of
 from raypipe.insights.facts import Facts, InsightContext
 from raypipe.insights.findings import associations, course, distributions, quality, target
 from raypipe.insights.models import TargetReport, Timeline
 from raypipe.insights.words import count, name, names, plain
 from raypipe.results import Insight, StepReport, ValidationResult
-
-MAX_PER_TYPE = 10
-"""Findings of one type that are told one by one; further ones are told together."""
 
 Finder = Callable[[Facts], Iterator[Insight]]
 
@@ -55,9 +53,17 @@ FINDERS: tuple[Finder, ...] = (
 class InsightGenerator:
     """Says what a careful analyst would say from the profile, the target's relations and the timeline.
 
-    It looks at no rows and has no settings. A finding must be large enough to matter, and surer than chance where many
-    columns are tried at once; small tables give few findings.
+    It looks at no rows. A finding must be large enough to matter, and surer than chance where many columns are tried
+    at once; small tables give few findings.
+
+    Parameters
+    ----------
+    settings : ReportConfig, optional
+        How many findings are told one by one.
     """
+
+    def __init__(self, settings: ReportConfig | None = None) -> None:
+        self._settings = settings or ReportConfig()
 
     def generate(
         self,
@@ -79,7 +85,9 @@ class InsightGenerator:
         facts = Facts(profile, validation, target_report, timeline, tuple(steps), known)
         found = [insight for finder in FINDERS for insight in finder(facts)]
         stressed = [stress(insight, known.business, facts.target_name) for insight in found]
-        return tuple(sorted(_crowded(stressed), key=lambda insight: -insight.priority_score))
+        return tuple(
+            sorted(_crowded(stressed, self._settings.max_per_type), key=lambda insight: -insight.priority_score)
+        )
 
 
 def stress(insight: Insight, business: str | None, target: str | None = None) -> Insight:
@@ -106,16 +114,16 @@ def stress(insight: Insight, business: str | None, target: str | None = None) ->
     return insight
 
 
-def _crowded(insights: list[Insight]) -> list[Insight]:
-    """At most `MAX_PER_TYPE` findings a type; the others of the type in one."""
+def _crowded(insights: list[Insight], most: int) -> list[Insight]:
+    """At most `most` findings a type; the others of the type in one."""
     kept: list[Insight] = []
     order = {kind: i for i, kind in enumerate(dict.fromkeys(insight.type for insight in insights))}
     ranked = sorted(insights, key=lambda insight: (order[insight.type], -insight.priority_score))
     for _, group in groupby(ranked, key=lambda insight: insight.type):
         same = list(group)
-        kept += same[:MAX_PER_TYPE]
-        if len(same) > MAX_PER_TYPE:
-            kept.append(_together(same[MAX_PER_TYPE:]))
+        kept += same[:most]
+        if len(same) > most:
+            kept.append(_together(same[most:]))
     return kept
 
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
-from pydantic import PositiveInt
+from pydantic import NonNegativeInt, PositiveInt
 
 from raypipe.blocks.frames import ROW, from_polars, to_polars, without_row_numbers
 from raypipe.stage import ReduceStage
 
 _PRIORITY = "__priority__"
+_MOST = 2**64 - 1
 
 
 class FirstRows(ReduceStage):
@@ -43,11 +45,18 @@ class SampleRows(ReduceStage):
     rows: PositiveInt
     columns: tuple[str, ...]
     seed: int = 42
+    of: NonNegativeInt | None = None
+    """Rows of the whole table where they are known: rows that have no chance are let go at once. The sample may then
+    be a few rows short, in one case of a billion."""
 
     def partial(self, block: pa.Table, part: str) -> pl.DataFrame:
         numbers = block[ROW].to_numpy() if ROW in block.column_names else np.arange(block.num_rows)
-        priority = pl.Series(self._priority, _priorities(self.seed, part, numbers))
-        return self._lowest(to_polars(block.select(list(self.columns))).with_columns(priority))
+        priorities = _priorities(self.seed, part, numbers)
+        hopeful = np.flatnonzero(priorities <= self._bound)
+        if len(hopeful) > self.rows:
+            hopeful = np.sort(hopeful[np.argpartition(priorities[hopeful], self.rows)[: self.rows]])
+        drawn = to_polars(block.select(list(self.columns)).take(pa.array(hopeful)))
+        return self._lowest(drawn.with_columns(pl.Series(self._priority, priorities[hopeful])))
 
     def merge(self, a: pl.DataFrame, b: pl.DataFrame) -> pl.DataFrame:
         return self._lowest(pl.concat([a, b]))
@@ -57,6 +66,14 @@ class SampleRows(ReduceStage):
 
     def _lowest(self, frame: pl.DataFrame) -> pl.DataFrame:
         return frame.sort(self._priority).head(self.rows)
+
+    @property
+    def _bound(self) -> np.uint64:
+        """The priority that no row of the sample exceeds: six standard deviations above the expected one."""
+        if not self.of:
+            return np.uint64(_MOST)
+        share = (self.rows + 6 * math.sqrt(self.rows) + 6) / self.of
+        return np.uint64(min(int(share * _MOST), _MOST))
 
     @property
     def _priority(self) -> str:

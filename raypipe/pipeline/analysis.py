@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 import raypipe
 from raypipe.config import PipelineConfig
 from raypipe.engine.events import EventLog
@@ -107,11 +109,12 @@ class _Work:
         """One pass over the rows, for all that needs to see them."""
         frame, profile = self.run.data
         stages: list[Stage] = [FirstRows(rows=self.config.dashboard.max_table_rows)]
-        numbers = [column.name for column in profile.columns if column.kind == "number"][:POINT_COLUMNS]
-        wanted = [self.config.target_column] if self.config.target_column in frame.schema.names else []
-        columns = tuple(dict.fromkeys([*(name for name in wanted if name), *numbers]))
-        if columns:
-            stages.append(SampleRows(rows=self.config.dashboard.max_points, columns=columns, seed=self.config.seed))
+        if frame.schema.names:
+            limits = self.config.analysis
+            rows = max(1, min(limits.sample_rows, limits.sample_cells // len(frame.schema.names)))
+            stages.append(
+                SampleRows(rows=rows, columns=tuple(frame.schema.names), seed=self.config.seed, of=profile.rows)
+            )
         return self.run_pass((*stages, *(stage for stage in planned if stage is not None)))
 
     def _quality(self) -> QualityScore:
@@ -127,11 +130,21 @@ class _Work:
             type_changes={one.column: one.reason for one in run.loaded.promotions if one.from_type != APPEARED},
         )
         target, course = found.get(RelateTarget.__name__), found.get(CourseOverTime.__name__)
-        return InsightGenerator().generate(run.data[1], run.validation, target, course, run.steps, context)
+        generator = InsightGenerator(self.config.analysis.report)
+        return generator.generate(run.data[1], run.validation, target, course, run.steps, context)
 
     def _report(self) -> str:
         results = self.tasks.results
         return _report(self.config, self.run, self.gathered(results), _warnings(results))
+
+    def _points(self, sample: pa.Table | None) -> pa.Table | None:
+        """Rows for scatter charts: the first of the sample, which are a sample themselves."""
+        if sample is None:
+            return None
+        numbers = [column.name for column in self.run.data[1].columns if column.kind == "number"][:POINT_COLUMNS]
+        wanted = [name for name in sample.column_names if name == self.config.target_column]
+        columns = list(dict.fromkeys([*wanted, *numbers]))
+        return sample.select(columns).slice(0, self.config.dashboard.max_points) if columns else None
 
     def gathered(self, results: TaskResults) -> Analysis:
         """What the tasks found so far."""
@@ -142,7 +155,8 @@ class _Work:
             target=measured.get(RelateTarget.__name__),
             timeline=measured.get(CourseOverTime.__name__),
             head=measured.get(FirstRows.__name__),
-            points=measured.get(SampleRows.__name__),
+            points=self._points(measured.get(SampleRows.__name__)),
+            sample=measured.get(SampleRows.__name__),
             report=results[REPORT].value or "",
             reasons=self.reasons,
         )

@@ -36,6 +36,9 @@ class Analysis:
     timeline: Timeline | None = None
     head: pa.Table | None = None
     points: pa.Table | None = None
+    """The first rows of `sample`, and those columns that scatter charts show."""
+    sample: pa.Table | None = None
+    """All columns of rows drawn at random: for methods that need rows."""
     report: str = ""
     """Markdown."""
     reasons: dict[str, str] = field(default_factory=dict)

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from raypipe.blocks.frames import from_polars
 from raypipe.blocks.profile import DuplicateRows, Profile
+from raypipe.config.insights.report import ReportConfig
 from raypipe.insights.calendar import is_calendar
 from raypipe.insights.facts import Facts, InsightContext, looks_like_id
 from raypipe.insights.findings import course
-from raypipe.insights.generator import FINDERS, MAX_PER_TYPE, InsightGenerator, stress
+from raypipe.insights.generator import FINDERS, InsightGenerator, stress
 from raypipe.insights.models import Timeline, TimePoint
 from raypipe.results import Insight, RuleOutcome, StepReport, ValidationResult
 from tests.hostile import tables
@@ -422,7 +423,7 @@ def test_a_timeline_by_hand_without_rows_is_no_reason_to_fail():
 def test_many_findings_of_a_type_are_told_in_one():
     table = as_table(**{f"c{i}": [None] * 50 + [1.5] * 50 for i in range(30)})
     told = found("missing_values", table)
-    assert len(told) == MAX_PER_TYPE + 1
+    assert len(told) == ReportConfig().max_per_type + 1
     assert "20 further" in told[-1].title
     assert len({column for insight in told for column in insight.columns_affected}) == 30
 

@@ -38,3 +38,11 @@ def test_the_sample_does_not_depend_on_blocks_or_on_other_columns() -> None:
     whole = sample(table, [], rows=20, columns=("a",))
     assert sample(table, [1, 99, 400], rows=20, columns=("a",)).equals(whole)
     assert sample(table, [250], rows=20, columns=("__priority__", "a"))["a"].equals(whole["a"])
+
+
+def test_knowing_the_rows_of_the_table_changes_no_sample() -> None:
+    table = pa.table({"a": range(20_000)})
+    whole = sample(table, [], rows=50, columns=("a",))
+    assert sample(table, [], rows=50, columns=("a",), of=20_000).equals(whole)
+    assert sample(table, [3, 9_000], rows=50, columns=("a",), of=20_000).equals(whole)
+    assert sample(table, [10], rows=20_000, columns=("a",), of=20_000).num_rows == 20_000
