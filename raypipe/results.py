@@ -147,7 +147,8 @@ class Insight(Frozen):
     type: str
     """Kind of finding, e.g. `missing_values`, `skewed`, `strong_correlation`, `trend`."""
     category: str
-    """One of data_distribution, correlation, data_quality, outliers, trends, seasonality, feature_relationships."""
+    """One of data_distribution, correlation, data_quality, outliers, clustering, anomalies, trends, seasonality,
+    change_points, feature_relationships, feature_importance, model_performance."""
     title: str
     description: str
     impact: str
@@ -156,6 +157,18 @@ class Insight(Frozen):
     evidence: dict[str, Any] = Field(default_factory=dict)
     """The figures behind it, with the threshold crossed."""
     recommendation: str | None = None
+    effect_size: float | None = None
+    """How large it is, in the measure that `effect_measure` names; None where the finding is a plain count."""
+    effect_measure: str | None = None
+    """E.g. `cramers_v`, `cohens_d`, `share_of_rows`, `eta_squared`."""
+    interval: tuple[float, float] | None = None
+    """Confidence interval of the effect, at 95 %."""
+    p_value: float | None = None
+    """After the correction for all that was tried beside it."""
+    confidence: float | None = Field(default=None, ge=0, le=1)
+    """How sure: 1 for what was counted on every row, less for what a test or a sample says."""
+    chart: str | None = None
+    """Anchor of the chart that shows it on the dashboard."""
 
 
 class PipelineProgress(Frozen):
