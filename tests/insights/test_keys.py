@@ -24,7 +24,7 @@ def repeated(values: np.ndarray, times: int) -> np.ndarray:
 @settings(max_examples=20, deadline=None)
 @given(st.integers(1, 100))
 def test_a_key_with_a_few_repeats_is_told_with_their_number(times):
-    table = as_table(order_id=repeated(np.arange(N), times), x=np.arange(N) % 7)
+    table = as_table(order_id=repeated(np.arange(N), times), x=np.arange(N) / 7)
     (insight,) = [one for one in findings(table) if one.type == "duplicate_keys"]
     assert insight.columns_affected == ("order_id",)
     assert insight.evidence["repeats"] == times
