@@ -20,6 +20,10 @@ EXTRA_MODULES: dict[str, tuple[str, ...]] = {
     "delta": ("deltalake",),
     "sql": ("sqlalchemy", "adbc_driver_manager", "adbc_driver_sqlite", "adbc_driver_postgresql", "psycopg"),
     "avro": ("fastavro",),
+    "ml": ("sklearn", "scipy", "pandas", "lightgbm", "optuna"),
+    "mlflow": ("mlflow", "skops"),
+    "boost": ("xgboost", "catboost"),
+    "torch": ("torch", "safetensors"),
     "insights": ("scipy", "sklearn", "statsmodels", "ruptures"),
 }
 """Extra -> the modules it brings, first the one that decides whether it is installed."""

@@ -1,0 +1,99 @@
+"""A fitted model: what the workflow gives, what is saved, and what predicts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.pipeline import Pipeline
+
+from raypipe.ml.data import TrainingData
+from raypipe.ml.estimators import make_estimator, takes_missing
+from raypipe.ml.metrics import Truth
+from raypipe.ml.preprocess.columns import make_preprocessor
+from raypipe.ml.specs.features import FeatureSpec
+from raypipe.ml.specs.models import ModelSpec, Task
+
+FINAL = {"classification": "classifier", "regression": "regressor"}
+"""Name of the last step of a pipeline."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that makes an unfitted pipeline, again and again the same."""
+
+    features: tuple[FeatureSpec, ...]
+    model: ModelSpec
+    task: Task
+    seed: int
+
+    def make(self, **params: Any) -> Pipeline:
+        """The unfitted pipeline; `params` are set as scikit-learn names them, the estimator's own names allowed."""
+        steps = [
+            ("preprocessor", make_preprocessor(self.features, self.seed, takes_missing(self.model))),
+            (FINAL[self.task], make_estimator(self.model, self.task, self.seed)),
+        ]
+        pipeline = Pipeline(steps)
+        if params:
+            pipeline.set_params(**{full_name(name, self.task): value for name, value in params.items()})
+        return pipeline
+
+
+def full_name(name: str, task: Task) -> str:
+    """A parameter as the pipeline knows it; `learning_rate`, `model__learning_rate` and the full name mean the same."""
+    step = FINAL[task]
+    if name.startswith("model__"):
+        return f"{step}__{name.removeprefix('model__')}"
+    return (
+        name if name.startswith(("preprocessor__", f"{step}__", "classifier__", "regressor__")) else f"{step}__{name}"
+    )
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a fitted model says of rows."""
+
+    values: NDArray[np.float64]
+    """Numbers; or rows by classes."""
+    are_probabilities: bool = True
+    """False: the model gives none; values rank rows and say classes."""
+
+
+def estimates(pipeline: Any, data: TrainingData, labels: NDArray[Any] | None) -> Estimate:
+    """What a fitted model says of rows: numbers, or probabilities of `labels` in their order.
+
+    Columns of classes that the model has not seen are 0.
+    """
+    if labels is None:
+        return Estimate(np.asarray(pipeline.predict(data.X), dtype=float).ravel())
+    sure = hasattr(pipeline, "predict_proba")
+    if sure:
+        given = np.asarray(pipeline.predict_proba(data.X), dtype=float)
+    elif hasattr(pipeline, "decision_function"):
+        given = _spread(np.asarray(pipeline.decision_function(data.X), dtype=float))
+    else:
+        said = np.asarray(pipeline.predict(data.X)).ravel()
+        given = (said[:, None] == pipeline.classes_[None, :]).astype(float)
+    found = np.zeros((len(given), len(labels)))
+    found[:, np.searchsorted(labels, pipeline.classes_)] = given
+    return Estimate(found, sure)
+
+
+def _spread(decisions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Distances from the border as shares that sum to 1; even at the border."""
+    if decisions.ndim == 1:
+        second = 1 / (1 + np.exp(-np.clip(decisions, -500, 500)))
+        return np.column_stack([1 - second, second])
+    raised = np.exp(decisions - decisions.max(axis=1, keepdims=True))
+    shares: NDArray[np.float64] = raised / raised.sum(axis=1, keepdims=True)
+    return shares
+
+
+def truth_of(data: TrainingData, estimate: Estimate, labels: NDArray[Any] | None) -> Truth:
+    """Target and estimate as metrics take them."""
+    if labels is None:
+        return Truth("regression", data.y.astype(float), estimate.values)
+    places = np.searchsorted(labels, data.y).astype(np.int64)
+    return Truth("classification", places, estimate.values, are_probabilities=estimate.are_probabilities)

@@ -1,0 +1,197 @@
+"""From feature specs to one scikit-learn transformer, and from a table to specs where none were given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import pandas as pd
+from sklearn.compose import ColumnTransformer
+from sklearn.decomposition import TruncatedSVD
+from sklearn.feature_extraction.text import HashingVectorizer, TfidfVectorizer
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import (
+    MinMaxScaler,
+    OneHotEncoder,
+    OrdinalEncoder,
+    QuantileTransformer,
+    RobustScaler,
+    StandardScaler,
+    TargetEncoder,
+)
+
+from raypipe.errors import ConfigError
+from raypipe.ml.preprocess.cells import DateParts, Frequencies, Interact, ToLabels, ToNumbers, ToText
+from raypipe.ml.specs.features import (
+    CategoricalFeatureSpec,
+    DatetimeFeatureSpec,
+    FeatureSpec,
+    InteractionFeatureSpec,
+    NumericFeatureSpec,
+    TextFeatureSpec,
+)
+
+MAX_ONEHOT = 20
+"""Distinct values up to which an automatic spec gives each a column; above, the target's mean stands for them."""
+MIN_PROSE_WORDS = 4
+"""Mean number of words from which text is prose rather than a category."""
+MAX_ID_SHARE = 0.9
+"""Distinct values per row above which text names rows and tells a model nothing."""
+
+
+def make_preprocessor(specs: Sequence[FeatureSpec], seed: int, keep_missing: bool = False) -> ColumnTransformer:
+    """The unfitted transformer of all features that are enabled.
+
+    Parameters
+    ----------
+    specs : sequence of FeatureSpec
+        Columns that none of them names are left out.
+    seed : int
+        Of what is drawn (cross-fitting of target encoders, quantiles, SVD).
+    keep_missing : bool, default False
+        The estimator learns from cells without a value: they are left to it where a spec does not say how to fill them.
+    """
+    used = [spec for spec in specs if spec.enabled]
+    if not used:
+        raise ConfigError("features: none is enabled; a model needs at least one")
+    names = [spec.feature_name for spec in used]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ConfigError(f"features: {twice!r} is named twice; give one of them another feature_name and a column")
+    steps = [(f"f{i}", _one(spec, seed, keep_missing), _places(spec)) for i, spec in enumerate(used)]
+    return ColumnTransformer(steps, remainder="drop", sparse_threshold=0.3, verbose_feature_names_out=False)
+
+
+def _places(spec: FeatureSpec) -> list[str | int]:
+    return list(spec.columns) if isinstance(spec, InteractionFeatureSpec) else [spec.place]
+
+
+def _one(spec: FeatureSpec, seed: int, keep_missing: bool) -> Pipeline:
+    if isinstance(spec, NumericFeatureSpec):
+        return Pipeline([("numbers", ToNumbers()), *_fill(spec, keep_missing), *_scale(_scaler_of(spec), seed)])
+    if isinstance(spec, CategoricalFeatureSpec):
+        return Pipeline(_categories(spec, seed))
+    if isinstance(spec, DatetimeFeatureSpec):
+        fill = [] if keep_missing else [("fill", SimpleImputer(strategy="median", keep_empty_features=True))]
+        parts = ("parts", DateParts(spec.parts, spec.cyclic))
+        return Pipeline([parts, *fill, *([] if keep_missing else _scale("standard", seed))])
+    if isinstance(spec, TextFeatureSpec):
+        return Pipeline(_words(spec, seed))
+    made = ("make", Interact(spec.feature_name, spec.operation))
+    fill = [] if keep_missing else [("fill", SimpleImputer(strategy="median", keep_empty_features=True))]
+    return Pipeline([made, *fill, *_scale(spec.scaler_type, seed)])
+
+
+def _fill(spec: NumericFeatureSpec, keep_missing: bool) -> list[tuple[str, Any]]:
+    auto = spec.imputer_strategy == "auto"
+    if not spec.imputer_enabled or (auto and keep_missing):
+        return []
+    imputer = SimpleImputer(
+        strategy="median" if auto else spec.imputer_strategy,
+        fill_value=spec.imputer_fill_value,
+        add_indicator=spec.missing_indicator,
+        keep_empty_features=True,
+    )
+    return [("fill", imputer)]
+
+
+def _scaler_of(spec: NumericFeatureSpec) -> str:
+    return spec.scaler_type if spec.scaler_enabled else "none"
+
+
+def _scale(kind: str, seed: int) -> list[tuple[str, Any]]:
+    if kind == "none":
+        return []
+    made: dict[str, Any] = {
+        "standard": StandardScaler(),
+        "robust": RobustScaler(),
+        "minmax": MinMaxScaler(),
+        "quantile": QuantileTransformer(n_quantiles=200, output_distribution="normal", random_state=seed),
+    }
+    return [("scale", made[kind])]
+
+
+def _categories(spec: CategoricalFeatureSpec, seed: int) -> list[tuple[str, Any]]:
+    encoder = spec.encoder_type if spec.encoder_enabled else "none"
+    if encoder == "none":
+        return [("numbers", ToNumbers()), *_fill_category(spec, numbers=True)]
+    rare = spec.max_categories is not None or spec.min_frequency is not None
+    made: dict[str, Any] = {
+        "onehot": OneHotEncoder(
+            handle_unknown="infrequent_if_exist" if rare else "ignore",
+            drop="first" if spec.drop_first else None,
+            max_categories=spec.max_categories,
+            min_frequency=spec.min_frequency,
+            sparse_output=False,
+        ),
+        "ordinal": OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-1),
+        "target": TargetEncoder(random_state=seed),
+        "frequency": Frequencies(),
+    }
+    return [("labels", ToLabels()), *_fill_category(spec, numbers=False), ("encode", made[encoder])]
+
+
+def _fill_category(spec: CategoricalFeatureSpec, numbers: bool) -> list[tuple[str, Any]]:
+    if not spec.imputer_enabled:
+        return []
+    value = spec.imputer_fill_value
+    filler = value if numbers or value is None else str(value)
+    return [("fill", SimpleImputer(strategy=spec.imputer_strategy, fill_value=filler, keep_empty_features=True))]
+
+
+def _words(spec: TextFeatureSpec, seed: int) -> list[tuple[str, Any]]:
+    settings = {"lowercase": spec.lowercase, "ngram_range": spec.ngram_range}
+    if spec.vectorizer == "tfidf":
+        counts: Any = TfidfVectorizer(max_features=spec.max_features, sublinear_tf=True, **settings)
+    else:
+        counts = HashingVectorizer(n_features=spec.max_features, alternate_sign=False, **settings)
+    less = min(spec.components or 0, spec.max_features - 1)
+    reduce = [("reduce", TruncatedSVD(n_components=less, random_state=seed))] if less else []
+    return [("text", ToText()), ("count", counts), *reduce]
+
+
+def specs_for(table: pd.DataFrame, leave: Sequence[str] = ()) -> tuple[list[FeatureSpec], dict[str, str]]:
+    """Specs of every column that can tell a model something, and why each other is left out.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        The training rows alone: what is decided here must not come from rows that a model is tried on.
+    leave : sequence of str
+        Columns that take no part: target, groups, times.
+    """
+    specs: list[FeatureSpec] = []
+    left: dict[str, str] = {}
+    for name in table.columns:
+        if name in leave:
+            continue
+        made = _spec_for(str(name), table[name])
+        if isinstance(made, str):
+            left[str(name)] = made
+        else:
+            specs.append(made)
+    return specs, left
+
+
+def _spec_for(name: str, column: pd.Series) -> FeatureSpec | str:
+    present = column.dropna()
+    if present.empty:
+        return "it holds no value"
+    distinct = present.map(str).nunique() if present.dtype == object else present.nunique()
+    if distinct == 1 and len(present) == len(column):
+        return "it holds one value alone"
+    kind = column.dtype
+    if pd.api.types.is_datetime64_any_dtype(kind):
+        return DatetimeFeatureSpec(feature_name=name)
+    if pd.api.types.is_bool_dtype(kind):
+        return CategoricalFeatureSpec(feature_name=name, imputer_enabled=False)
+    if pd.api.types.is_numeric_dtype(kind):
+        return NumericFeatureSpec(feature_name=name, imputer_strategy="auto")
+    words = present.astype(str).str.count(r"\S+").mean()
+    if distinct > MAX_ONEHOT and words >= MIN_PROSE_WORDS:
+        return TextFeatureSpec(feature_name=name)
+    if distinct > MAX_ID_SHARE * len(present) and len(present) >= 50:
+        return f"{distinct:,} of its {len(present):,} values are different: it names rows"
+    encoder: Literal["onehot", "target"] = "onehot" if distinct <= MAX_ONEHOT else "target"
+    return CategoricalFeatureSpec(feature_name=name, encoder_type=encoder, imputer_enabled=False)
