@@ -16,7 +16,7 @@ from raypipe.engine.inline import InlineEngine
 from raypipe.engine.localframe import LocalFrame, as_frame
 from raypipe.engine.run import Engine, Pass, PassProgress
 from raypipe.errors import ConfigError, ConservationError, DataInvalidError
-from raypipe.etl.process import DataProcessor
+from raypipe.etl.processing.process import DataProcessor
 from raypipe.etl.source import TableSource
 from raypipe.etl.validate import DataValidator
 from raypipe.etl.writers.choose import open_target

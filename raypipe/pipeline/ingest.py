@@ -17,7 +17,7 @@ from raypipe.config import PipelineConfig
 from raypipe.engine.report import PartReport
 from raypipe.engine.run import Engine, Outcome, Pass
 from raypipe.errors import SchemaError, StageFailedError
-from raypipe.etl.process import DataProcessor
+from raypipe.etl.processing.process import DataProcessor
 from raypipe.etl.quarantine.writer import QuarantineWriter
 from raypipe.etl.reader import DataReader
 from raypipe.etl.source import MISCUT, TableSource, cut_exactly, settle_types
