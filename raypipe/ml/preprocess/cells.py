@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.feature_extraction.text import HashingVectorizer
 
 CYCLES = {
     "quarter": 4.0,
@@ -72,6 +73,37 @@ class ToText(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def transform(self, X: Any) -> NDArray[np.object_]:  # noqa: N803
         column = X.iloc[:, 0] if isinstance(X, pd.DataFrame) else pd.Series(np.asarray(X).ravel())
         return np.asarray(column.astype(object).where(column.notna(), "").astype(str), dtype=object)
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
+        """The one column."""
+        return np.array(["text"] if input_features is None else input_features, dtype=object)
+
+
+class HashedWords(HashingVectorizer):  # type: ignore[misc]
+    """scikit-learn's hashing of words, with names for its places."""
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
+        """Numbers of the places."""
+        return np.array([str(i) for i in range(self.n_features)], dtype=object)
+
+
+class Prefixed(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Values as they are, under names that say which column they come from."""
+
+    def __init__(self, prefix: str = "feature") -> None:
+        self.prefix = prefix
+
+    def fit(self, X: Any, y: Any = None) -> Self:  # noqa: N803
+        self.n_features_in_ = X.shape[1]
+        return self
+
+    def transform(self, X: Any) -> Any:  # noqa: N803
+        return X
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
+        """The column, and the word, place or component."""
+        names = range(self.n_features_in_) if input_features is None else input_features
+        return np.array([f"{self.prefix}_{name}" for name in names], dtype=object)
 
 
 class DateParts(TransformerMixin, BaseEstimator):  # type: ignore[misc]

@@ -8,8 +8,9 @@ from typing import Any, Literal
 import pandas as pd
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import TruncatedSVD
-from sklearn.feature_extraction.text import HashingVectorizer, TfidfVectorizer
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.impute import SimpleImputer
+from sklearn.model_selection import KFold
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import (
     MinMaxScaler,
@@ -22,7 +23,16 @@ from sklearn.preprocessing import (
 )
 
 from raypipe.errors import ConfigError
-from raypipe.ml.preprocess.cells import DateParts, Frequencies, Interact, ToLabels, ToNumbers, ToText
+from raypipe.ml.preprocess.cells import (
+    DateParts,
+    Frequencies,
+    HashedWords,
+    Interact,
+    Prefixed,
+    ToLabels,
+    ToNumbers,
+    ToText,
+)
 from raypipe.ml.specs.features import (
     CategoricalFeatureSpec,
     DatetimeFeatureSpec,
@@ -126,7 +136,7 @@ def _categories(spec: CategoricalFeatureSpec, seed: int) -> list[tuple[str, Any]
             sparse_output=False,
         ),
         "ordinal": OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-1),
-        "target": TargetEncoder(random_state=seed),
+        "target": TargetEncoder(cv=KFold(5, shuffle=True, random_state=seed)),
         "frequency": Frequencies(),
     }
     return [("labels", ToLabels()), *_fill_category(spec, numbers=False), ("encode", made[encoder])]
@@ -145,10 +155,10 @@ def _words(spec: TextFeatureSpec, seed: int) -> list[tuple[str, Any]]:
     if spec.vectorizer == "tfidf":
         counts: Any = TfidfVectorizer(max_features=spec.max_features, sublinear_tf=True, **settings)
     else:
-        counts = HashingVectorizer(n_features=spec.max_features, alternate_sign=False, **settings)
+        counts = HashedWords(n_features=spec.max_features, alternate_sign=False, **settings)
     less = min(spec.components or 0, spec.max_features - 1)
     reduce = [("reduce", TruncatedSVD(n_components=less, random_state=seed))] if less else []
-    return [("text", ToText()), ("count", counts), *reduce]
+    return [("text", ToText()), ("count", counts), *reduce, ("name", Prefixed(spec.feature_name))]
 
 
 def specs_for(table: pd.DataFrame, leave: Sequence[str] = ()) -> tuple[list[FeatureSpec], dict[str, str]]:

@@ -22,7 +22,7 @@ from raypipe.ml.splits import Fold, folds, hold_out, settled
 from raypipe.ml.workflow.attempt import Attempts
 from raypipe.ml.workflow.plan import settle_features
 from raypipe.ml.workflow.result import WorkflowResult
-from raypipe.ml.workflow.trial import OutOfFold, fit_fold, out_of_fold
+from raypipe.ml.workflow.trial import OutOfFold, fit_fold, fitted_on, out_of_fold
 
 WITHOUT_FOLDS = frozenset({"train_test", "none"})
 
@@ -134,7 +134,7 @@ class _Work:
         metrics = metrics_for(self.data.task, self.model_spec.evaluation_metrics)
         cv = self._cross_validate(recipe, train, metrics)
         with self._timed("fit"):
-            pipeline = recipe.make(**self.params).fit(train.X, train.y)
+            pipeline = fitted_on(recipe, train, self.params)
         result = WorkflowResult(
             pipeline=pipeline,
             model_spec=self.model_spec,

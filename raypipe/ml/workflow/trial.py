@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from raypipe.ml.data import TrainingData
 from raypipe.ml.metrics import Truth, compute
@@ -41,7 +42,7 @@ def fit_fold(
     train, test = data.take(fold[0]), data.take(fold[1])
     labels = None if data.task == "regression" else data.classes
     started = time.perf_counter()
-    pipeline = recipe.make(**(params or {})).fit(train.X, train.y)
+    pipeline = fitted_on(recipe, train, params)
     fitted = time.perf_counter()
     estimate = estimates(pipeline, test, labels)
     done = time.perf_counter()
@@ -50,6 +51,19 @@ def fit_fold(
         truth = truth_of(train, estimates(pipeline, train, labels), labels)
         known = {name: compute(name, truth) for name in metrics}
     return FoldFit(fold[1], estimate, known, fitted - started, done - fitted)
+
+
+def fitted_on(recipe: Recipe, data: TrainingData, params: Mapping[str, Any] | None = None, threads: int = 1) -> Any:
+    """The recipe, fitted.
+
+    Parameters
+    ----------
+    threads : int, default 1
+        Threads that numerical libraries may start: folds and trials run beside each other, and many threads on few
+        cores wait for each other most of the time.
+    """
+    with threadpool_limits(limits=threads):
+        return recipe.make(**(params or {})).fit(data.X, data.y)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,139 @@
+"""Splits keep apart what must not meet."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from raypipe.errors import ConfigError
+from raypipe.ml.data import training_data
+from raypipe.ml.specs import ValidationSpec
+from raypipe.ml.splits import folds, hold_out, settled
+
+SETTINGS = settings(max_examples=40, deadline=None)
+
+
+def rows_of(n: int, seed: int, groups: int = 8, moments: int = 30):
+    rng = np.random.default_rng(seed)
+    table = pd.DataFrame(
+        {
+            "x": rng.normal(size=n),
+            "who": rng.integers(0, groups, n),
+            "when": pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, moments, n), "D"),
+            "fold": rng.integers(-1, 3, n),
+        }
+    )
+    return table, rng.integers(0, 2, n)
+
+
+@SETTINGS
+@given(st.integers(60, 200), st.integers(0, 1_000), st.sampled_from(["kfold", "stratified", "repeated"]))
+def test_every_row_is_tried_and_never_by_a_model_that_learnt_it(n, seed, strategy):
+    table, y = rows_of(n, seed)
+    data = training_data(table, y)
+    spec = ValidationSpec(strategy=strategy, n_splits=3)
+    found = folds(spec, data, seed)
+    for train, test in found:
+        assert not set(train) & set(test)
+        assert len(train) + len(test) == n
+    tried = np.concatenate([test for _, test in found])
+    times = spec.n_repeats if strategy == "repeated" else 1
+    assert (np.bincount(tried, minlength=n) == times).all()
+
+
+@SETTINGS
+@given(st.integers(60, 200), st.integers(0, 1_000), st.sampled_from(["group", "stratified_group", "auto"]))
+def test_groups_never_stand_on_both_sides(n, seed, strategy):
+    table, y = rows_of(n, seed)
+    data = training_data(table, y, columns=("who", None, None))
+    spec = ValidationSpec(strategy=strategy, n_splits=3, group_column="who")
+    for train, test in [*folds(spec, data, seed), hold_out(spec, data, seed)]:
+        assert not set(data.groups[train]) & set(data.groups[test])
+
+
+@SETTINGS
+@given(st.integers(60, 200), st.integers(0, 1_000), st.integers(0, 5), st.sampled_from([None, 20]))
+def test_nothing_is_learnt_from_the_future(n, seed, gap, window):
+    table, y = rows_of(n, seed)
+    data = training_data(table, y, columns=(None, "when", None))
+    spec = ValidationSpec(strategy="time", n_splits=3, time_column="when", gap=gap, window=window)
+    for train, test in [*folds(spec, data, seed), hold_out(spec, data, seed)]:
+        assert data.times[train].max() < data.times[test].min()
+    for train, _ in folds(spec, data, seed):
+        assert window is None or len(train) <= window
+
+
+@SETTINGS
+@given(st.integers(80, 200), st.integers(0, 1_000), st.integers(0, 4), st.integers(0, 4))
+def test_targets_that_reach_into_the_test_are_purged(n, seed, horizon, embargo):
+    table, y = rows_of(n, seed)
+    data = training_data(table, y, columns=(None, "when", None))
+    spec = ValidationSpec(strategy="purged", n_splits=3, time_column="when", horizon_days=horizon, embargo_days=embargo)
+    day = np.timedelta64(1, "D")
+    for train, test in folds(spec, data, seed):
+        first, last = data.times[test].min(), data.times[test].max()
+        times = data.times[train]
+        assert ((times + horizon * day < first) | (times > last + (horizon + embargo) * day)).all()
+
+
+def test_folds_that_are_given_are_taken():
+    table, y = rows_of(200, 1)
+    data = training_data(table, y, columns=(None, None, "fold"))
+    found = folds(ValidationSpec(strategy="predefined", fold_column="fold"), data, 0)
+    assert [set(data.folds[test]) for _, test in found] == [{0}, {1}, {2}]
+    assert all(-1 in data.folds[train] for train, _ in found)
+
+
+def test_the_same_seed_deals_the_same_rows():
+    table, y = rows_of(100, 3)
+    data = training_data(table, y)
+    one, two, other = (folds(ValidationSpec(strategy="kfold"), data, seed) for seed in (1, 1, 2))
+    assert all((a[1] == b[1]).all() for a, b in zip(one, two, strict=True))
+    assert any(len(a[1]) != len(b[1]) or (a[1] != b[1]).any() for a, b in zip(one, other, strict=True))
+
+
+@pytest.mark.parametrize("strategy", ["kfold", "stratified", "repeated"])
+@pytest.mark.parametrize("tied", [{"group_column": "who"}, {"time_column": "when"}])
+def test_a_split_at_random_is_refused_where_rows_hang_together(strategy, tied):
+    with pytest.raises(ConfigError, match="deals rows at random, but .* would be too good; use strategy"):
+        ValidationSpec.from_dict({"strategy": strategy, **tied})
+
+
+def test_auto_takes_what_the_rows_ask_for():
+    table, y = rows_of(100, 3)
+    auto = ValidationSpec()
+    assert settled(auto, training_data(table, y)) == "stratified"
+    assert settled(auto, training_data(table, table["x"])) == "kfold"
+    assert settled(auto, training_data(table, y, columns=("who", None, None))) == "stratified_group"
+    assert settled(auto, training_data(table, y, columns=("who", "when", None))) == "time"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"strategy": "group"}, "needs group_column"),
+        ({"strategy": "time"}, "needs time_column"),
+        ({"strategy": "predefined"}, "needs fold_column"),
+        ({"n_splits": 1}, "greater than or equal to 2"),
+        ({"test_size": 1.0}, "less than 1"),
+        ({"strategy": "leave_one_out"}, "got 'leave_one_out'"),
+        ({"n_split": 3}, "there is no setting 'n_split'"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_words(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        ValidationSpec.from_dict(settings)
+
+
+def test_too_few_rows_of_a_class_are_told():
+    table, _ = rows_of(30, 0)
+    y = np.array(["a"] * 28 + ["b"] * 2)
+    with pytest.raises(ConfigError, match="5 folds want each class 5 times; 'b' stands in 2 rows"):
+        folds(ValidationSpec(), training_data(table, y), 0)
+    small, labels = rows_of(60, 0, groups=3)
+    data = training_data(small, labels, columns=("who", None, None))
+    with pytest.raises(ConfigError, match="5 folds need 5 groups; there are 3"):
+        folds(ValidationSpec(strategy="group", group_column="who"), data, 0)
