@@ -6,7 +6,7 @@ import contextlib
 import logging
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -78,7 +78,7 @@ class _Notes:
     _misfits: Misfits = field(default_factory=dict)
 
     def on_read(self, report: PartReport) -> None:
-        self.quarantine.begin_part(report.part, report.file, report.lines)
+        self.quarantine.begin_part(report)
         note = report.notes
         self.counts.update({key: value for key, value in note.items() if isinstance(value, int)})
         self._values.update(note.get("values", {}))
@@ -121,11 +121,7 @@ class Ingest:
             quarantine = QuarantineWriter(self.quarantine_path)
             notes = _Notes(quarantine)
             try:
-                outcome = self.engine.run(
-                    self.new_pass(
-                        self.plan(source), name="load", keep=self.keep, on_read=notes.on_read, on_aside=quarantine.add
-                    )
-                )
+                outcome = self.engine.run(self._first_pass(source, notes))
                 misfits = notes.misfits()
                 miscut = notes.counts[MISCUT] > 0
                 settled, found = settle_types(source, misfits, self.config.validation.max_bad_cell_share)
@@ -133,6 +129,7 @@ class Ingest:
                 end_quarantine(quarantine, error)
                 raise
             if not found and not miscut:
+                outcome = self._without_repeats(outcome, quarantine)
                 profile = outcome.results.get(SUMMARY) or Profile(rows=outcome.rows_out, columns=())
                 return Ingested(source, outcome, profile, quarantine, promotions, dict(notes.counts))
             quarantine.discard()
@@ -144,6 +141,48 @@ class Ingest:
             source = cut_exactly(source) if miscut else settled
         raise SchemaError(
             f"read: types did not settle after {MAX_ATTEMPTS} rounds, the last for {promotions[-1].reason}"
+        )
+
+    def _first_pass(self, source: TableSource, notes: _Notes) -> Pass:
+        keep, tell = self.keep or self._acts_later, notes.quarantine.add
+        return self.new_pass(self.plan(source), name="load", keep=keep, on_read=notes.on_read, on_aside=tell)
+
+    @property
+    def _acts_later(self) -> bool:
+        return self.validator is not None and self.validator.acts_later
+
+    def _without_repeats(self, done: Outcome, quarantine: QuarantineWriter) -> Outcome:
+        """What both passes made, where rules set rows aside that only all rows together could name."""
+        if self.validator is None or done.frame is None or not self._acts_later:
+            return done
+        stage, frame = self.validator.repeats_stage(done.results), done.frame
+        if stage is None:
+            if not self.keep:
+                frame.release()
+            return done if self.keep else replace(done, frame=None)
+        schema = frame.schema
+        again = (*self.validator.reduce_stages(schema), summary_of(schema), *self.processor.reduce_stages(schema))
+        plan = Plan(source=frame.source, prefix=frame.prefix, stages=(stage, *again))
+        try:
+            work = self.new_pass(
+                plan, name="repeats", frame=frame, keep=self.keep, consume=True, on_aside=quarantine.add
+            )
+            made = self.engine.run(work)
+        except BaseException as error:
+            end_quarantine(quarantine, error)
+            raise
+        frame.release()
+        return replace(
+            done,
+            results=self.validator.joined(done.results, made.results),
+            tallies={**done.tallies, stage.name: made.tallies[stage.name]},
+            frame=made.frame,
+            rows_out=made.rows_out,
+            bytes_read=done.bytes_read + made.bytes_read,
+            seconds=done.seconds + made.seconds,
+            peak_rss_bytes=max(done.peak_rss_bytes, made.peak_rss_bytes),
+            worker_restarts=done.worker_restarts + made.worker_restarts,
+            store_peak_bytes=max(done.store_peak_bytes, made.store_peak_bytes),
         )
 
 

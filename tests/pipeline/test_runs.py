@@ -191,7 +191,7 @@ notes = st.fixed_dictionaries(
 @given(st.lists(notes, max_size=12))
 def test_notes_of_parts_are_added_up_as_if_all_had_been_kept(given: list[dict[str, Any]]) -> None:
     class Nowhere:
-        def begin_part(self, part: str, file: str, lines: int | None) -> None:
+        def begin_part(self, report: PartReport) -> None:
             pass
 
     kept = _Notes(Nowhere())  # type: ignore[arg-type]
