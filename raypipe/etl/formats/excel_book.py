@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import functools
 import io
 import posixpath
 import zipfile
@@ -158,8 +159,8 @@ class Package:
     def grammar(self, prefix: str) -> Grammar:
         """What it takes to understand the cells of a sheet."""
         texts = pl.Series([], dtype=pl.String)
-        with contextlib.suppress(KeyError), self.open(self._parts["sharedStrings"]) as stream:
-            texts = shared_texts(stream)
+        with contextlib.suppress(KeyError):
+            texts = shared_texts(functools.partial(self.open, self._parts["sharedStrings"]))
         return Grammar(prefix, self._styles(), texts)
 
     def _book(self, member: str) -> tuple[tuple[Sheet, ...], bool]:
