@@ -9,7 +9,7 @@ from raypipe.blocks.profile import Profile
 from raypipe.config.insights.report import ReportConfig
 from raypipe.insights.areas import AREAS, words_of
 from raypipe.insights.facts import Facts, InsightContext
-from raypipe.insights.findings import associations, course, distributions, quality, target
+from raypipe.insights.findings import associations, course, distributions, keys, quality, target
 from raypipe.insights.models import TargetReport, Timeline
 from raypipe.insights.words import count, name, names, plain
 from raypipe.results import Insight, StepReport, ValidationResult
@@ -24,6 +24,7 @@ FINDERS: tuple[Finder, ...] = (
     quality.duplicate_rows,
     quality.constant_columns,
     quality.identifiers,
+    keys.duplicate_keys,
     quality.untidy_text,
     quality.wrong_types,
     quality.non_finite,

@@ -23,7 +23,7 @@ from raypipe.insights.generator import InsightGenerator
 from raypipe.insights.quality import QualityScore, quality_score
 from raypipe.insights.relations import RelateTarget, plan_relations
 from raypipe.insights.report import Overview, write_report
-from raypipe.insights.sample import FirstRows, SampleRows
+from raypipe.insights.sample import FirstRows, SampleRows, sample_size
 from raypipe.insights.timeline import CourseOverTime, plan_timeline
 from raypipe.pipeline.state import Analysis, RunState
 from raypipe.results import Insight
@@ -111,7 +111,7 @@ class _Work:
         stages: list[Stage] = [FirstRows(rows=self.config.dashboard.max_table_rows)]
         if frame.schema.names:
             limits = self.config.analysis
-            rows = max(1, min(limits.sample_rows, limits.sample_cells // len(frame.schema.names)))
+            rows = sample_size(profile, limits.sample_rows, limits.sample_cells)
             stages.append(
                 SampleRows(rows=rows, columns=tuple(frame.schema.names), seed=self.config.seed, of=profile.rows)
             )

@@ -22,10 +22,10 @@ from raypipe.engine.layout import explain
 from raypipe.engine.localframe import LocalFrame, as_frame
 from raypipe.engine.run import Engine, Outcome, Pass, PassProgress
 from raypipe.errors import ConfigError, DataInvalidError, MissingColumnsError, RunCancelledError
-from raypipe.etl.course import Rehearsal
 from raypipe.etl.outputs import RunFolder
 from raypipe.etl.pins import PINS_FILE, pins_of
-from raypipe.etl.process import DataProcessor
+from raypipe.etl.processing.course import Rehearsal
+from raypipe.etl.processing.process import DataProcessor
 from raypipe.etl.validate import DataValidator
 from raypipe.etl.wording import counted
 from raypipe.etl.writers.choose import check_parts

@@ -15,7 +15,7 @@ from raypipe.engine.run import Engine, Outcome
 from raypipe.engine.tasks import Attempts
 from raypipe.errors import ConservationError
 from raypipe.etl.outputs import RunFolder
-from raypipe.etl.process import DataProcessor
+from raypipe.etl.processing.process import DataProcessor
 from raypipe.etl.source import TableSource
 from raypipe.etl.validate import DataValidator
 from raypipe.pipeline.ingest import Ingested

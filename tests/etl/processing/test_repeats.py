@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from raypipe.blocks.frames import without_row_numbers
 from raypipe.errors import MissingColumnsError
-from raypipe.etl.repeats import FindRepeats, Repeats
+from raypipe.etl.processing.repeats import FindRepeats, Repeats
 from tests.hostile import tables
 from tests.laws import PART, assert_reduce_laws, numbered, pieces_of
 
@@ -108,7 +108,7 @@ def test_the_result_is_small_even_when_all_rows_repeat():
 
 def test_hashes_agree_between_processes():
     code = (
-        "import pyarrow as pa; from raypipe.etl.repeats import FindRepeats;"
+        "import pyarrow as pa; from raypipe.etl.processing.repeats import FindRepeats;"
         "print(FindRepeats().partial(pa.table({'a': ['x', None], 'b': [1.5, None]}), 'p').entries[0][2].tolist())"
     )
     runs = {

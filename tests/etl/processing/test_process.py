@@ -10,7 +10,7 @@ from raypipe.blocks.profile import Profile
 from raypipe.blocks.table import finish, summarise
 from raypipe.config import ProcessingConfig
 from raypipe.errors import ConfigError, MissingColumnsError
-from raypipe.etl.process import DataProcessor
+from raypipe.etl.processing.process import DataProcessor
 from raypipe.etl.steps import DropDuplicates, DropEmptyColumns, DropEmptyRows, ParseDates, TrimText
 from raypipe.stage import Sifted
 from tests.hostile import tables

@@ -5,7 +5,7 @@ import pytest
 
 from raypipe.config import ProcessingConfig
 from raypipe.errors import ConfigError, MissingColumnsError
-from raypipe.etl.course import rehearse, wishes_of
+from raypipe.etl.processing.course import rehearse, wishes_of
 from tests.etl.steps.lists import BARE, applied
 
 TABLE = pa.table(

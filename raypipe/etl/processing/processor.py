@@ -22,13 +22,13 @@ from raypipe.engine.inline import InlineEngine
 from raypipe.engine.localframe import as_frame
 from raypipe.engine.run import Outcome, Pass
 from raypipe.errors import ConfigError, MissingColumnsError, ReadError, SchemaError
-from raypipe.etl.course import Course, Wish
 from raypipe.etl.outputs import writing
+from raypipe.etl.processing.course import Course, Wish
+from raypipe.etl.processing.walk import walk
 from raypipe.etl.rules.dtypes import is_text
 from raypipe.etl.steps.cells import ArrowType
 from raypipe.etl.steps.fitted import FittedStep
 from raypipe.etl.steps.registry import FITTED
-from raypipe.etl.walk import walk
 from raypipe.etl.wording import counted, listed
 from raypipe.results import StepReport
 from raypipe.stage import ASIDE_SCHEMA, BlockStage, Part, Plan, Stage
@@ -81,7 +81,7 @@ class FittedProcessor(Frozen):
 
     Examples
     --------
-    >>> from raypipe.etl.process import fit_processor
+    >>> from raypipe.etl.processing.process import fit_processor
     >>> from raypipe.config import ProcessingConfig
     >>> table = pa.table({"x": [1.0, None, 3.0]})
     >>> fill = {"step": "fill_missing", "columns": "x", "method": "mean"}

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from raypipe.config import ProcessingConfig
 from raypipe.errors import ConfigError, MissingColumnsError, ReadError, SchemaError
-from raypipe.etl.process import fit_processor
-from raypipe.etl.processor import FittedProcessor
+from raypipe.etl.processing.process import fit_processor
+from raypipe.etl.processing.processor import FittedProcessor
 from tests.etl.steps.lists import applied
 
 FEW = settings(max_examples=12, deadline=None)

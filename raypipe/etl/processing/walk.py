@@ -11,8 +11,8 @@ import pyarrow as pa
 from raypipe.engine.frame import Frame
 from raypipe.engine.report import StageTally
 from raypipe.engine.run import Outcome
-from raypipe.etl.course import Course
-from raypipe.etl.figures import with_ends, with_figures
+from raypipe.etl.processing.course import Course
+from raypipe.etl.processing.figures import with_ends, with_figures
 from raypipe.etl.steps.step import Step
 from raypipe.results import StepReport
 from raypipe.stage import MapStage, Stage

@@ -13,10 +13,11 @@ from raypipe.blocks.profile import Profile
 from raypipe.config import ProcessingConfig
 from raypipe.engine.localframe import as_frame
 from raypipe.errors import ConfigError
-from raypipe.etl.course import Course, Rehearsal, rehearse, wishes_of
-from raypipe.etl.named import likely_schema, named_columns
-from raypipe.etl.processor import FittedProcessor, InProcess, InputColumn
-from raypipe.etl.saved import saved_switches
+from raypipe.etl.processing.course import Course, Rehearsal, rehearse, wishes_of
+from raypipe.etl.processing.named import likely_schema, named_columns
+from raypipe.etl.processing.processor import FittedProcessor, InProcess, InputColumn
+from raypipe.etl.processing.saved import saved_switches
+from raypipe.etl.processing.walk import walk
 from raypipe.etl.steps.dates import ParseDates, fit_parse_dates
 from raypipe.etl.steps.detect_dates import DetectDates, date_columns
 from raypipe.etl.steps.duplicates import duplicate_finder, fit_drop_duplicates
@@ -27,7 +28,6 @@ from raypipe.etl.steps.outliers import check_cap_outliers, fit_cap_outliers
 from raypipe.etl.steps.step import Evidence, Step
 from raypipe.etl.steps.trim import fit_trim_text
 from raypipe.etl.summarise import Summarise
-from raypipe.etl.walk import walk
 from raypipe.results import StepReport
 from raypipe.stage import MapStage, ReduceStage, require
 
