@@ -11,6 +11,7 @@ from raypipe.insights.areas import AREAS, words_of
 from raypipe.insights.facts import Facts, InsightContext
 from raypipe.insights.findings import associations, course, distributions, quality, target
 from raypipe.insights.models import TargetReport, Timeline
+from raypipe.insights.statistics.models import Statistics
 from raypipe.insights.words import count, name, names, plain
 from raypipe.results import Insight, StepReport, ValidationResult
 
@@ -73,6 +74,8 @@ class InsightGenerator:
         timeline: Timeline | None = None,
         steps: Iterable[StepReport] = (),
         context: InsightContext | str | None = None,
+        *,
+        statistics: Statistics | None = None,
     ) -> tuple[Insight, ...]:
         """All findings, highest priority first.
 
@@ -80,9 +83,11 @@ class InsightGenerator:
         ----------
         context : InsightContext or str, optional
             What the run knows beside the data; a text alone is the business context.
+        statistics : Statistics, optional
+            Of the same table, from `StatisticsEngine`.
         """
         known = context if isinstance(context, InsightContext) else InsightContext(business=context)
-        facts = Facts(profile, validation, target_report, timeline, tuple(steps), known)
+        facts = Facts(profile, validation, target_report, timeline, tuple(steps), known, statistics)
         found = [insight for finder in FINDERS for insight in finder(facts)]
         stressed = [stress(insight, known.business, facts.target_name) for insight in found]
         return tuple(

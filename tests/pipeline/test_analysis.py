@@ -16,7 +16,17 @@ from raypipe.pipeline import analysis
 from raypipe.pipeline.analysis import TASKS, analyse
 from raypipe.pipeline.state import RunState
 
-NAMES = ["target", "course over time", "relations and course over time", "quality score", "insights", "report"]
+NAMES = [
+    "target",
+    "course over time",
+    "relations and course over time",
+    "quality score",
+    "statistics of the sample",
+    "pairs over all rows",
+    "statistics",
+    "insights",
+    "report",
+]
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ class GroupSums(NamedTuple):
         pivot = float(values.mean()) if len(values) else 0.0
         held = np.maximum(n, 1.0)
         gap = np.bincount(codes, values - pivot, groups) / held
-        squares = np.bincount(codes, (values - pivot - gap[codes]) ** 2, groups)
+        squares = np.bincount(codes, (values - pivot - gap[codes]) ** 2, groups).astype(np.float64)
         return cls(n, np.where(n > 0, gap + pivot, 0.0), squares)
 
     def merge(self, other: GroupSums) -> GroupSums:

@@ -125,7 +125,7 @@ def shapiro(ordered: Floats) -> Test | None:
 
 @lru_cache(maxsize=64)
 def _shapiro_weights(n: int) -> Floats:
-    m = normal_quantiles((np.arange(1, n + 1) - 0.375) / (n + 0.25))
+    m = normal_quantiles((np.arange(1.0, n + 1) - 0.375) / (n + 0.25))
     squares = float(m @ m)
     u = 1 / math.sqrt(n)
     last = np.polyval([-2.706056, 4.434685, -2.07119, -0.147981, 0.221157, m[-1] / math.sqrt(squares)], u)
@@ -183,5 +183,3 @@ def benford(counts: NDArray[np.int64]) -> tuple[float, float, str]:
     by_chance = float(np.sqrt(_BENFORD * (1 - _BENFORD) / n).mean()) * math.sqrt(2 / math.pi)
     word = next((word for limit, word in BENFORD_BANDS if deviation <= limit), "nonconformity")
     return deviation, by_chance, word
-
-

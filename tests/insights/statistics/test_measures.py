@@ -105,9 +105,7 @@ def test_group_tests_agree_with_scipy_and_statsmodels(groups: int, size: int, se
     values, codes = np.concatenate(samples), np.repeat(np.arange(groups), [len(s) for s in samples])
     sums = GroupSums.of(codes, values, groups)
     half = len(values) // 2
-    merged = GroupSums.of(codes[:half], values[:half], groups).merge(
-        GroupSums.of(codes[half:], values[half:], groups)
-    )
+    merged = GroupSums.of(codes[:half], values[:half], groups).merge(GroupSums.of(codes[half:], values[half:], groups))
     for a, b in zip(sums, merged, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)
     f, d1, d2 = welch(sums)
