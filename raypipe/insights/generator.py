@@ -10,6 +10,7 @@ from raypipe.config.insights.report import ReportConfig
 from raypipe.insights.areas import AREAS, words_of
 from raypipe.insights.facts import Facts, InsightContext
 from raypipe.insights.findings import associations, course, distributions, quality, target
+from raypipe.insights.findings import statistics as pairs
 from raypipe.insights.models import TargetReport, Timeline
 from raypipe.insights.statistics.models import Statistics
 from raypipe.insights.words import count, name, names, plain
@@ -31,6 +32,11 @@ FINDERS: tuple[Finder, ...] = (
     quality.cleaning,
     associations.missing_together,
     associations.strong_correlations,
+    pairs.associations,
+    pairs.curved_relations,
+    pairs.explained_correlations,
+    pairs.group_differences,
+    pairs.gaps_that_follow,
     target.unmeasured_target,
     target.leakage,
     target.drivers,

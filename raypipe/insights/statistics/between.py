@@ -165,26 +165,32 @@ def rank_matrices(coded: Coded, exact: bool) -> list[PairMatrix]:
     ]
 
 
-def compare_groups(coded: Coded, without: str | None = None) -> tuple[list[GroupComparison], int]:
+def compare_groups(coded: Coded) -> tuple[list[GroupComparison], int]:
     """Every number between the values of every category, largest effect first, and how many were tried."""
     categories = [n for n, code in enumerate(coded.codes) if code.kind == "category"]
     numbers = [n for n, code in enumerate(coded.codes) if code.kind == "number"]
     combinations = list(itertools.product(categories, numbers))[:MAX_COMPARISONS]
     rows = max(1_000, COMPARED_CELLS // max(len(combinations), 1))
-    found = [one for i, j in combinations if (one := _compare(coded, i, j, rows)) is not None]
-    if not found:
+    compared = [one for i, j in combinations if (one := _compare(coded, i, j, rows)) is not None]
+    if not compared:
         return [], 0
-    welch_p = adjusted([1.0 if one.welch_p is None else one.welch_p for one in found])
-    kruskal_p = adjusted([one.kruskal_p for one in found])
+    found, ratios = [one for one, _ in compared], np.array([ratio for _, ratio in compared])
+    degrees = np.array([len(one.groups) - 1 for one in found])
+    kruskal_p = adjusted(chi_squared_tail(np.array([one.kruskal_h for one in found]), degrees))
+    welch_p = adjusted(f_tail(*ratios.T))
     corrected = [
-        one.replace(welch_p=None if one.welch_p is None else float(a), kruskal_p=float(b))
-        for one, a, b in zip(found, welch_p, kruskal_p, strict=True)
+        one.replace(welch_p=None if one.welch_f is None else a, kruskal_p=b)
+        for one, a, b in zip(found, welch_p.tolist(), kruskal_p.tolist(), strict=True)
     ]
     return sorted(corrected, key=lambda one: -one.epsilon_squared)[:MAX_KEPT], len(found)
 
 
-def _compare(coded: Coded, category: int, number: int, rows: int) -> GroupComparison | None:
-    """One comparison, p-values not yet corrected; None where there are not two groups of enough rows."""
+_NO_TEST = (0.0, 1.0, 1.0)
+Ratio = tuple[float, float, float]
+
+
+def _compare(coded: Coded, category: int, number: int, rows: int) -> tuple[GroupComparison, Ratio] | None:
+    """One comparison without its p-values, and the F ratio; None where there are not two groups of enough rows."""
     code, values = coded.codes[category], coded.values[number]
     assert values is not None
     cells, values = coded.cells[category][:rows], values[:rows]
@@ -206,7 +212,7 @@ def _compare(coded: Coded, category: int, number: int, rows: int) -> GroupCompar
         Group(value=label, rows=int(n), mean=float(mean))
         for label, n, mean in zip(labels, sums.n, sums.mean, strict=True)
     ]
-    return GroupComparison(
+    found = GroupComparison(
         category=code.column,
         number=coded.codes[number].column,
         groups=tuple(sorted(groups, key=lambda group: -group.rows)),
@@ -214,13 +220,13 @@ def _compare(coded: Coded, category: int, number: int, rows: int) -> GroupCompar
         epsilon_squared=epsilon_squared(eta, len(groups), len(x)),
         interval=eta_interval(kept, x, eta),
         welch_f=by_means[0] if by_means else None,
-        welch_p=float(f_tail(*by_means)) if by_means else None,
         kruskal_h=h,
-        kruskal_p=float(chi_squared_tail(h, df)),
+        kruskal_p=1.0,
         rank_epsilon_squared=max(rank_epsilon - df / max(len(x) - 1, 1), 0.0),
         cohens_d=distance[0] if distance else None,
         cohens_d_interval=distance[1] if distance else None,
     )
+    return found, by_means or _NO_TEST
 
 
 def partial_correlations(matrix: Correlation) -> tuple[list[PartialCorrelation], str | None]:

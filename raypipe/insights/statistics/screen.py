@@ -45,17 +45,22 @@ def screen(codes: Ints) -> Screen:
     columns, rows = np.nonzero(codes[:, :n] >= 0)
     hot[columns * SCREEN_BINS + codes[columns, rows], rows] = 1.0
     together = hot @ hot.T
-    v, p, known = np.zeros((k, k)), np.ones((k, k)), np.zeros((k, k), np.int64)
+    v, chi2, df = np.zeros((k, k)), np.zeros((k, k)), np.zeros((k, k))
+    known = np.zeros((k, k), np.int64)
     for i in range(k - 1):
         table = together[i * SCREEN_BINS : (i + 1) * SCREEN_BINS, (i + 1) * SCREEN_BINS :].astype(np.float64)
-        v[i, i + 1 :], p[i, i + 1 :], known[i, i + 1 :] = _associations(
+        later = slice(i + 1, None)
+        v[i, later], chi2[i, later], df[i, later], known[i, later] = _associations(
             table.reshape(SCREEN_BINS, -1, SCREEN_BINS).transpose(1, 0, 2)
         )
+    p = np.ones((k, k))
+    tested = df > 0
+    p[tested] = chi_squared_tail(chi2[tested], df[tested])
     return Screen(v + v.T, np.minimum(p, p.T), known + known.T)
 
 
-def _associations(tables: Floats) -> tuple[Floats, Floats, Ints]:
-    """Bias-corrected V, p-value and rows of tables of shape (tables, bins, bins)."""
+def _associations(tables: Floats) -> tuple[Floats, Floats, Ints, Ints]:
+    """Bias-corrected V, chi-squared, its degrees of freedom (0: no test) and rows of tables (tables, bins, bins)."""
     left, right = tables.sum(axis=2), tables.sum(axis=1)
     n = left.sum(axis=1)
     held = np.maximum(n, 2.0)
@@ -67,5 +72,4 @@ def _associations(tables: Floats) -> tuple[Floats, Floats, Ints]:
     phi = np.maximum(chi2 / held - df / (held - 1), 0.0)
     smaller = np.minimum(r - (r - 1) ** 2 / (held - 1), c - (c - 1) ** 2 / (held - 1)) - 1
     v = np.sqrt(np.divide(phi, smaller, out=np.zeros_like(phi), where=usable & (smaller > 0)))
-    p = np.where(usable, chi_squared_tail(chi2, np.maximum(df, 1)), 1.0)
-    return np.minimum(v, 1.0), p, n.astype(np.int64)
+    return np.minimum(v, 1.0), chi2, np.where(usable, df, 0), n.astype(np.int64)
