@@ -112,16 +112,19 @@ def kolmogorov(a: Cumulative, b: Cumulative) -> Distance:
 def wasserstein(a: Cumulative, b: Cumulative) -> Distance | None:
     """Wasserstein-1 distance in pooled standard deviations; None where that is 0 or beyond what a float can hold.
 
-    It is at least the distance of the means, which profiles tell exactly.
+    It is at least the distance of the means, which profiles tell exactly, and at least the area between the bounds.
     """
-    spread = math.sqrt(((a.number.std or 0.0) ** 2 + (b.number.std or 0.0) ** 2) / 2)
+    spread = math.hypot(a.number.std or 0.0, b.number.std or 0.0) / math.sqrt(2)
     if not 0 < spread < math.inf or a.number.mean is None or b.number.mean is None:
         return None
     points = np.union1d(a.points, b.points)
-    gaps = a.below(points)[0] - b.below(points)[0]
+    (x, x_low, x_high), (y, y_low, y_high) = a.below(points), b.below(points)
+    # Between two points each share is at least that below the first, and at most that below the second.
+    sure = np.maximum(np.maximum(x_low[:-1] - y_high[1:], y_low[:-1] - x_high[1:]), 0.0)
     with np.errstate(over="ignore", invalid="ignore"):
-        value = _area(gaps, np.diff(points)) / spread
-        least = abs(a.number.mean - b.number.mean) / spread
+        widths = np.diff(points)
+        value = _area(x - y, widths) / spread
+        least = max(abs(a.number.mean - b.number.mean), float(np.sum(sure * widths))) / spread
     return Distance(max(value, least), least) if math.isfinite(value) and math.isfinite(least) else None
 
 
