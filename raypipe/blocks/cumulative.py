@@ -109,6 +109,23 @@ def kolmogorov(a: Cumulative, b: Cumulative) -> Distance:
     return Distance(float(np.abs(x - y).max()), max(float(sure.max()), 0.0))
 
 
+def middle_gap(a: Cumulative, b: Cumulative) -> float | None:
+    """Mean gap between the shares below a point, over the middle 90 % of both; None where that is a single value.
+
+    The largest gap is large, too, where many equal values move by a hair, such as a median that was filled in; this is
+    not. Long tails do not make it small, as they do a distance in standard deviations.
+    """
+    ends = [(side.number.quantiles.at(p) if side.number.quantiles else None) for side in (a, b) for p in (0.05, 0.95)]
+    known = [end for end in ends if end is not None]
+    low, high = min(known, default=0.0), max(known, default=0.0)
+    if not high > low or not math.isfinite(high - low):
+        return None
+    points = np.union1d(a.points, b.points)
+    points = np.concatenate([[low], points[(points > low) & (points < high)], [high]])
+    gaps = a.below(points)[0] - b.below(points)[0]
+    return _area(gaps, np.diff(points) / (high - low))
+
+
 def wasserstein(a: Cumulative, b: Cumulative) -> Distance | None:
     """Wasserstein-1 distance in pooled standard deviations; None where that is 0 or beyond what a float can hold.
 

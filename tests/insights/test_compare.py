@@ -154,7 +154,7 @@ def test_halves_of_one_clean_table_do_not_drift():
 def test_halves_of_one_clean_table_drift_in_one_of_a_hundred_at_most():
     verdicts = _resplits(range(200))
     assert verdicts.count("drifted") <= 2
-    assert verdicts.count("same") >= 180
+    assert verdicts.count("same") >= 120
 
 
 PLANTED = {
@@ -184,6 +184,14 @@ def test_a_correlation_that_broke_is_drift_though_no_column_is():
     assert found.verdict == "drifted"
     assert found.drifted == ()
     assert found.correlations[0].columns == ("x", "twin")
+
+
+def test_many_equal_values_that_moved_by_a_hair_are_no_drift():
+    rng = np.random.default_rng(4)
+    a, b = rng.normal(size=(2, 4000))
+    found = changed(as_table(x=np.append(a, [0.01] * 2000)), as_table(x=np.append(b, [-0.02] * 2000)))
+    assert by_name(found)["x"].effects[1].value > 0.25
+    assert by_name(found)["x"].verdict == "changed"
 
 
 # ── verdicts ─────────────────────────────────────────────────────────────────────────────────────────────────────────

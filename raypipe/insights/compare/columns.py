@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from raypipe.blocks.chance import kolmogorov_tail, normal_tail
-from raypipe.blocks.cumulative import Cumulative, common_bins, kolmogorov, wasserstein
+from raypipe.blocks.cumulative import Cumulative, common_bins, kolmogorov, middle_gap, wasserstein
 from raypipe.blocks.distances import homogeneity_p, jensen_shannon, stability_index, total_variation
 from raypipe.blocks.profile import ColumnProfile
 from raypipe.insights.compare.models import ColumnChange, Effect, Thresholds
@@ -81,6 +81,7 @@ def _numbers(a: ColumnProfile, b: ColumnProfile, limits: Thresholds) -> Iterator
         least=gap.least,
         threshold=limits.kolmogorov_smirnov,
         p_value=kolmogorov_tail(gap.value, n, m),
+        breadth=middle_gap(one, two),
         rows=min(n, m),
     )
     moved = wasserstein(one, two)

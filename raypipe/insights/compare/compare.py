@@ -18,6 +18,8 @@ from raypipe.results import Insight
 
 ROUNDING = 1e-9
 """Floats that differ by less, relative to their size, are the same: sums depend on the order of rows so much."""
+MIN_BREADTH = 0.2
+"""Share of the threshold of a KS distance that its mean gap must have."""
 MAX_PAIRS = 50
 """Correlations that are told."""
 _WORST: tuple[Verdict, ...] = ("drifted", "cannot tell", "changed", "same", "stale")
@@ -109,7 +111,8 @@ def _weighed(effect: Effect, limits: Thresholds) -> Effect:
     """The effect with its verdict: large and sure, small and sure, or neither."""
     assert effect.threshold is not None
     sure = (effect.p_value if effect.p_value is not None else 1.0) < limits.alpha
-    large = effect.value > effect.threshold
+    narrow = effect.breadth is not None and effect.breadth < MIN_BREADTH * effect.threshold
+    large = effect.value > effect.threshold and not narrow
     verdict: Verdict = "same"
     if large:
         verdict = "drifted" if sure and effect.least > effect.threshold else "cannot tell"
