@@ -57,6 +57,7 @@ def test_ray_writes_what_inline_writes(source: Path, tmp_path: Path, ray_session
     content = []
     for engine in ("inline", "ray"):
         place = tmp_path / engine / dest.rstrip("/")
+        place.parent.mkdir()  # rows set aside go beside it, and not into the working folder
         engine_settings = {"engine": engine, "block_mib": 0.05, "workers": 2}
         end = "/" if dest.endswith("/") else ""
         done = convert(settings(source, **{**how, "engine": engine_settings}), f"{place}{end}")
