@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from raypipe.config import PipelineConfig
+from raypipe.engine.session import Session
 from raypipe.errors import ResumeError
 from raypipe.pipeline.convert import Converted, convert
 
@@ -34,8 +35,8 @@ def source(tmp_path: Path) -> Path:
     return path
 
 
-def settings(source: Path, **more: Any) -> PipelineConfig:
-    engine = {"engine": "inline", "block_mib": 0.05, "checkpoint_s": 0.01}
+def settings(source: Path, engine_name: str = "inline", **more: Any) -> PipelineConfig:
+    engine = {"engine": engine_name, "block_mib": 0.05, "checkpoint_s": 0.01, "workers": 2}
     return PipelineConfig.of({"data_source": source, "engine": engine, **more})
 
 
@@ -86,6 +87,15 @@ def test_a_conversion_that_was_killed_ends_as_one_that_was_not(
     if dest == "out/":  # its files are those that workers wrote
         assert (tmp_path / dest / first.name).stat().st_mtime_ns == made_at
     assert not list(tmp_path.glob(".tmp-*"))
+
+
+def test_what_one_process_began_two_workers_of_ray_end(source: Path, tmp_path: Path, ray_session: Session) -> None:
+    kill_in_the_middle(source, f"{tmp_path}/out.parquet", "002")
+    done = convert(settings(source, "ray"), tmp_path / "out.parquet", resume=True)
+    other = convert(settings(source), tmp_path / "whole.parquet")
+    assert (done.engine, other.engine) == ("ray", "inline")
+    assert content(tmp_path / "out.parquet") == content(tmp_path / "whole.parquet")
+    assert same_counts(done, other)
 
 
 def test_what_has_changed_meanwhile_is_told_and_nothing_is_lost(source: Path, tmp_path: Path) -> None:
