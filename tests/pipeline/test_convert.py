@@ -79,6 +79,19 @@ def test_rows_that_break_a_schema_go_aside_or_end_it_before_anything_is_written(
     assert any("wanted at most 48" in note for note in done.notes)
 
 
+@pytest.mark.parametrize("dest", ["new/out.csv", "new/out/"])
+def test_rows_set_aside_lie_beside_what_is_written_also_in_a_folder_that_is_made_for_it(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dest: str
+) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    done = convert(settings(source), f"{tmp_path}/{dest}")
+    assert done.quarantine == f"{tmp_path}/{dest.rstrip('/')}.quarantine.parquet"
+    assert Path(done.quarantine).is_file()
+    assert list(here.iterdir()) == []
+
+
 def test_source_and_destination_are_two_places(source: Path) -> None:
     with pytest.raises(ConfigError, match="is source and destination"):
         convert(settings(source), source)
