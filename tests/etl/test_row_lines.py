@@ -37,7 +37,7 @@ def test_lines_are_those_of_the_file_wherever_it_is_cut(tmp_path_factory, kinds,
             wanted[number] = at
     path = tmp_path_factory.mktemp("lines") / "t.csv"
     path.write_bytes(end.join([*lines, ""]).encode())
-    options = ReadOptions(comment_char="#", dtypes={"id": "int64", "n": "int64", "t": "string"})
+    options = ReadOptions(comment="#", dtypes={"id": "int64", "n": "int64", "t": "string"})
     source = DataReader(path, None, options).source(target_part_bytes=part_bytes)
     read, first, told = source.open(), 0, {}
     for part in source.parts():
