@@ -14,7 +14,7 @@ import pyarrow as pa
 from raypipe.blocks.profile import Profile
 from raypipe.config import ValidationConfig
 from raypipe.engine.report import StageTally
-from raypipe.etl.repeats import Repeats
+from raypipe.etl.processing.repeats import Repeats
 from raypipe.etl.rules.columns import column_outcomes, key_outcomes, key_stages
 from raypipe.etl.rules.counting import SET_ASIDE as RULES_SET_ASIDE
 from raypipe.etl.rules.counting import SetFaultsAside

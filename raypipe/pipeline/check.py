@@ -12,7 +12,7 @@ from raypipe.blocks.profile import Profile
 from raypipe.config import PipelineConfig, ProcessingConfig
 from raypipe.engine.choose import choose_engine
 from raypipe.engine.run import Pass, PassProgress
-from raypipe.etl.process import DataProcessor
+from raypipe.etl.processing.process import DataProcessor
 from raypipe.etl.validate import DataValidator
 from raypipe.pipeline.ingest import Ingest, open_source
 from raypipe.results import ValidationResult

@@ -14,9 +14,10 @@ from raypipe.engine.choose import choose_engine
 from raypipe.engine.frame import Frame
 from raypipe.engine.inline import InlineEngine
 from raypipe.engine.localframe import LocalFrame, as_frame
+from raypipe.engine.report import PartReport
 from raypipe.engine.run import Engine, Pass, PassProgress
 from raypipe.errors import ConfigError, ConservationError, DataInvalidError
-from raypipe.etl.process import DataProcessor
+from raypipe.etl.processing.process import DataProcessor
 from raypipe.etl.source import TableSource
 from raypipe.etl.validate import DataValidator
 from raypipe.etl.writers.choose import open_target
@@ -215,6 +216,10 @@ class _ConvertPass(Ingest):
         sink = self.target.sink(schema)
         self.keep = sink is None
         return Plan(source=source, stages=tuple([*stages, sink] if sink is not None else stages))
+
+    def on_part(self, report: PartReport) -> None:
+        for receipt in report.receipts:
+            self.target.take(receipt)
 
     def commit(self, done: Ingested) -> Written:
         """Close the quarantine, then let the rows appear."""

@@ -12,10 +12,11 @@ import pyarrow as pa
 from raypipe.blocks.profile import Profile
 from raypipe.blocks.spec import SummarySpec
 from raypipe.config import PipelineConfig
+from raypipe.engine.journal import told_to
 from raypipe.engine.report import PartReport
 from raypipe.engine.run import Engine, Outcome, Pass
 from raypipe.errors import StageFailedError
-from raypipe.etl.process import DataProcessor
+from raypipe.etl.processing.process import DataProcessor
 from raypipe.etl.quarantine.writer import QuarantineWriter
 from raypipe.etl.reader import DataReader
 from raypipe.etl.settling import PartNotes, until_settled
@@ -29,7 +30,7 @@ SUMMARY = "Summarise"
 """Name of the stage that profiles a pass."""
 
 
-MIN_PARTS = 16
+MIN_PARTS = 32
 """A source is cut into at least about this many parts, so that all cores work on one file."""
 MIN_PART_BYTES = 4 << 20
 
@@ -82,6 +83,9 @@ class Ingest:
         stages += [summary_of(schema), *self.processor.reduce_stages(schema)]
         return Plan(source=source, stages=tuple(stages))
 
+    def on_part(self, report: PartReport) -> None:
+        """Hear of each part that went through the pool that reads, in their order."""
+
     def run(self, source: TableSource) -> Ingested:
         """Run until types are settled; then once more where rows are to be set aside that only all together name."""
         opened: list[QuarantineWriter] = []
@@ -111,7 +115,13 @@ class Ingest:
             notes.on_read(report)
 
         keep = self.keep or self._acts_later
-        return self.new_pass(self.plan(source), name="load", keep=keep, on_read=on_read, on_aside=quarantine.add)
+        return self.new_pass(
+            self.plan(source),
+            name="load",
+            keep=keep,
+            on_read=told_to(on_read, self.on_part),
+            on_aside=quarantine.add,
+        )
 
     @property
     def _acts_later(self) -> bool:

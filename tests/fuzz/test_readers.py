@@ -20,8 +20,7 @@ def test_a_file_as_it_was_written_is_read_whole(name: str) -> None:
     assert outcome(name, CORPUS[name]) == "read"
 
 
-# Arrow's own ORC reader dies of some damaged stripes, and would take the tests along; `make fuzz` counts those.
-@pytest.mark.parametrize("name", [name for name in CORPUS if name != "x.orc"])
+@pytest.mark.parametrize("name", CORPUS)
 @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(choice=st.randoms(use_true_random=False))
 def test_a_mutated_file_is_read_or_refused_and_no_row_is_lost(name: str, choice: random.Random) -> None:

@@ -167,7 +167,7 @@ def test_a_mend_that_is_still_wrong_keeps_the_row_with_its_new_reason(home: Path
     assert done.reasons["column 'units' wants int64, got 'lots'"] == 2
     with quarantined(find_run(str(home), "output", StorageConfig())) as state:
         aside = pl.read_parquet(state.path)
-    assert aside.filter(pl.col("value") == "lots")["line"].to_list() == [5, None]
+    assert aside.filter(pl.col("value") == "lots")["line"].to_list() == [5, 10]
     assert aside["id"].n_unique() == 5
 
 

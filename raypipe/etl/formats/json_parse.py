@@ -94,7 +94,9 @@ def read_records(records: Records, layout: JsonLayout, first_line: int, marked: 
         Some bytes did not belong to the encoding; `MARK` stands in front of them.
     """
     read = _Read()
-    fields = None if marked else _nested_fields(layout)
+    # Arrow's parser has rules of its own for what fits a decimal.
+    exact_only = marked or any(pa.types.is_decimal(one.type) for one in layout.schema)
+    fields = None if exact_only else _nested_fields(layout)
     for start, stop in _pieces(records):
         piece = records.chosen(np.arange(start, stop))
         table = _quick(piece, layout, fields) if fields is not None else None

@@ -16,7 +16,7 @@ from raypipe.blocks.counts import own_memory
 from raypipe.blocks.frames import ROW
 from raypipe.config import Frozen
 from raypipe.etl.aside import NONE_WITH_RULES, Fault, numbered, set_aside
-from raypipe.etl.repeats import HASH_SEED, Keep, PartRows, Repeats, by_part, marked, part_rows, wins
+from raypipe.etl.processing.repeats import HASH_SEED, Keep, PartRows, Repeats, by_part, marked, part_rows, wins
 from raypipe.etl.rules.cells import Cells, UnfitError
 from raypipe.etl.rules.comparing import is_number
 from raypipe.etl.rules.masks import rule_lists

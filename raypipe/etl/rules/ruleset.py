@@ -13,6 +13,7 @@ import yaml
 from pydantic import Field, SerializeAsAny, ValidationError, field_validator
 
 from raypipe.config import Frozen
+from raypipe.config.texts import DescribedJsonSchema
 from raypipe.errors import ConfigError
 from raypipe.etl.rules.mistakes import line_of, parse_text, sentence
 from raypipe.etl.rules.registry import RULES, make_rule, rule_class
@@ -183,7 +184,9 @@ def rules_json_schema() -> dict[str, Any]:
     definitions: dict[str, Any] = {}
     kinds = []
     for name, kind in RULES.items():
-        schema = kind.model_json_schema(by_alias=True, ref_template="#/$defs/{model}")
+        schema = kind.model_json_schema(
+            by_alias=True, ref_template="#/$defs/{model}", schema_generator=DescribedJsonSchema
+        )
         definitions |= schema.pop("$defs", {})
         for field in ("columns", "segments", "tags"):
             plain = schema["properties"][field]

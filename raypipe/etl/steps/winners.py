@@ -13,7 +13,7 @@ import pyarrow as pa
 from raypipe.blocks.counts import own_memory
 from raypipe.blocks.frames import data_columns
 from raypipe.config.steps import DropDuplicatesSettings
-from raypipe.etl.repeats import HASH_SEED, Keep, Repeats, marked, wins
+from raypipe.etl.processing.repeats import HASH_SEED, Keep, Repeats, marked, wins
 from raypipe.etl.steps.fitted import FittedStep, RowStep, missing
 from raypipe.etl.steps.learn import Place, Recipe
 from raypipe.etl.steps.neighbours import row_numbers

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from raypipe.config.write import WriteOptions
 from raypipe.errors import ConfigError, SchemaError
 from raypipe.etl.outputs import TEMP_MARK, writing
+from raypipe.etl.writers.early import EarlyJoin
 from raypipe.etl.writers.encode import COMPRESSED, SUFFIXES, check_encodable, suffix_of
 from raypipe.etl.writers.files import PREFIX, WriteFiles, check_partitions
 from raypipe.etl.writers.join import empty_file, join_files
@@ -45,6 +46,7 @@ class DiskTarget(Target):
         self.single = single
         self._staging = Staging(self.path)
         self._attempt = 0
+        self._early: EarlyJoin | None = None
 
     # ---- before -----------------------------------------------------------------------------------------------------
 
@@ -121,6 +123,9 @@ class DiskTarget(Target):
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(self._parts)
         self._attempt += 1
+        self._drop_early()
+        if self.single:
+            self._early = EarlyJoin(self._staging.folder / "whole", schema, self.options)
         prefix = f"{PREFIX}{self._staging.token}-" if self.options.mode == "append" else PREFIX
         return WriteFiles(
             folder=self._parts, options=self.options, header=not self._joins, prefix=prefix, instead=INSTEAD
@@ -133,6 +138,17 @@ class DiskTarget(Target):
     @property
     def _joins(self) -> bool:
         return self.single or self.options.file_mib is not None
+
+    def take(self, receipt: dict[str, Any]) -> None:
+        """See `Target.take`."""
+        if self._early is not None:
+            with writing(self.path, INSTEAD):
+                self._early.take([Path(file["path"]) for file in receipt["files"]])
+
+    def _drop_early(self) -> None:
+        if self._early is not None:
+            self._early.drop()
+            self._early = None
 
     def commit(self, schema: pa.Schema, receipts: Sequence[dict[str, Any]], blocks: Blocks) -> Written:
         """See `Target.commit`."""
@@ -152,11 +168,10 @@ class DiskTarget(Target):
         return Written(rows, size, [{**file, "path": f"{self.path}/{file['path']}"} for file in files])
 
     def _commit_file(self, groups: Sequence[Group], columns: pa.Schema) -> Written:
-        places = [place for group in groups for place in group.places]
+        places = [Path(str(place)) for group in groups for place in group.places]
         whole = self._staging.folder / "whole"
-        if places and (len(places) > 1 or self.options.format == "csv"):
-            with whole.open("wb") as out:
-                join_files(places, columns, self.options, out)
+        if self._early is not None and places and (len(places) > 1 or self.options.format == "csv"):
+            self._early.finish(places)
         elif places:
             os.rename(str(places[0]), whole)
         else:
@@ -198,6 +213,7 @@ class DiskTarget(Target):
 
     def close(self) -> None:
         """See `Target.close`."""
+        self._drop_early()
         self._staging.close()
 
 

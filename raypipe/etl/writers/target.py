@@ -55,6 +55,12 @@ class Target(ABC):
     def sink(self, schema: pa.Schema) -> SinkStage | None:
         """The stage by which workers write their parts, beginning anew; None where the driver writes the blocks."""
 
+    def take(self, receipt: dict[str, Any]) -> None:  # noqa: B027  # most destinations wait for the last part
+        """Hear what was written of a part, once it is known and in the order of parts; `commit` hears it, too.
+
+        A destination that joins parts does so meanwhile, so that little is left to do at the end.
+        """
+
     @abstractmethod
     def commit(self, schema: pa.Schema, receipts: Sequence[dict[str, Any]], blocks: Blocks) -> Written:
         """Let what was written appear, all of it at once.

@@ -24,7 +24,7 @@ from raypipe.etl.rules.rule import FigureRule, Rule, SchemaRule
 from raypipe.etl.validate import DataValidator
 from raypipe.results import RuleOutcome
 from tests.hostile import NAMES
-from tests.laws import cuts_of, numbered, pieces_of
+from tests.laws import cuts_of, examples, numbered, pieces_of
 
 NOW = dt.datetime(2024, 3, 1, tzinfo=dt.UTC)
 
@@ -100,7 +100,7 @@ def course_breaks(values: list[Any], up: bool, strictly: bool) -> int:
 
 
 @given(values=st.lists(st.none() | st.integers(0, 3) | st.just(float("nan")), max_size=9), strictly=st.booleans())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(12), deadline=None)
 def test_order_is_seen_across_any_cut(values, strictly):
     table = pa.table({"v": pa.array(values, pa.float64())})
     rules = [make_rule(name, "v", strictly=strictly) for name in ("increasing", "decreasing")]
