@@ -59,9 +59,10 @@ def rules_that_hold(path: Path) -> list[dict[str, Any]]:
     block = from_polars(pl.read_parquet(path))
     specs = [{name: value for name, value in rule.spec().items() if value != []} for rule in lineitem_rules()]
     checks = row_rules(RuleSet.model_validate({"rules": specs}).checks())
-    found = CountFaults(rules=checks).partial(block, "p")
-    held = {place for place, count in found.rules.items() if not count.failing}
-    return [written(check) for place, check in enumerate(checks) if place in held]
+    counts = CountFaults(rules=checks).partial(block, "p")
+    held = {place for place, count in counts.rules.items() if not count.failing}
+    specs = [written(check) for place, check in enumerate(checks) if place in held]
+    return [{name: value for name, value in one.items() if name not in ("id", "action")} for one in specs]
 
 
 def cpu() -> float:
