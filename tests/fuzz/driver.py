@@ -26,6 +26,10 @@ from typing import Any
 
 from tests.fuzz.corpus import corpus
 from tests.fuzz.mutate import mutated
+from tests.fuzz.page import write_page
+
+SLOWEST_S = 30.0
+"""As in `check`, which is only imported where its imports are instrumented."""
 
 EVERY_S = 1.0
 HUNG_S = 60.0
@@ -39,14 +43,19 @@ def main() -> int:
     options.add_argument("--plain", action="store_true", help="random mutations, without atheris")
     options.add_argument("--only", help="one file name of the corpus, such as x.orc")
     options.add_argument("--out", type=Path, default=Path("fuzz.json"))
+    options.add_argument("--page", type=Path, help="write docs/fuzzing.md here, too")
     given = options.parse_args()
     names = [name for name in corpus() if given.only in (None, name)]
     share = given.seconds / max(1, len(names))
     report = {name: _in_a_process(name, share, given.seed, given.plain, given.out.parent) for name in names}
     given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text(json.dumps({"seconds": given.seconds, "seed": given.seed, "formats": report}, indent=1) + "\n")
+    machine = f"{os.cpu_count()} cores, {'mutations drawn at random' if given.plain or not _atheris() else 'atheris'}"
+    told = {"seconds": given.seconds, "seed": given.seed, "machine": machine, "formats": report}
+    given.out.write_text(json.dumps(told, indent=1) + "\n")
+    if given.page is not None:
+        write_page(given.page, told, SLOWEST_S)
     for name, counts in report.items():
-        print(f"{name:14} " + "  ".join(f"{what}: {count}" for what, count in counts.items() if what != "broken"))
+        print(f"{name:16} " + "  ".join(f"{what}: {count}" for what, count in counts.items() if what != "broken"))
         for one in counts["broken"]:
             print(f"  {one['file']}: {one['error']}")
     return min(1, sum(len(counts["broken"]) for counts in report.values()))
@@ -60,6 +69,7 @@ def _in_a_process(name: str, seconds: float, seed: int, plain: bool, folder: Pat
     process = multiprocessing.get_context("spawn").Process(
         target=_fuzz, args=(name, seconds, seed, plain, (state, last))
     )
+    began = time.monotonic()
     process.start()
     process.join(seconds + HUNG_S + SETUP_S)
     hung = process.is_alive()
@@ -67,6 +77,7 @@ def _in_a_process(name: str, seconds: float, seed: int, plain: bool, folder: Pat
         process.kill()
         process.join()
     counts: dict[str, Any] = json.loads(state.read_text()) if state.exists() else {"inputs": 0, "broken": []}
+    counts |= {"seconds": round(time.monotonic() - began, 1), "bytes": len(corpus()[name])}
     if hung or process.exitcode not in (0, None):
         kept = folder / f"fuzz-crash-{name}"
         if last.exists():
