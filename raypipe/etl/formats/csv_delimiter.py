@@ -87,16 +87,19 @@ def _check_options(options: ReadOptions, encoding: str) -> None:
 
 
 def _find_quote(head: Codes, wanted: str | None) -> str | None:
-    """A single quote where fields are wrapped in those and no double quote is in sight."""
-    single, double = ord("'"), ord('"')
-    if wanted != '"' or (head == double).any() or not (head == single).any():
+    """A single quote where fields are wrapped in those, and none in double quotes."""
+    if wanted != '"' or sum(_wraps(head, '"')[:2]):
         return wanted
-    at = np.flatnonzero(head == single)
+    opening, closing, every = _wraps(head, "'")
+    return "'" if opening >= 3 and closing >= 3 and opening + closing >= _SURE_SHARE * every else wanted
+
+
+def _wraps(head: Codes, quote: str) -> tuple[int, int, int]:
+    """How many of these characters stand where a field opens, where one closes, and anywhere."""
+    at = np.flatnonzero(head == ord(quote))
     code = np.append(head, 10)
     edges = np.array([ord(char) for char in ",;|\t\n\r"], code.dtype)
-    opening = int(np.isin(code[at - 1], edges).sum())
-    closing = int(np.isin(code[at + 1], edges).sum())
-    return "'" if opening >= 3 and closing >= 3 and opening + closing >= _SURE_SHARE * at.size else wanted
+    return int(np.isin(code[at - 1], edges).sum()), int(np.isin(code[at + 1], edges).sum()), at.size
 
 
 def _find_delimiter(head: Codes, others: Sequence[Codes], base: Dialect) -> str:
