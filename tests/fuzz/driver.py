@@ -66,13 +66,13 @@ def _in_a_process(name: str, seconds: float, seed: int, plain: bool, folder: Pat
     folder.mkdir(parents=True, exist_ok=True)
     state, last = folder / f".fuzz-{name}.json", folder / f".fuzz-{name}.last"
     state.unlink(missing_ok=True)
+    last.unlink(missing_ok=True)
     process = multiprocessing.get_context("spawn").Process(
         target=_fuzz, args=(name, seconds, seed, plain, (state, last))
     )
     began = time.monotonic()
     process.start()
-    process.join(seconds + HUNG_S + SETUP_S)
-    hung = process.is_alive()
+    hung = _hangs(process, last, began + seconds + SETUP_S)
     if hung:
         process.kill()
         process.join()
@@ -89,7 +89,18 @@ def _in_a_process(name: str, seconds: float, seed: int, plain: bool, folder: Pat
     return counts
 
 
-SETUP_S = 30.0
+def _hangs(process: Any, last: Path, until: float) -> bool:
+    """Wait for its end; whether it is at one input for too long, or goes on long behind its time."""
+    while process.is_alive():
+        process.join(EVERY_S)
+        busy = time.time() - last.stat().st_mtime if last.exists() else 0.0
+        if process.is_alive() and (busy > HUNG_S or time.monotonic() > until + HUNG_S):
+            return True
+    return False
+
+
+SETUP_S = 240.0
+"""To import everything, instrumented, on a busy machine."""
 
 
 class Tally:

@@ -88,7 +88,8 @@ def _check_options(options: ReadOptions, encoding: str) -> None:
 
 def _find_quote(head: Codes, wanted: str | None) -> str | None:
     """A single quote where fields are wrapped in those, and none in double quotes."""
-    if wanted != '"' or sum(_wraps(head, '"')[:2]):
+    doubles = _wraps(head, '"')
+    if wanted != '"' or doubles[0] or doubles[1]:
         return wanted
     opening, closing, every = _wraps(head, "'")
     return "'" if opening >= 3 and closing >= 3 and opening + closing >= _SURE_SHARE * every else wanted
