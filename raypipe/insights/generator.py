@@ -10,7 +10,9 @@ from raypipe.config.insights.report import ReportConfig
 from raypipe.insights.areas import AREAS, words_of
 from raypipe.insights.facts import Facts, InsightContext
 from raypipe.insights.findings import associations, course, distributions, keys, quality, target
+from raypipe.insights.findings import statistics as pairs
 from raypipe.insights.models import TargetReport, Timeline
+from raypipe.insights.statistics.models import Statistics
 from raypipe.insights.words import count, name, names, plain
 from raypipe.results import Insight, StepReport, ValidationResult
 
@@ -31,6 +33,11 @@ FINDERS: tuple[Finder, ...] = (
     quality.cleaning,
     associations.missing_together,
     associations.strong_correlations,
+    pairs.associations,
+    pairs.curved_relations,
+    pairs.explained_correlations,
+    pairs.group_differences,
+    pairs.gaps_that_follow,
     target.unmeasured_target,
     target.leakage,
     target.drivers,
@@ -74,6 +81,8 @@ class InsightGenerator:
         timeline: Timeline | None = None,
         steps: Iterable[StepReport] = (),
         context: InsightContext | str | None = None,
+        *,
+        statistics: Statistics | None = None,
     ) -> tuple[Insight, ...]:
         """All findings, highest priority first.
 
@@ -81,9 +90,11 @@ class InsightGenerator:
         ----------
         context : InsightContext or str, optional
             What the run knows beside the data; a text alone is the business context.
+        statistics : Statistics, optional
+            Of the same table, from `StatisticsEngine`.
         """
         known = context if isinstance(context, InsightContext) else InsightContext(business=context)
-        facts = Facts(profile, validation, target_report, timeline, tuple(steps), known)
+        facts = Facts(profile, validation, target_report, timeline, tuple(steps), known, statistics)
         found = [insight for finder in FINDERS for insight in finder(facts)]
         stressed = [stress(insight, known.business, facts.target_name) for insight in found]
         return tuple(

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.json as pj
 
 from raypipe.blocks.frames import from_polars
+from raypipe.blocks.rowlines import RowLines
 from raypipe.etl.aside import VALUE_CHARS
 from raypipe.etl.formats.cells import count_wide
 from raypipe.etl.formats.csv_layout import MARK
@@ -115,6 +116,7 @@ def read_records(records: Records, layout: JsonLayout, first_line: int, marked: 
         aside=pa.Table.from_pylist(read.aside, ASIDE_SCHEMA) if read.aside else NONE_ASIDE,
         row_numbers=pa.array(_kept(read.lost, records.count)) if read.lost else None,
         lines=records.total_lines + first_line,
+        row_lines=RowLines.of(np.arange(records.count), records.lines + first_line),
         notes=notes | ({"misfits": read.misfits} if read.misfits else {}),
     )
 

@@ -66,7 +66,7 @@ class RuleSet(Frozen):
             seen[check.id] += 1
             if twice[check.id] > 1 and seen[check.id] > 1:
                 changes["id"] = f"{check.id}#{seen[check.id]}"
-            if isinstance(check, RowRule) and check.action is None:
+            if getattr(check, "action", "none") is None:  # a field of rules that can name rows
                 changes["action"] = self.action
             if now is not None and "as_of" in type(check).model_fields and getattr(check, "as_of") is None:  # noqa: B009 (a field of some rules)
                 changes["as_of"] = now

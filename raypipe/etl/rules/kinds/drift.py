@@ -1,8 +1,8 @@
 """Distributions compared with those of a reference: a saved `profile.json`, or another table.
 
 A rule is broken where the effect is larger than `max`, and where so large a difference is also improbable by chance
-(below `alpha`, by Holm's procedure over all rules of this group in a file). A large table alone does not break one:
-the effect must matter. A small table does not either: its effect may be noise.
+(below `alpha`, by the procedure of Benjamini and Hochberg over all rules of this group in a file). A large table alone
+does not break one: the effect must matter. A small table does not either: its effect may be noise.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Comparison(FigureRule):
     reference: str
     """Path of a `profile.json`, or of a table."""
     alpha: Share = 0.001
-    """How probable a false alarm may be, over all comparisons of the file."""
+    """Share of alarms that may be false, over all comparisons of the file."""
     min_rows: PositiveInt = 100
     """Fewer values on either side are not compared."""
 
