@@ -47,13 +47,15 @@ def main() -> int:
     given = options.parse_args()
     names = [name for name in corpus() if given.only in (None, name)]
     share = given.seconds / max(1, len(names))
-    report = {name: _in_a_process(name, share, given.seed, given.plain, given.out.parent) for name in names}
-    given.out.parent.mkdir(parents=True, exist_ok=True)
+    report: dict[str, dict[str, Any]] = {}
     machine = f"{os.cpu_count()} cores, {'mutations drawn at random' if given.plain or not _atheris() else 'atheris'}"
-    told = {"seconds": given.seconds, "seed": given.seed, "machine": machine, "formats": report}
-    given.out.write_text(json.dumps(told, indent=1) + "\n")
-    if given.page is not None:
-        write_page(given.page, told, SLOWEST_S)
+    for name in names:
+        report[name] = _in_a_process(name, share, given.seed, given.plain, given.out.parent)
+        spent = sum(counts["seconds"] for counts in report.values())
+        told = {"seconds": round(spent), "seed": given.seed, "machine": machine, "formats": report}
+        given.out.write_text(json.dumps(told, indent=1) + "\n")
+        if given.page is not None:
+            write_page(given.page, told, SLOWEST_S)
     for name, counts in report.items():
         print(f"{name:16} " + "  ".join(f"{what}: {count}" for what, count in counts.items() if what != "broken"))
         for one in counts["broken"]:
@@ -67,9 +69,11 @@ def _in_a_process(name: str, seconds: float, seed: int, plain: bool, folder: Pat
     state, last = folder / f".fuzz-{name}.json", folder / f".fuzz-{name}.last"
     state.unlink(missing_ok=True)
     last.unlink(missing_ok=True)
-    process = multiprocessing.get_context("spawn").Process(
-        target=_fuzz, args=(name, seconds, seed, plain, (state, last))
-    )
+    # What atheris leads has to be imported under its eyes; else one process imports it for all.
+    context: Any = multiprocessing.get_context("forkserver" if plain else "spawn")
+    if plain:
+        context.set_forkserver_preload(["tests.fuzz.check"])
+    process = context.Process(target=_fuzz, args=(name, seconds, seed, plain, (state, last)))
     began = time.monotonic()
     process.start()
     hung = _hangs(process, last, began + seconds + SETUP_S)

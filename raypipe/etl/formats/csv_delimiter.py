@@ -96,11 +96,15 @@ def _find_quote(head: Codes, wanted: str | None) -> str | None:
 
 
 def _wraps(head: Codes, quote: str) -> tuple[int, int, int]:
-    """How many of these characters stand where a field opens, where one closes, and anywhere."""
+    """How many of these characters stand where a field opens, where one closes, and anywhere.
+
+    One that is a field by itself does neither.
+    """
     at = np.flatnonzero(head == ord(quote))
     code = np.append(head, 10)
     edges = np.array([ord(char) for char in ",;|\t\n\r"], code.dtype)
-    return int(np.isin(code[at - 1], edges).sum()), int(np.isin(code[at + 1], edges).sum()), at.size
+    opens, closes = np.isin(code[at - 1], edges), np.isin(code[at + 1], edges)
+    return int((opens & ~closes).sum()), int((closes & ~opens).sum()), at.size
 
 
 def _find_delimiter(head: Codes, others: Sequence[Codes], base: Dialect) -> str:
