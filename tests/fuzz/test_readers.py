@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.fuzz.check import outcome
 from tests.fuzz.corpus import corpus
+from tests.fuzz.known import KNOWN, Case
 from tests.fuzz.mutate import mutated
 
 CORPUS = corpus()
@@ -18,6 +19,11 @@ CORPUS = corpus()
 @pytest.mark.parametrize("name", CORPUS)
 def test_a_file_as_it_was_written_is_read_whole(name: str) -> None:
     assert outcome(name, CORPUS[name]) == "read"
+
+
+@pytest.mark.parametrize("case", KNOWN, ids=[case.file for case in KNOWN])
+def test_what_once_broke_a_law_is_read_or_refused(case: Case) -> None:
+    assert outcome(case.name, case.content) == case.outcome
 
 
 @pytest.mark.parametrize("name", CORPUS)

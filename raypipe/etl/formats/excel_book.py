@@ -35,7 +35,7 @@ ZIP, OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 _OLE_HEAD = 1 << 20
 AHEAD = 1 << 20
-DAMAGE = (zipfile.BadZipFile, zlib.error, ExpatError, ElementTree.ParseError, EOFError, KeyError, ValueError)
+DAMAGE = (zipfile.BadZipFile, zlib.error, ExpatError, ElementTree.ParseError, EOFError, LookupError, ValueError)
 """What a damaged workbook makes of the standard library."""
 
 

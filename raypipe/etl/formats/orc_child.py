@@ -22,7 +22,7 @@ ERRORS = (
     pa.ArrowException, OSError, EOFError, ValueError, TypeError, KeyError, IndexError, OverflowError, MemoryError,
     RecursionError, AttributeError, ArithmeticError,
 )  # fmt: skip
-"""What is told to the one who asked; `RaypipeError`s of reading an object are OSErrors, too."""
+"""What is told to the one who asked; a `ReadError` is a ValueError, too."""
 
 
 ROOM, ROOM_PER_BYTE = 2 << 30, 64
