@@ -29,8 +29,10 @@ job-demo: $(VENV)/.installed
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest
 
+# What takes minutes, and the laws with ten times the examples.
 test-slow: $(VENV)/.installed
 	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m "hypothesis and not slow" --hypothesis-profile=thorough
 
 # Fifty kills of workers, nodes and drivers at moments drawn from a seed; every run must end with equal outputs.
 chaos: $(VENV)/.installed

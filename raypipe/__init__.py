@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from raypipe.etl.schemas.registry import SchemaRegistry as SchemaRegistry
     from raypipe.etl.validate import DataValidator as DataValidator
     from raypipe.insights.generator import InsightGenerator as InsightGenerator
+    from raypipe.insights.statistics.engine import StatisticsEngine as StatisticsEngine
     from raypipe.monitor.logs import setup_logging as setup_logging
     from raypipe.pipeline import AnalyticsPipeline as AnalyticsPipeline
     from raypipe.pipeline.convert import write as write
@@ -54,6 +55,7 @@ _HOME = {
     "SchedulerConfig": "raypipe.engine.scheduler",
     "SchemaInferrer": "raypipe.etl.infer",
     "SchemaRegistry": "raypipe.etl.schemas.registry",
+    "StatisticsEngine": "raypipe.insights.statistics.engine",
     "TaskScheduler": "raypipe.engine.scheduler",
     "setup_logging": "raypipe.monitor.logs",
     "write": "raypipe.pipeline.convert",

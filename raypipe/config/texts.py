@@ -10,8 +10,8 @@ import ast
 import functools
 import inspect
 import itertools
-import textwrap
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel
@@ -30,18 +30,34 @@ def field_texts(model: type[BaseModel]) -> Mapping[str, str]:
 
 
 def _texts_in(kind: type[BaseModel]) -> dict[str, str]:
-    try:
-        source = inspect.getsource(kind)
-    except (OSError, TypeError):  # made at run time, or installed without its source
-        return {}
-    (tree,) = ast.parse(textwrap.dedent(source)).body
-    body = getattr(tree, "body", [])
+    found = _classes_of(kind.__module__).get(kind.__qualname__)
     return {
         field.target.id: inspect.cleandoc(below.value.value)
-        for field, below in itertools.pairwise(body)
+        for field, below in itertools.pairwise(found.body if found is not None else ())
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
         if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant) and isinstance(below.value.value, str)
     }
+
+
+@functools.cache
+def _classes_of(module: str) -> Mapping[str, ast.ClassDef]:
+    """Classes of a module by their qualified names; none where it has no source."""
+    try:
+        tree = ast.parse(inspect.getsource(sys.modules[module]))
+    except (OSError, TypeError, KeyError):
+        return {}
+    return dict(_classes_in(tree, ""))
+
+
+def _classes_in(tree: ast.AST, above: str) -> Iterator[tuple[str, ast.ClassDef]]:
+    for one in ast.iter_child_nodes(tree):
+        if isinstance(one, ast.ClassDef):
+            yield above + one.name, one
+            yield from _classes_in(one, f"{above}{one.name}.")
+        elif isinstance(one, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield from _classes_in(one, f"{above}{one.name}.<locals>.")
+        else:
+            yield from _classes_in(one, above)
 
 
 class DescribedJsonSchema(GenerateJsonSchema):

@@ -24,6 +24,7 @@ from raypipe.results import Insight, StepReport, ValidationResult
 if TYPE_CHECKING:
     from raypipe.insights.models import TargetReport, Timeline
     from raypipe.insights.quality import QualityScore
+    from raypipe.insights.statistics.models import Statistics
 
 
 @dataclass
@@ -34,6 +35,7 @@ class Analysis:
     quality: QualityScore | None = None
     target: TargetReport | None = None
     timeline: Timeline | None = None
+    statistics: Statistics | None = None
     head: pa.Table | None = None
     points: pa.Table | None = None
     """The first rows of `sample`, and those columns that scatter charts show."""
@@ -41,6 +43,8 @@ class Analysis:
     """All columns of rows drawn at random: for methods that need rows."""
     report: str = ""
     """Markdown."""
+    document: dict[str, Any] = field(default_factory=dict)
+    """The same for programs: `insights.json`."""
     reasons: dict[str, str] = field(default_factory=dict)
     """Part of the analysis -> why it is absent."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,9 @@ from raypipe.blocks.frames import ROW, data_columns
 from raypipe.config import Frozen
 from raypipe.stage import ReduceStage, require
 
+Keep = Literal["first", "last", "max", "min", "most_complete", "none"]
+"""Which of the rows with one key stays: the first or last of the source, that with the largest or smallest score, that
+with the most values (which is a score, too), or none of them."""
 HASH_SEED = 0x5EED
 EXAMPLES = 5
 
@@ -109,6 +113,29 @@ class FindRepeats(ReduceStage):
         hashes = pl.Series(np.concatenate([hashes for _, _, hashes in parts]))
         again = (~hashes.is_first_distinct()).to_numpy()
         return marked(parts, again)
+
+
+def wins(key: pl.Series, keep: Keep, score: pl.Series | None) -> pl.Series:
+    """Which rows of all, in the order of the source, stay; of rows with equal scores, the first.
+
+    Examples
+    --------
+    >>> wins(pl.Series([7, 7, 8]), "max", pl.Series([1, 5, None])).to_list()
+    [False, True, True]
+    """
+    if keep == "first":
+        return key.is_first_distinct()
+    if keep == "last":
+        return key.is_last_distinct()
+    if keep == "none":
+        return key.is_unique()
+    assert score is not None
+    by_score = pl.arg_sort_by("s", descending=keep != "min", nulls_last=True, maintain_order=True)
+    order = pl.DataFrame([score.alias("s")]).select(by_score).to_series()
+    best = order.filter(key.gather(order).is_first_distinct())
+    found = np.zeros(len(key), np.bool_)
+    found[best.to_numpy()] = True
+    return pl.Series(found)
 
 
 PartRows = tuple[str, npt.NDArray[np.int64], npt.NDArray[np.uint64]]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -243,4 +242,4 @@ def _is_count(column: ColumnProfile) -> bool:
     neighbours = middle[-1] - middle[0] == len(middle) - 1
     sides = (counts[: peak + 1], counts[: peak - 1 if peak else None : -1])
     falling = all(low <= high + 3 * math.sqrt(low + high) for side in sides for low, high in pairwise(side))
-    return neighbours and falling and counts[peak] > 2 * statistics.median(counts)
+    return neighbours and falling and counts[peak] >= 3 * min(counts[0], counts[-1])
