@@ -6,23 +6,31 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
-
-import numpy as np
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from raypipe._optional import require_extra
 from raypipe.errors import ConfigError
 from raypipe.ml.data import TrainingData, training_data
-from raypipe.ml.metrics import Score, compute, metrics_for, score
-from raypipe.ml.model import Recipe, estimates, truth_of
+from raypipe.ml.metrics import metrics_for
+from raypipe.ml.model import Recipe
 from raypipe.ml.specs.features import FeatureSelectionSpec, FeatureSpec
 from raypipe.ml.specs.models import ModelSpec, Task
 from raypipe.ml.specs.validation import ValidationSpec
 from raypipe.ml.splits import Fold, folds, hold_out, settled
 from raypipe.ml.workflow.attempt import Attempts
+from raypipe.ml.workflow.judge import judged_by_folds, judged_on_test, on_own_rows
 from raypipe.ml.workflow.plan import settle_features
 from raypipe.ml.workflow.result import WorkflowResult
 from raypipe.ml.workflow.trial import OutOfFold, fit_fold, fitted_on, out_of_fold
+
+if TYPE_CHECKING:
+    from raypipe.ml.specs.calibration import CalibrationSpec
+    from raypipe.ml.specs.store import FeatureStoreSpec
+    from raypipe.ml.specs.tracking import MLflowSpec
+    from raypipe.ml.specs.tuning import TuningSpec
+    from raypipe.ml.tracking.tracker import Tracker
+    from raypipe.ml.tuning.outcome import TuningOutcome
 
 WITHOUT_FOLDS = frozenset({"train_test", "none"})
 
@@ -50,33 +58,48 @@ def build_ml_pipeline(
 def run_ml_workflow(  # noqa: PLR0913 - the signature that users of the older system know
     feature_specs: Sequence[FeatureSpec] | None,
     model_spec: ModelSpec,
-    X: Any,  # noqa: N803
-    y: Any,
+    X: Any = None,  # noqa: N803
+    y: Any = None,
     validation_strategy: str = "cross_validation",
     validation_params: Mapping[str, Any] | None = None,
     test_size: float = 0.2,
     random_state: int = 42,
     X_test: Any = None,  # noqa: N803
     y_test: Any = None,
+    tuning_spec: TuningSpec | None = None,
+    calibration_spec: CalibrationSpec | None = None,
+    mlflow_spec: MLflowSpec | None = None,
+    feature_store_spec: FeatureStoreSpec | None = None,
     *,
     selection_spec: FeatureSelectionSpec | None = None,
+    output_dir: str | Path | None = None,
+    time_limit_s: float | None = None,
 ) -> WorkflowResult:
     """Learn, judge and tell, as the specs say.
+
+    Steps that a model can do without (search, calibration, tracking, feature store) end in a warning where they fail,
+    and `result["skipped"]` says why.
 
     Parameters
     ----------
     feature_specs : sequence of FeatureSpec, optional
         None: of every column that can tell something, by its type; what is left out is told.
     X : table
-        Of pandas, polars, Arrow, Modin, a Frame, a Ray Dataset, or an array.
+        Of pandas, polars, Arrow, Modin, a Frame, a Ray Dataset, or an array. Not needed where a feature store gives it.
     y : column, or str
         The target, or the column of `X` that holds it.
     validation_strategy : str
-        See `ValidationSpec.strategy`.
+        See `ValidationSpec.strategy`. A search is judged on rows that it did not see: with folds, a share of
+        `test_size` is held back for it; `nested` searches again inside each fold.
     validation_params : mapping, optional
         Further settings of `ValidationSpec`, such as n_splits, group_column, time_column.
     X_test, y_test : table and column, optional
         Rows that stay untouched until the model is judged on them at the end.
+    output_dir : path, optional
+        Where the journal of a search, charts and the default MLflow store lie; None: beside the working folder's
+        `output`.
+    time_limit_s : float, optional
+        Seconds for the whole; a search ends in time to leave room for what comes after it.
 
     Returns
     -------
@@ -94,13 +117,57 @@ def run_ml_workflow(  # noqa: PLR0913 - the signature that users of the older sy
     validation = ValidationSpec.from_dict(
         {"strategy": validation_strategy, "test_size": test_size, **(validation_params or {})}, "validation"
     )
+    options = Options(
+        seed=random_state,
+        selection=_on(selection_spec),
+        tuning=_on(tuning_spec),
+        calibration=_on(calibration_spec),
+        mlflow=_on(mlflow_spec),
+        output_dir=Path(output_dir or "output"),
+        deadline=None if time_limit_s is None else time.monotonic() + time_limit_s,
+    )
+    attempts, stored = Attempts(), {}
+    if feature_store_spec is not None and feature_store_spec.enabled:
+        X, y, stored = _from_store(feature_store_spec, (X, y), attempts)  # noqa: N806
     columns = (validation.group_column, validation.time_column, validation.fold_column)
     data = training_data(X, y, model_spec.task, columns)
     test = None
     if X_test is not None:
         test = training_data(X_test, y if y_test is None else y_test, data.task, columns)
-    work = _Work(feature_specs, model_spec, validation, data, test, random_state, selection_spec)
-    return work.run()
+    work = _Work(feature_specs, model_spec, validation, (data, test), options, attempts)
+    result = work.tracked(stored)
+    result.update(stored)
+    return result
+
+
+def _on(spec: Any) -> Any:
+    return spec if spec is not None and spec.enabled else None
+
+
+def _from_store(spec: FeatureStoreSpec, given: tuple[Any, Any], attempts: Attempts) -> tuple[Any, Any, dict[str, Any]]:
+    """Rows from the feature store; those given where it fails."""
+    from raypipe.ml.store.training import training_rows
+
+    rows = attempts.optional("feature store", lambda: training_rows(spec))
+    if rows is not None:
+        return rows.table, rows.target, {"feature_store_enabled": True, **rows.facts}
+    if given[0] is None:
+        raise ConfigError(f"feature store: {attempts.skipped['feature store']}; and no X and y were given instead")
+    return *given, {"feature_store_enabled": False}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a workflow does beside learning and judging; None: not done."""
+
+    seed: int = 42
+    selection: FeatureSelectionSpec | None = None
+    tuning: TuningSpec | None = None
+    calibration: CalibrationSpec | None = None
+    mlflow: MLflowSpec | None = None
+    output_dir: Path = Path("output")
+    deadline: float | None = None
+    """By `time.monotonic()`."""
 
 
 @dataclass
@@ -110,74 +177,136 @@ class _Work:
     feature_specs: Sequence[FeatureSpec] | None
     model_spec: ModelSpec
     validation: ValidationSpec
-    data: TrainingData
-    test: TrainingData | None
-    seed: int
-    selection: FeatureSelectionSpec | None = None
-    attempts: Attempts = field(default_factory=Attempts)
+    rows: tuple[TrainingData, TrainingData | None]
+    """Those to work with, and those that were given for the test."""
+    options: Options
+    attempts: Attempts
     timings: dict[str, float] = field(default_factory=dict)
-    params: dict[str, Any] = field(default_factory=dict)
-    """Found by a search."""
 
-    def run(self) -> WorkflowResult:
-        """All steps."""
+    def tracked(self, stored: Mapping[str, Any]) -> WorkflowResult:
+        """All steps, as a run of MLflow where that is asked for; a run that fails is closed as failed."""
+        tracker = self._tracker()
+        try:
+            result = self._run()
+        except BaseException as error:
+            if tracker is not None:
+                tracker.fail(error)
+            raise
+        if tracker is not None:
+            known = tracker
+            logged = self.attempts.optional("MLflow logging", lambda: known.log({**result, **stored}, self.rows[0]))
+            result.update(logged or {})
+            tracker.end(ok=logged is not None)
+        return result
+
+    def _tracker(self) -> Tracker | None:
+        spec = self.options.mlflow
+        if spec is None:
+            return None
+        from raypipe.ml.tracking.tracker import Tracker
+
+        return self.attempts.optional("MLflow", lambda: Tracker.start(spec, self.options.output_dir))
+
+    def _run(self) -> WorkflowResult:
+        data = self.rows[0]
         split = self._split()
-        train = self.data if split is None else self.data.take(split[0])
-        held = self.test or (self.data.take(split[1]) if split is not None else None)
-        leave = [name for name in (self.validation.time_column,) if name]
-        features, left = settle_features(self.feature_specs, self.selection, train.X, leave)
-        recipe = Recipe(features, self.model_spec, self.data.task, self.seed)
-        recipe.make(**self.params)  # What cannot work is said before anything is learnt.
-        for note in self.data.notes:
+        train = data if split is None else data.take(split[0])
+        held = self.rows[1] or (data.take(split[1]) if split is not None else None)
+        recipe, left = self._recipe(train)
+        for note in data.notes:
             self.attempts.warn(note)
-        found = self._audit(split, features)
-        metrics = metrics_for(self.data.task, self.model_spec.evaluation_metrics)
-        cv = self._cross_validate(recipe, train, metrics)
+        found = self._audit(split, recipe.features)
+        metrics = metrics_for(data.task, self.model_spec.evaluation_metrics)
+        tuned = self._search(recipe, train)
+        params = tuned.params if tuned is not None else {}
+        cv = self._cross_validate(recipe, train, params)
         with self._timed("fit"):
-            pipeline = fitted_on(recipe, train, self.params)
+            pipeline = fitted_on(recipe, train, params)
         result = WorkflowResult(
             pipeline=pipeline,
             model_spec=self.model_spec,
-            feature_specs=list(features),
+            feature_specs=list(recipe.features),
             validation_strategy=self.validation.strategy,
-            settled_strategy=settled(self.validation, self.data),
-            task=self.data.task,
-            target=self.data.target,
-            labels=None if self.data.task == "regression" else self.data.classes.tolist(),
+            settled_strategy=settled(self.validation, data),
+            task=data.task,
+            target=data.target,
+            labels=None if data.task == "regression" else data.classes.tolist(),
             metric=metrics[0],
             left_out=left,
             audit=found,
+            best_params=params,
         )
+        if tuned is not None:
+            result.update(tuning_summary=tuned.summary, trials=tuned.trials)
+        self._calibrate(result, recipe, train)
         self._judge(result, (train, held), cv, metrics)
         result.update(
             warnings=self.attempts.warnings,
             skipped=self.attempts.skipped,
             timings_s=self.timings,
-            random_state=self.seed,
+            random_state=self.options.seed,
         )
         return result
 
+    def _recipe(self, train: TrainingData) -> tuple[Recipe, dict[str, str]]:
+        leave = [name for name in (self.validation.time_column,) if name]
+        features, left = settle_features(self.feature_specs, self.options.selection, train.X, leave)
+        recipe = Recipe(features, self.model_spec, train.task, self.options.seed)
+        recipe.make()  # What cannot work is said before anything is learnt.
+        return recipe, left
+
     def _split(self) -> Fold | None:
-        if self.test is not None or self.validation.strategy != "train_test":
+        """Rows held back: those of a single split, and those on which a search is judged."""
+        searched = self.options.tuning is not None and self.validation.strategy not in ("nested", "none")
+        if self.rows[1] is not None or not (self.validation.strategy == "train_test" or searched):
             return None
-        return hold_out(self.validation, self.data, self.seed)
+        return hold_out(self.validation, self.rows[0], self.options.seed)
 
     def _audit(self, split: Fold | None, features: Sequence[FeatureSpec]) -> list[Any]:
         from raypipe.ml.audit import audit
 
         names = tuple(str(spec.place) for spec in features if spec.kind != "interaction")
         with self._timed("audit"):
-            found = self.attempts.optional("leakage audit", lambda: audit(self.data, split, names)) or []
+            found = self.attempts.optional("leakage audit", lambda: audit(self.rows[0], split, names)) or []
         for one in found:
             self.attempts.warn(one.message)
         return found
 
-    def _cross_validate(self, recipe: Recipe, train: TrainingData, metrics: Sequence[str]) -> OutOfFold | None:
+    def _search(self, recipe: Recipe, train: TrainingData) -> TuningOutcome | None:
+        spec = self.options.tuning
+        if spec is None:
+            return None
+        from raypipe.ml.tuning.search import search
+
+        with self._timed("tuning"):
+            return self.attempts.optional("tuning", lambda: search(spec, recipe, train, self.validation, self.options))
+
+    def _cross_validate(self, recipe: Recipe, train: TrainingData, params: Mapping[str, Any]) -> OutOfFold | None:
         if self.validation.strategy in WITHOUT_FOLDS:
             return None
+        nested = self.validation.strategy == "nested" and self.options.tuning is not None
         with self._timed("cross_validation"):
-            parts = folds(self.validation, train, self.seed)
-            return out_of_fold(train, [fit_fold(recipe, train, fold, self.params) for fold in parts])
+            fits = []
+            for fold in folds(self.validation, train, self.options.seed):
+                own = self._search(recipe, train.take(fold[0])) if nested else None
+                fits.append(fit_fold(recipe, train, fold, own.params if own is not None else params))
+            return out_of_fold(train, fits)
+
+    def _calibrate(self, result: WorkflowResult, recipe: Recipe, train: TrainingData) -> None:
+        spec = self.options.calibration
+        if spec is None:
+            return
+        from raypipe.ml.calibration.calibrate import calibrate
+
+        with self._timed("calibration"):
+            done = self.attempts.optional(
+                "calibration",
+                lambda: calibrate(spec, (recipe, result["best_params"], result["pipeline"]), train, self.validation),
+            )
+        if done is not None:
+            result.update(
+                uncalibrated_pipeline=result["pipeline"], pipeline=done.model, calibration_summary=done.summary
+            )
 
     def _judge(
         self,
@@ -187,49 +316,18 @@ class _Work:
         metrics: Sequence[str],
     ) -> None:
         train, held = sides
-        labels = None if train.task == "regression" else train.classes
-        result["train_metrics"] = self._on_rows(result["pipeline"], train, metrics)
+        seed = self.options.seed
+        result["train_metrics"] = on_own_rows(result["pipeline"], train, metrics)
         with self._timed("judge"):
             if cv is not None:
-                groups = None if train.groups is None else train.groups[cv.places]
-                told = score(metrics, cv.truth, cv.folds, groups, self.seed)
-                main = told[metrics[0]]
-                values = [value for value in main.fold_values if value is not None]
-                result.update(
-                    metrics=told,
-                    cv_score=float(np.mean(values)) if values else None,
-                    cv_std=main.std,
-                    cv_scores=list(main.fold_values),
-                )
+                result.update(judged_by_folds(cv, train, metrics, seed))
             if held is not None:
-                known = held if labels is None else self._known(held, train)
-                truth = truth_of(known, estimates(result["pipeline"], known, labels), labels)
-                tested: dict[str, Score] = score(metrics, truth, groups=known.groups, seed=self.seed)
-                result.update(
-                    test_metrics=tested,
-                    test_score=tested[metrics[0]].value,
-                    train_size=train.rows,
-                    test_size=held.rows,
-                )
-                result.setdefault("metrics", tested)
+                tested = judged_on_test(result["pipeline"], (train, held), metrics, seed, self.attempts)
+                result.update(tested)
+                if cv is None or self.options.tuning is not None:
+                    # Folds that a search has seen say too much: the rows held back decide.
+                    result["metrics"] = tested["test_metrics"]
         result.setdefault("metrics", {})
-
-    def _known(self, held: TrainingData, train: TrainingData) -> TrainingData:
-        """The rows of the test whose class was there to learn."""
-        known = np.isin(held.y, train.classes)
-        if not known.all():
-            self.attempts.warn(
-                f"{int((~known).sum()):,} rows of the test have a class that no training row has; they count in no"
-                " metric"
-            )
-        if not known.any():
-            raise ConfigError("validation: no row of the test has a class of the training rows; check the labels")
-        return held.take(np.flatnonzero(known))
-
-    def _on_rows(self, pipeline: Any, data: TrainingData, metrics: Sequence[str]) -> dict[str, float | None]:
-        labels = None if data.task == "regression" else data.classes
-        truth = truth_of(data, estimates(pipeline, data, labels), labels)
-        return {name: compute(name, truth) for name in metrics}
 
     @contextmanager
     def _timed(self, step: str) -> Iterator[None]:
