@@ -12,21 +12,39 @@ from raypipe.ml.specs.features import (
     TextFeatureSpec,
 )
 from raypipe.ml.specs.models import ClassifierModelSpec, ModelSpec, RegressorModelSpec
+from raypipe.ml.specs.space import Choice, Float, Int
+from raypipe.ml.specs.tuning import (
+    GridSearchSpec,
+    OptunaSearchSpec,
+    ParamTuningSpec,
+    ParamTuningSpecBuilder,
+    RandomSearchSpec,
+    TuningSpec,
+)
 from raypipe.ml.specs.validation import ValidationSpec
 
 __all__ = [
     "CategoricalFeatureSpec",
+    "Choice",
     "ClassifierModelSpec",
     "DatetimeFeatureSpec",
     "FeatureSelectionSpec",
     "FeatureSpec",
     "FeatureSpecBuilder",
+    "Float",
+    "GridSearchSpec",
+    "Int",
     "InteractionFeatureSpec",
     "ModelSpec",
     "ModelSpecBuilder",
     "NumericFeatureSpec",
+    "OptunaSearchSpec",
+    "ParamTuningSpec",
+    "ParamTuningSpecBuilder",
+    "RandomSearchSpec",
     "RegressorModelSpec",
     "Spec",
     "TextFeatureSpec",
+    "TuningSpec",
     "ValidationSpec",
 ]
