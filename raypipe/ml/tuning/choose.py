@@ -64,6 +64,8 @@ def _faster(spec: AnySpec, trial_s: float, left_s: float, ray: tuple[int, float]
     trials = min(wanted, left_s / trial_s if trial_s > 0 else math.inf)
     if at_once < 2:
         return Choice("inline", "there is one CPU")
+    if left_s < 3 * start:
+        return Choice("inline", f"{max(left_s, 0):.0f} s are left, and Ray takes {start:.0f} s to begin")
     if math.isinf(trials):  # seconds without a number and a fold that took none: nothing to share out
         return Choice("inline", "a trial takes next to no time")
     here, there = trials * trial_s, start + trials * max(TRIAL_S, trial_s / at_once)

@@ -198,13 +198,14 @@ class Race:
             Trials ran, and none gave a score.
         """
         able = [entry for entry in self.entries if entry.number or self.rules.default_competes]
-        ended = [(loss, entry.number) for entry in able if (loss := self.loss(entry)) is not None]
+        # Sums of the same shares in another order differ in their last digits; such trials are equal.
+        ended = [(round(loss, 12), entry.number) for entry in able if (loss := self.loss(entry)) is not None]
         if ended:
             return self.entries[min(ended)[1]]
         failed = [entry for entry in able if entry.status == "failed"]
         if failed and not any(entry.status == "stopped" for entry in able):
             raise ConfigError(
-                f"tuning {self.rules.name!r}: none of {len(able)} trials gave a {self.rules.metric}; the first"
+                f"tuning {self.rules.name!r}: none of {len(able)} trials gave a value of {self.rules.metric}; the first"
                 f" {_shown(failed[0].params)}: {failed[0].error}"
             )
         return self.entries[0]

@@ -125,8 +125,9 @@ def _quiet() -> Iterator[None]:
 def _distribution(domain: Float | Int | Choice) -> BaseDistribution:
     if isinstance(domain, Choice):
         return CategoricalDistribution(range(len(domain.values)))  # by place: Optuna takes no lists as values
-    kind = IntDistribution if isinstance(domain, Int) else FloatDistribution
-    return kind(domain.low, domain.high, log=domain.log)
+    if isinstance(domain, Int):
+        return IntDistribution(domain.low, domain.high, log=domain.log)
+    return FloatDistribution(domain.low, domain.high, log=domain.log)
 
 
 def _value(domain: Float | Int | Choice, given: Any) -> Any:
