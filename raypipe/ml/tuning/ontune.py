@@ -162,7 +162,7 @@ class Decisions(FIFOScheduler):
     """Tune's scheduler, which tells the race of each fold and asks whether the trial goes on."""
 
     def __init__(self, book: _Book) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # Ray has no types here
         self._book = book
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
