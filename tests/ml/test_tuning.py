@@ -13,7 +13,6 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 
@@ -26,6 +25,7 @@ from raypipe.ml.specs import (
     ClassifierModelSpec,
     Float,
     GridSearchSpec,
+    Int,
     ModelSpec,
     NumericFeatureSpec,
     OptunaSearchSpec,
@@ -315,17 +315,36 @@ def _wait_for_lines(folder, count, process):
 
 @pytest.mark.slow
 def test_a_grid_on_ray_tune_gives_what_it_gives_here(ray_session, tmp_path):
-    here = searched(grid(), tmp_path / "here")
-    there = searched(grid(engine="ray"), tmp_path / "there")
+    values = {"C": [0.01, -1.0, 1.0], "fit_intercept": [True, False]}
+    here = searched(grid(param_grid=values), tmp_path / "here")
+    there = searched(grid(param_grid=values, engine="ray"), tmp_path / "there")
     assert there.summary["engine"] == "ray tune"
-    assert (there.params, there.score) == (here.params, here.score)
-    told = {json.dumps(one.params): one.fold_scores for one in here.trials}
-    assert {json.dumps(one.params): one.fold_scores for one in there.trials} == told
-    failing = searched(grid(engine="ray", param_grid={"C": [-1.0, 1.0]}), tmp_path / "failing")
-    assert (failing.params, failing.summary["failed"]) == ({"C": 1.0}, 1)
-    spec = OptunaSearchSpec(n_trials=8, engine="ray")
-    found = searched(spec, tmp_path / "optuna", BAYES)
-    assert found.summary["trials"] == 9
-    assert np.isfinite(found.score)
-    again = searched(spec, tmp_path / "optuna", BAYES)
-    assert again.summary["folds_remembered"] == sum(len(one.fold_scores) for one in found.trials)
+    assert (there.params, there.score, there.summary["failed"]) == (here.params, here.score, 2)
+    told = {json.dumps(one.params): (one.status, one.fold_scores) for one in here.trials}
+    assert {json.dumps(one.params): (one.status, one.fold_scores) for one in there.trials} == told
+
+
+@pytest.mark.slow
+def test_what_ray_tune_has_done_is_not_done_again_here(ray_session, tmp_path):
+    spec = OptunaSearchSpec(n_trials=6, engine="ray", pruner="none")
+    there = searched(spec, tmp_path, BAYES)
+    assert there.summary["engine"] == "ray tune"
+    here = searched(spec.replace(engine="inline"), tmp_path, BAYES)
+    assert here.summary["folds_remembered"] == 7 * 3
+    assert (here.params, here.score) == (there.params, there.score)
+
+
+@pytest.mark.slow
+def test_a_fold_that_takes_long_does_not_hold_up_a_deadline_on_ray_tune(ray_session, tmp_path):
+    table = people(3_000)
+    slow = ModelSpec(model_name="m", algorithm="random_forest", hyperparameters={"n_estimators": 10})
+    # The first fold is quick, the trials are not.
+    spec = OptunaSearchSpec(
+        space={"n_estimators": Int(20_000, 30_000)}, engine="ray", time_limit_s=20.0, return_train_score=False
+    )
+    started = time.monotonic()
+    found = searched(spec, tmp_path, slow, training_data(table, "churn"))
+    assert time.monotonic() - started < 35
+    assert (found.summary["engine"], found.summary["stopped_by"]) == ("ray tune", "time")
+    assert found.params == {}
+    assert found.score == found.summary["default_score"] is not None

@@ -21,7 +21,7 @@ WORTH_S = 60.0
 
 
 @dataclass(frozen=True)
-class Choice:
+class Chosen:
     """Where, and why."""
 
     engine: Literal["inline", "ray"]
@@ -29,7 +29,7 @@ class Choice:
     at_once: int = 1
 
 
-def choose_engine(spec: AnySpec, fold_s: float, folds: int, left_s: float) -> Choice:
+def choose_engine(spec: AnySpec, fold_s: float, folds: int, left_s: float) -> Chosen:
     """The engine that a spec asks for, or that is done first.
 
     Parameters
@@ -43,35 +43,35 @@ def choose_engine(spec: AnySpec, fold_s: float, folds: int, left_s: float) -> Ch
     cpus = _cpus(up)
     at_once = cpus if spec.n_jobs == -1 else min(spec.n_jobs, cpus)
     if spec.engine == "inline":
-        return Choice("inline", "asked for")
+        return Chosen("inline", "asked for")
     start = TUNE_S + (0.0 if up else RAY_S)
     if spec.engine == "ray":
         if left_s < start / 2:
-            return Choice(
+            return Chosen(
                 "inline", f"Ray was asked for, but {max(left_s, 0):.0f} s are left, less than its start takes"
             )
-        return Choice("ray", "asked for", max(at_once, 1))
+        return Chosen("ray", "asked for", max(at_once, 1))
     if spec.n_jobs == 1:
-        return Choice("inline", "n_jobs is 1")
+        return Chosen("inline", "n_jobs is 1")
     if spec.ray_address is not None:
-        return Choice("ray", f"a cluster was named: {spec.ray_address}", max(at_once, 1))
+        return Chosen("ray", f"a cluster was named: {spec.ray_address}", max(at_once, 1))
     return _faster(spec, fold_s * folds, left_s, (at_once, start))
 
 
-def _faster(spec: AnySpec, trial_s: float, left_s: float, ray: tuple[int, float]) -> Choice:
+def _faster(spec: AnySpec, trial_s: float, left_s: float, ray: tuple[int, float]) -> Chosen:
     at_once, start = ray
     wanted = math.inf if spec.trials_wanted is None else spec.trials_wanted
     trials = min(wanted, left_s / trial_s if trial_s > 0 else math.inf)
     if at_once < 2:
-        return Choice("inline", "there is one CPU")
+        return Chosen("inline", "there is one CPU")
     if left_s < 3 * start:
-        return Choice("inline", f"{max(left_s, 0):.0f} s are left, and Ray takes {start:.0f} s to begin")
+        return Chosen("inline", f"{max(left_s, 0):.0f} s are left, and Ray takes {start:.0f} s to begin")
     if math.isinf(trials):  # seconds without a number and a fold that took none: nothing to share out
-        return Choice("inline", "a trial takes next to no time")
+        return Chosen("inline", "a trial takes next to no time")
     here, there = trials * trial_s, start + trials * max(TRIAL_S, trial_s / at_once)
     told = f"{trials:.0f} trials of about {trial_s:.2g} s: {here:.0f} s here, {there:.0f} s on Ray with {at_once} CPUs"
     worth = 0.0 if ray_is_up() else WORTH_S
-    return Choice("ray", told, at_once) if here - there > worth else Choice("inline", told)
+    return Chosen("ray", told, at_once) if here - there > worth else Chosen("inline", told)
 
 
 def ray_is_up() -> bool:

@@ -47,15 +47,16 @@ def connect(address: str | None) -> None:
     open_session(address).let_go()  # Idle workers hold places that trials want.
 
 
-def run_on_tune(race: Race, first: Entry | None, at_once: int) -> None:
+def run_on_tune(race: Race, first: Entry | None, at_once: int | None) -> None:
     """Run a race to its end, on the Ray that this process is connected to.
 
     Parameters
     ----------
     first : Entry, optional
         A trial that has begun already.
-    at_once : int
-        Trials that run beside each other, a CPU each.
+    at_once : int, optional
+        Trials that run beside each other, a CPU each; None: as many as there are CPUs. Prefer None: Tune keeps an actor
+        for another trial if one waits already, and with a limit none does.
     """
     book = _Book(race, first)
     folder = tempfile.mkdtemp(prefix="raypipe-tune-")

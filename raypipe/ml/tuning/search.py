@@ -14,7 +14,7 @@ from raypipe.ml.model import Recipe
 from raypipe.ml.specs.tuning import OptunaSearchSpec
 from raypipe.ml.specs.validation import ValidationSpec
 from raypipe.ml.tuning.candidates import AnySpec, candidates_of
-from raypipe.ml.tuning.choose import Choice, choose_engine
+from raypipe.ml.tuning.choose import Chosen, choose_engine
 from raypipe.ml.tuning.journal import Journal
 from raypipe.ml.tuning.outcome import TuningOutcome
 from raypipe.ml.tuning.race import Entry, Race, Rules
@@ -76,7 +76,7 @@ def search(
     return TuningOutcome(best.params, summary["best_score"], summary, tuple(map(race.trial, race.entries)))
 
 
-def _run(race: Race, spec: AnySpec, validation: ValidationSpec, how: tuple[Options, float]) -> Choice:
+def _run(race: Race, spec: AnySpec, validation: ValidationSpec, how: tuple[Options, float]) -> Chosen:
     """A first fold here, which tells how long one takes; then the others, where they are done first."""
     first = race.next()
     if first is not None:
@@ -92,10 +92,10 @@ def _run(race: Race, spec: AnySpec, validation: ValidationSpec, how: tuple[Optio
         except RaypipeError as error:
             if spec.engine == "ray" or spec.ray_address is not None:
                 raise
-            choice = Choice("inline", f"{choice.reason}; but {error}")
+            choice = Chosen("inline", f"{choice.reason}; but {error}")
             _log.warning("tuning %s goes on without Ray: %s", spec.tuning_name, error)
     if choice.engine == "ray":
-        run_on_tune(race, first, choice.at_once)
+        run_on_tune(race, first, None if spec.n_jobs == -1 else choice.at_once)
     else:
         _run_here(race, first)
     return choice
@@ -109,7 +109,7 @@ def _run_here(race: Race, entry: Entry | None) -> None:
         entry = race.next()
 
 
-def _summary(spec: AnySpec, race: Race, choice: Choice, told: tuple[str, float, Path]) -> dict[str, Any]:
+def _summary(spec: AnySpec, race: Race, choice: Chosen, told: tuple[str, float, Path]) -> dict[str, Any]:
     strategy, seconds, journal = told
     best = race.best()
     ended = [race.trial(entry) for entry in race.entries]
