@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from raypipe.errors import ConfigError, MissingDependencyError, OutputError
 from raypipe.ml.data import training_data
-from raypipe.ml.model import Recipe
+from raypipe.ml.metrics import compute
+from raypipe.ml.model import Recipe, truth_of
 from raypipe.ml.specs import (
+    CategoricalFeatureSpec,
     Choice,
     Float,
     GridSearchSpec,
@@ -27,10 +29,12 @@ from raypipe.ml.splits import folds
 from raypipe.ml.tuning import choose
 from raypipe.ml.tuning.candidates import candidates_of, default_space
 from raypipe.ml.tuning.journal import Journal, task_key
+from raypipe.ml.tuning.prepared import Shelf
 from raypipe.ml.tuning.race import Race, Rules
 from raypipe.ml.tuning.rungs import falls_behind
 from raypipe.ml.tuning.work import FoldResult, Task
-from tests.ml.frames import numbers
+from raypipe.ml.workflow.trial import fit_fold
+from tests.ml.frames import numbers, people
 
 FEATURES = (NumericFeatureSpec(feature_name="a"), NumericFeatureSpec(feature_name="b"))
 DATA = training_data(numbers(90), "y")
@@ -204,6 +208,31 @@ def test_a_space_that_is_searched_through_ends_the_search(tmp_path):
     race = run(race_of(tmp_path, spec), lambda alpha, fold: alpha or 9.0)
     assert race.stopped_by == "exhausted"
     assert race.best().params == {"alpha": 1.0}
+
+
+# ── folds that are prepared once ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("encoder", ["target", "onehot"])
+@pytest.mark.parametrize("most_bytes", [0, 1 << 20])
+def test_features_made_once_give_what_a_whole_pipeline_gives(encoder, most_bytes):
+    data = training_data(people(200), "churn")
+    features = (
+        NumericFeatureSpec(feature_name="age"),
+        CategoricalFeatureSpec(feature_name="city", encoder_type=encoder),
+    )
+    whole = Recipe(features, ModelSpec(model_name="m", algorithm="naive_bayes"), "classification", 0)
+    parts = tuple(folds(ValidationSpec(), data, 0, 2))
+    names = ("log_loss", "accuracy")
+    work = Task(whole, data, parts, names, True, Shelf(most_bytes))
+    smooth = {"var_smoothing": 1e-3, "preprocessor__f0__fill__strategy": "median"}
+    for params in ({}, {"var_smoothing": 1e-3}, smooth, {}):
+        for number, fold in enumerate(parts):
+            fit = fit_fold(whole, data, fold, params, names)
+            truth = truth_of(data.take(fit.places), fit.estimate, data.classes)
+            found = work.run(params, number)
+            assert found.scores == {name: compute(name, truth) for name in names}
+            assert found.train_scores == fit.train_scores
 
 
 # ── where folds run ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -70,7 +70,13 @@ def run_on_tune(race: Race, first: Entry | None, at_once: int | None) -> None:
                     num_samples=-1, max_concurrent_trials=at_once, reuse_actors=True,
                     time_budget_s=None if math.isinf(left) else max(GRACE_S, left + GRACE_S),
                 ),
-                run_config=tune.RunConfig(name="search", storage_path=folder, verbose=0),
+                run_config=tune.RunConfig(
+                    name="search",
+                    storage_path=folder,
+                    verbose=0,
+                    # Tune saves each trial at its end otherwise, and ends the actor that cannot.
+                    checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
+                ),
             )  # fmt: skip
             tuner.fit()
     finally:

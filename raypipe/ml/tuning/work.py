@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from threadpoolctl import threadpool_limits
+
 from raypipe.ml.data import TrainingData
 from raypipe.ml.metrics import compute
-from raypipe.ml.model import Recipe, truth_of
+from raypipe.ml.model import Recipe, estimates, truth_of
 from raypipe.ml.splits import Fold
-from raypipe.ml.workflow.trial import fit_fold
+from raypipe.ml.tuning.prepared import Shelf
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Task:
     folds: tuple[Fold, ...]
     metrics: tuple[str, ...]
     train_scores: bool = False
+    shelf: Shelf = field(default_factory=Shelf, compare=False, repr=False)
 
     def run(self, params: Mapping[str, Any], fold: int) -> FoldResult:
         """Learn and be tried; what goes wrong is in the result, since the next configuration may do better."""
@@ -62,7 +65,18 @@ class Task:
     def _fitted(
         self, params: Mapping[str, Any], fold: int
     ) -> tuple[dict[str, float | None], dict[str, float | None], tuple[float, float]]:
-        fit = fit_fold(self.recipe, self.data, self.folds[fold], params, self.metrics if self.train_scores else ())
         labels = None if self.data.task == "regression" else self.data.classes
-        truth = truth_of(self.data.take(fit.places), fit.estimate, labels)
-        return {name: compute(name, truth) for name in self.metrics}, fit.train_scores, (fit.fit_s, fit.predict_s)
+        estimator = self.recipe.make(**params)[-1]
+        started = time.perf_counter()
+        made = self.shelf.get((self.recipe, self.data, self.train_scores), params, (fold, self.folds[fold]))
+        with threadpool_limits(limits=1):
+            estimator.fit(made.learn.X, made.learn.y)
+            fitted = time.perf_counter()
+            scores = self._scores(estimator, made.test, labels)
+            done = time.perf_counter()
+            train = {} if made.again is None else self._scores(estimator, made.again, labels)
+        return scores, train, (fitted - started, done - fitted)
+
+    def _scores(self, estimator: Any, rows: TrainingData, labels: Any) -> dict[str, float | None]:
+        truth = truth_of(rows, estimates(estimator, rows, labels), labels)
+        return {name: compute(name, truth) for name in self.metrics}
