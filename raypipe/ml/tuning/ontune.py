@@ -33,6 +33,7 @@ _ENVIRONMENT = {
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # the journal of ours is what a rerun reads
     "TUNE_WARN_THRESHOLD_S": "30",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",  # the new one prints a banner at verbose 0 too, and standard output is the user's
 }
 
 
