@@ -12,6 +12,7 @@ from raypipe.ml.specs.features import (
     TextFeatureSpec,
 )
 from raypipe.ml.specs.models import ClassifierModelSpec, ModelSpec, RegressorModelSpec
+from raypipe.ml.specs.store import FeatureStoreSpec, FeatureStoreSpecBuilder, FeatureView
 from raypipe.ml.specs.validation import ValidationSpec
 
 __all__ = [
@@ -21,6 +22,9 @@ __all__ = [
     "FeatureSelectionSpec",
     "FeatureSpec",
     "FeatureSpecBuilder",
+    "FeatureStoreSpec",
+    "FeatureStoreSpecBuilder",
+    "FeatureView",
     "InteractionFeatureSpec",
     "ModelSpec",
     "ModelSpecBuilder",
