@@ -132,8 +132,8 @@ def test_a_frame_on_a_cluster_gets_the_same_features(
     ray_session: Session, tmp_path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from raypipe.engine import exchange
-    from raypipe.engine.rayframe import put_on_ray
     from raypipe.engine.localframe import local_frame
+    from raypipe.engine.rayframe import put_on_ray
 
     store, rows = FeatureStore(tmp_path), 600
     day = datetime(2024, 1, 1, tzinfo=UTC)

@@ -238,9 +238,9 @@ def _batches(pinned: Pinned, as_of: int, touched: pl.DataFrame | None) -> Iterat
     if view.known_at is not None:
         wanted &= pc.field(view.known_at) <= pinned.moment(view.known_at, as_of)
     keys = list(view.entities)
-    if touched is not None and touched.height <= PUSHED_KEYS:
-        first = pa.table(from_polars(touched.select(keys[0])))[keys[0]].cast(pinned.stored.field(keys[0]).type)
-        wanted &= pc.field(keys[0]).isin(first.combine_chunks())
+    if touched is not None and touched.height <= PUSHED_KEYS and touched.schema[keys[0]] == pl.Int64:
+        # Of text deltalake keeps ranges in a type of which pyarrow cannot tell whether a value lies within.
+        wanted &= pc.field(keys[0]).isin(touched[keys[0]].to_arrow())
     dataset = pinned.table.to_pyarrow_dataset()
     for batch in dataset.to_batches(columns=list(view.columns), filter=wanted):
         rows = to_polars(pa.Table.from_batches([batch]))
