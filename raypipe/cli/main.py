@@ -18,6 +18,7 @@ from raypipe.cli.cluster import app as cluster_app
 from raypipe.cli.compare import compare
 from raypipe.cli.convert import convert
 from raypipe.cli.exits import INVALID, tidy_exit
+from raypipe.cli.features import app as features_app
 from raypipe.cli.process import process
 from raypipe.cli.quarantine import app as quarantine_app
 from raypipe.cli.rules import app as rules_app
@@ -33,6 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(cluster_app)
+app.add_typer(features_app)
 app.add_typer(quarantine_app)
 app.add_typer(rules_app)
 app.add_typer(schema_app)

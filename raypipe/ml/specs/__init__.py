@@ -21,6 +21,7 @@ from raypipe.ml.specs.tuning import (
     RandomSearchSpec,
     TuningSpec,
 )
+from raypipe.ml.specs.store import FeatureStoreSpec, FeatureStoreSpecBuilder, FeatureView
 from raypipe.ml.specs.validation import ValidationSpec
 
 __all__ = [
@@ -34,6 +35,9 @@ __all__ = [
     "Float",
     "GridSearchSpec",
     "Int",
+    "FeatureStoreSpec",
+    "FeatureStoreSpecBuilder",
+    "FeatureView",
     "InteractionFeatureSpec",
     "ModelSpec",
     "ModelSpecBuilder",
