@@ -12,6 +12,12 @@ from raypipe.ml.specs.features import (
     TextFeatureSpec,
 )
 from raypipe.ml.specs.models import ClassifierModelSpec, ModelSpec, RegressorModelSpec
+from raypipe.ml.specs.tracking import (
+    MLflowSpec,
+    MLflowSpecBuilder,
+    create_default_mlflow_spec,
+    create_production_mlflow_spec,
+)
 from raypipe.ml.specs.validation import ValidationSpec
 
 __all__ = [
@@ -22,6 +28,8 @@ __all__ = [
     "FeatureSpec",
     "FeatureSpecBuilder",
     "InteractionFeatureSpec",
+    "MLflowSpec",
+    "MLflowSpecBuilder",
     "ModelSpec",
     "ModelSpecBuilder",
     "NumericFeatureSpec",
@@ -29,4 +37,6 @@ __all__ = [
     "Spec",
     "TextFeatureSpec",
     "ValidationSpec",
+    "create_default_mlflow_spec",
+    "create_production_mlflow_spec",
 ]

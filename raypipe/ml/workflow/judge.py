@@ -26,6 +26,7 @@ def judged_by_folds(cv: OutOfFold, data: TrainingData, metrics: Sequence[str], s
         "cv_score": float(np.mean(values)) if values else None,
         "cv_std": main.std,
         "cv_scores": list(main.fold_values),
+        "judged": cv.truth,
     }
 
 
@@ -43,6 +44,7 @@ def judged_on_test(
         "test_score": tested[metrics[0]].value,
         "train_size": train.rows,
         "test_size": held.rows,
+        "judged": truth,
     }
 
 

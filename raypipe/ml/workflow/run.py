@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from raypipe._optional import require_extra
 from raypipe.errors import ConfigError
+from raypipe.ml.card import facts_of
 from raypipe.ml.data import TrainingData, training_data
 from raypipe.ml.metrics import metrics_for
 from raypipe.ml.model import Recipe
@@ -190,13 +191,14 @@ class _Work:
             result = self._run()
         except BaseException as error:
             if tracker is not None:
-                tracker.fail(error)
+                broken, cause = tracker, error
+                self.attempts.optional("MLflow", lambda: broken.fail(cause))
             raise
         if tracker is not None:
             known = tracker
             logged = self.attempts.optional("MLflow logging", lambda: known.log({**result, **stored}, self.rows[0]))
-            result.update(logged or {})
-            tracker.end(ok=logged is not None)
+            result.update(logged or tracker.facts())
+            self.attempts.optional("MLflow", lambda: known.end(ok=logged is not None))
         return result
 
     def _tracker(self) -> Tracker | None:
@@ -236,6 +238,7 @@ class _Work:
             audit=found,
             best_params=params,
         )
+        result.update(facts_of(train, recipe.features))
         if tuned is not None:
             result.update(tuning_summary=tuned.summary, trials=tuned.trials)
         self._calibrate(result, recipe, train)
