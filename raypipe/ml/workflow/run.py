@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -275,14 +275,21 @@ class _Work:
             self.attempts.warn(one.message)
         return found
 
-    def _search(self, recipe: Recipe, train: TrainingData) -> TuningOutcome | None:
+    def _search(self, recipe: Recipe, train: TrainingData, to_come: int | None = None) -> TuningOutcome | None:
+        """Search on these rows, with a fair share of the time where further searches come."""
         spec = self.options.tuning
         if spec is None:
             return None
+        options = self.options
+        if to_come is None:
+            to_come = self.validation.n_splits if self.validation.strategy == "nested" else 0
+        if options.deadline is not None and to_come:
+            now = time.monotonic()
+            options = replace(options, deadline=now + (options.deadline - now) / (to_come + 1))
         from raypipe.ml.tuning.search import search
 
         with self._timed("tuning"):
-            return self.attempts.optional("tuning", lambda: search(spec, recipe, train, self.validation, self.options))
+            return self.attempts.optional("tuning", lambda: search(spec, recipe, train, self.validation, options))
 
     def _cross_validate(self, recipe: Recipe, train: TrainingData, params: Mapping[str, Any]) -> OutOfFold | None:
         if self.validation.strategy in WITHOUT_FOLDS:
@@ -290,8 +297,9 @@ class _Work:
         nested = self.validation.strategy == "nested" and self.options.tuning is not None
         with self._timed("cross_validation"):
             fits = []
-            for fold in folds(self.validation, train, self.options.seed):
-                own = self._search(recipe, train.take(fold[0])) if nested else None
+            parts = folds(self.validation, train, self.options.seed)
+            for i, fold in enumerate(parts):
+                own = self._search(recipe, train.take(fold[0]), len(parts) - 1 - i) if nested else None
                 fits.append(fit_fold(recipe, train, fold, own.params if own is not None else params))
             return out_of_fold(train, fits)
 

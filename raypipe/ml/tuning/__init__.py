@@ -1,0 +1,1 @@
+"""Searching parameters: who proposes trials, where their folds run, what is kept of them, and when to stop."""

@@ -1,0 +1,141 @@
+"""Folds that are done, in a file that outlives the process: a search that was killed goes on where it was.
+
+One JSON line a fold, written with one call and synced. A line that was cut off does not count. What a line is about is
+in the file's name: a hash of the recipe, the rows, the folds and the metrics, so that another table, or another
+version of a library, finds nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+
+from raypipe.errors import OutputError
+from raypipe.ml.tuning.work import FoldResult, Task
+
+LIBRARIES = ("raypipe", "scikit-learn", "lightgbm", "numpy")
+_KEY_CHARS = 20
+
+
+class Journal:
+    """Results of folds by parameters, remembered and written down.
+
+    Parameters
+    ----------
+    folder : Path
+        Made where it is not there.
+    task : Task
+        What the folds belong to.
+    search : str
+        Key of the search, so that the trials of one are not taken for the next ones of another.
+    """
+
+    def __init__(self, folder: Path, task: Task, search: str) -> None:
+        self.path = folder / f"{task_key(task)[:_KEY_CHARS]}.jsonl"
+        self._search = search
+        self._known: dict[tuple[str, int], FoldResult] = {}
+        self.proposed: dict[int, dict[str, Any]] = {}
+        """Number -> parameters of the trials of an earlier run of this search."""
+        self._file = -1
+
+    def __enter__(self) -> Self:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+            self._read(self.path.read_bytes())
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._file)
+
+    def _read(self, content: bytes) -> None:
+        for line in content.splitlines():
+            try:
+                told = json.loads(line)
+                result = FoldResult(**told["result"])
+                number, params, fold, search = told["number"], told["params"], told["fold"], told["search"]
+            except (ValueError, TypeError, KeyError):
+                continue  # cut off when the process was killed, or of another version: the fold runs again
+            self._known[_config_key(params), fold] = result
+            if search == self._search:
+                self.proposed.setdefault(number, params)
+        if content and not content.endswith(b"\n"):
+            self._write(b"\n")
+
+    def known(self, params: Mapping[str, Any], fold: int) -> FoldResult | None:
+        """What this fold gave before, for these parameters."""
+        return self._known.get((_config_key(params), fold))
+
+    def add(self, number: int, params: Mapping[str, Any], fold: int, result: FoldResult) -> None:
+        """Remember a fold, also after a SIGKILL that comes right behind.
+
+        Raises
+        ------
+        OutputError
+            The disk is full, or the folder cannot be written.
+        """
+        self._known[_config_key(params), fold] = result
+        line = {
+            "search": self._search, "number": number, "params": params, "fold": fold, "result": result.to_dict(),
+        }  # fmt: skip
+        try:
+            self._write(json.dumps(line).encode() + b"\n")
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+
+    def _write(self, line: bytes) -> None:
+        os.write(self._file, line)
+        os.fsync(self._file)
+
+
+def _unwritable(path: Path, error: OSError) -> OutputError:
+    return OutputError(f"tuning: cannot write the journal {path}: {error.strerror or error}; give another output_dir")
+
+
+def _config_key(params: Mapping[str, Any]) -> str:
+    return json.dumps(params, sort_keys=True)
+
+
+def task_key(task: Task) -> str:
+    """Hash of all that a fold's result depends on, but its parameters."""
+    seen = hashlib.sha256()
+    recipe = task.recipe
+    told = {
+        "features": [spec.to_dict() for spec in recipe.features],
+        "model": recipe.model.to_dict(),
+        "task": recipe.task,
+        "seed": recipe.seed,
+        "metrics": task.metrics,
+        "train_scores": task.train_scores,
+        "columns": [[str(name), str(kind)] for name, kind in task.data.X.dtypes.items()],
+        "versions": {name: version(name) for name in LIBRARIES},
+    }
+    seen.update(json.dumps(told, sort_keys=True, default=str).encode())
+    for column in (*(task.data.X[name] for name in task.data.X.columns), pd.Series(task.data.y)):
+        seen.update(_hashed(column))
+    for train, test in task.folds:
+        seen.update(np.ascontiguousarray(train, dtype=np.int64).tobytes() + b"|")
+        seen.update(np.ascontiguousarray(test, dtype=np.int64).tobytes() + b"/")
+    return seen.hexdigest()
+
+
+def _hashed(column: pd.Series) -> bytes:
+    """Hash of the values in their order; cells that pandas cannot hash, such as lists, count as their text."""
+    try:
+        values = pd.util.hash_pandas_object(column, index=False)
+    except TypeError:
+        values = pd.util.hash_pandas_object(column.map(repr), index=False)
+    return hashlib.sha256(values.to_numpy().tobytes()).digest()

@@ -1,0 +1,139 @@
+"""`search`: trials of whole pipelines on the folds that the validation asks for, and the best of them."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from raypipe.errors import RaypipeError
+from raypipe.ml.data import TrainingData
+from raypipe.ml.metrics import METRICS
+from raypipe.ml.model import Recipe
+from raypipe.ml.specs.tuning import OptunaSearchSpec
+from raypipe.ml.specs.validation import ValidationSpec
+from raypipe.ml.tuning.candidates import AnySpec, candidates_of
+from raypipe.ml.tuning.choose import Choice, choose_engine
+from raypipe.ml.tuning.journal import Journal
+from raypipe.ml.tuning.outcome import TuningOutcome
+from raypipe.ml.tuning.race import Entry, Race, Rules
+from raypipe.ml.tuning.settle import deadline_of, search_key, settled_folds, settled_metrics
+from raypipe.ml.tuning.work import Task
+
+if TYPE_CHECKING:
+    from raypipe.ml.workflow.run import Options
+
+_log = logging.getLogger(__name__)
+FOLDER = "tuning"
+"""Of the output folder, where journals lie."""
+
+
+def search(
+    spec: AnySpec, recipe: Recipe, data: TrainingData, validation: ValidationSpec, options: Options
+) -> TuningOutcome:
+    """Try parameters, each on the same folds of `data`, and take the best.
+
+    Trial 0 is the model spec as it stands, so that there is a result whenever the time is up. It may win against what
+    Optuna proposes; a grid and a random search take a point of their own, as in scikit-learn, and tell its score
+    beside. Each fold that is done is in a journal of the output folder, and is not done again.
+
+    Parameters
+    ----------
+    validation : ValidationSpec
+        Says how folds are made, where the spec does not.
+    options : Options
+        `seed`, `output_dir`, and the `deadline` of the whole workflow.
+
+    Returns
+    -------
+    TuningOutcome
+        Parameters, score, summary and all trials.
+
+    Raises
+    ------
+    ConfigError
+        Folds, metrics or parameters that there are not, or no trial gave a score.
+    OutputError
+        The journal cannot be written.
+    """
+    started = time.monotonic()
+    seed = options.seed if spec.random_state is None else spec.random_state
+    strategy, folds = settled_folds(spec, data, validation, seed)
+    metric, metrics = settled_metrics(spec, recipe, data.task)
+    task = Task(recipe, data, tuple(folds), tuple(dict.fromkeys(metrics.values())), spec.return_train_score)
+    optuna = isinstance(spec, OptunaSearchSpec)
+    rules = Rules(
+        spec.tuning_name, metrics[metric], spec.pruner if isinstance(spec, OptunaSearchSpec) else "none", optuna,
+        spec.verbose,
+    )  # fmt: skip
+    with Journal(options.output_dir / FOLDER, task, search_key(spec, seed)) as journal:
+        race = Race(task, rules, candidates_of(spec, recipe, seed, journal.proposed), journal)
+        choice = _run(race, spec, validation, (options, started))
+    summary = _summary(spec, race, choice, (strategy, time.monotonic() - started, journal.path))
+    best = race.best()
+    summary["scoring"] = metrics
+    return TuningOutcome(best.params, summary["best_score"], summary, tuple(map(race.trial, race.entries)))
+
+
+def _run(race: Race, spec: AnySpec, validation: ValidationSpec, how: tuple[Options, float]) -> Choice:
+    """A first fold here, which tells how long one takes; then the others, where they are done first."""
+    first = race.next()
+    if first is not None:
+        race.told(first, race.task.run(first.params, first.fold))
+    race.limit(deadline_of(spec, validation, *how, race.fold_s()), first)
+    choice = choose_engine(spec, race.fold_s(), len(race.task.folds), race.deadline - time.monotonic())
+    _log.info("tuning %s: %s, since %s", spec.tuning_name, choice.engine, choice.reason)
+    if choice.engine == "ray":
+        from raypipe.ml.tuning.ontune import connect, run_on_tune
+
+        try:
+            connect(spec.ray_address)
+        except RaypipeError as error:
+            if spec.engine == "ray" or spec.ray_address is not None:
+                raise
+            choice = Choice("inline", f"{choice.reason}; but {error}")
+            _log.warning("tuning %s goes on without Ray: %s", spec.tuning_name, error)
+    if choice.engine == "ray":
+        run_on_tune(race, first, choice.at_once)
+    else:
+        _run_here(race, first)
+    return choice
+
+
+def _run_here(race: Race, entry: Entry | None) -> None:
+    """One trial after another, in this process."""
+    while entry is not None:
+        while entry.status == "running" and race.told(entry, race.task.run(entry.params, entry.fold)):
+            pass
+        entry = race.next()
+
+
+def _summary(spec: AnySpec, race: Race, choice: Choice, told: tuple[str, float, Path]) -> dict[str, Any]:
+    strategy, seconds, journal = told
+    best = race.best()
+    ended = [race.trial(entry) for entry in race.entries]
+    metric = race.rules.metric
+    found = {
+        "tuning_name": spec.tuning_name,
+        "tuning_type": spec.tuning_type,
+        "best_score": race.score(best),
+        "best_params": dict(best.params),
+        "best_trial": best.number,
+        "default_score": race.score(race.entries[0]),
+        "metric": metric,
+        "greater_is_better": METRICS[metric].greater_is_better,
+        "n_splits": len(race.task.folds),
+        "cv_strategy": strategy,
+        "trials": len(ended),
+        **{status: sum(one.status == status for one in ended) for status in ("failed", "pruned", "stopped")},
+        "folds_remembered": sum(one.remembered for one in ended),
+        "seconds": seconds,
+        "stopped_by": race.stopped_by,
+        "engine": "ray tune" if choice.engine == "ray" else "inline",
+        "engine_reason": choice.reason,
+        "journal": str(journal),
+    }
+    if isinstance(spec, OptunaSearchSpec):
+        found.update(sampler=spec.sampler, pruner=spec.pruner)
+    return found

@@ -1,0 +1,264 @@
+"""Laws of the parts of a search: who is given up, what is proposed, where folds run, what the journal keeps."""
+
+from __future__ import annotations
+
+import math
+import statistics
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from raypipe.errors import ConfigError, MissingDependencyError, OutputError
+from raypipe.ml.data import training_data
+from raypipe.ml.model import Recipe
+from raypipe.ml.specs import (
+    Choice,
+    Float,
+    GridSearchSpec,
+    Int,
+    ModelSpec,
+    NumericFeatureSpec,
+    OptunaSearchSpec,
+    RandomSearchSpec,
+    ValidationSpec,
+)
+from raypipe.ml.splits import folds
+from raypipe.ml.tuning import choose
+from raypipe.ml.tuning.candidates import candidates_of, default_space
+from raypipe.ml.tuning.journal import Journal, task_key
+from raypipe.ml.tuning.race import Race, Rules
+from raypipe.ml.tuning.rungs import falls_behind
+from raypipe.ml.tuning.work import FoldResult, Task
+from tests.ml.frames import numbers
+
+FEATURES = (NumericFeatureSpec(feature_name="a"), NumericFeatureSpec(feature_name="b"))
+DATA = training_data(numbers(90), "y")
+FOLDS = tuple(folds(ValidationSpec(), DATA, 0, 3))
+LOSSES = st.lists(st.floats(0, 1), min_size=1, max_size=5)
+
+
+def recipe(algorithm="ridge", **settings):
+    return Recipe(FEATURES, ModelSpec(model_name="m", algorithm=algorithm, hyperparameters=settings), "regression", 0)
+
+
+def task(**change):
+    return Task(**{"recipe": recipe(), "data": DATA, "folds": FOLDS, "metrics": ("rmse",), **change})
+
+
+# ── who is given up ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@given(LOSSES, st.lists(LOSSES, max_size=8), st.sampled_from(["asha", "median"]))
+def test_a_trial_better_than_all_on_the_same_folds_goes_on(own, others, pruner):
+    done = len(own)
+    rivals = [statistics.fmean(one[:done]) for one in others if len(one) >= done]
+    if all(statistics.fmean(own) < rival for rival in rivals):
+        assert not falls_behind(pruner, own, others)
+
+
+@given(LOSSES, st.lists(LOSSES, max_size=8), st.lists(st.floats(0, 1), min_size=1, max_size=5))
+def test_folds_that_a_trial_has_not_run_decide_nothing(own, others, later):
+    longer = [one + later for one in others if len(one) == len(own)] + [one for one in others if len(one) > len(own)]
+    same = [one for one in others if len(one) >= len(own)]
+    assert falls_behind("asha", own, others) == falls_behind("asha", own, same) == falls_behind("asha", own, longer)
+
+
+def test_an_easy_first_fold_saves_nobody():
+    others = [[0.1, 0.5, 0.5]] * 4
+    assert not falls_behind("asha", [0.1], others)
+    assert falls_behind("asha", [0.1, 0.9, 0.9], others)  # 0.1 was the easy fold of all
+    assert not falls_behind("asha", [0.1, 0.9], others)  # no rung after two folds
+    assert not falls_behind("none", [9.0], others)
+    assert not falls_behind("median", [9.0], others)  # too few to have a median
+    assert falls_behind("median", [9.0], [*others, [0.2]])
+
+
+# ── what is proposed ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 10_000))
+def test_what_is_drawn_lies_inside_its_range(seed):
+    space = {"alpha": Float(0.01, 5.0, log=True), "max_iter": Int(1, 9), "solver": Choice(("svd", "auto"))}
+    drawn = RandomSearchSpec(tuning_name="r", param_distributions=space, n_iter=5)
+    optuna = OptunaSearchSpec(space=space, sampler="random", n_trials=5)
+    for spec in (drawn, optuna):
+        source = candidates_of(spec, recipe(), seed, {})
+        found = [source.ask(number) for number in range(1, 6)]
+        assert source.ask(6) is None
+        assert all(0.01 <= one["alpha"] <= 5 and 1 <= one["max_iter"] <= 9 for one in found)
+        assert all(type(one["max_iter"]) is int and one["solver"] in ("svd", "auto") for one in found)
+
+
+def test_a_random_search_of_few_values_tries_each_once():
+    spec = RandomSearchSpec(tuning_name="r", param_distributions={"alpha": [1.0, 2.0, 3.0]}, n_iter=10)
+    source = candidates_of(spec, recipe(), 0, {})
+    assert sorted(source.ask(number)["alpha"] for number in range(1, 4)) == [1.0, 2.0, 3.0]
+    assert source.ask(4) is None
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random"])
+def test_a_study_goes_on_as_it_would_have(sampler):
+    spec = OptunaSearchSpec(space={"alpha": Float(0.01, 5.0)}, sampler=sampler, n_trials=20)
+
+    def went(source, count):
+        found = {}
+        for number in range(1, count + 1):
+            found[number] = source.ask(number)
+            loss = (found[number]["alpha"] - 1) ** 2
+            source.tell(number, "done", [loss], loss)
+        return found
+
+    whole = went(candidates_of(spec, recipe(), 3, {}), 16)
+    cut = {number: whole[number] for number in range(1, 13)}
+    assert went(candidates_of(spec, recipe(), 3, cut), 16) == whole
+
+
+def test_failed_and_given_up_trials_leave_the_study_working():
+    spec = OptunaSearchSpec(space={"alpha": Float(0.01, 5.0)}, n_trials=40)
+    source = candidates_of(spec, recipe(), 0, {})
+    source.tell(0, "done", [1.0], 1.0)
+    ends = [("failed", [None], None), ("pruned", [2.0], None), ("stopped", [], None), ("done", [0.5], 0.5)]
+    for number in range(1, 17):
+        source.ask(number)
+        source.tell(number, *ends[number % 4])
+    assert source.ask(17) is not None
+
+
+def test_a_default_space_leaves_what_the_model_spec_sets():
+    assert set(default_space("o", recipe())) == {"alpha"}
+    with pytest.raises(ConfigError, match="sets all that is worth searching of 'ridge'"):
+        default_space("o", recipe(alpha=2.0))
+    with pytest.raises(ConfigError, match="'dummy' has nothing to search; say what to search"):
+        default_space("o", recipe("dummy"))
+    with pytest.raises(ConfigError, match="'sklearn.svm.SVR' is not known here"):
+        default_space("o", recipe("sklearn.svm.SVR"))
+
+
+@pytest.mark.parametrize(
+    ("grid", "message"),
+    [
+        ({"alhpa": [1]}, "Ridge has no parameter 'alhpa'. Did you mean 'alpha'"),
+        ({"preprocessor__f7__scale": [None]}, "has no parameter 'preprocessor__f7__scale'"),
+        ({"alpha": [1], "model__alpha": [2]}, "'model__alpha' and 'alpha' are the same parameter"),
+    ],
+)
+def test_parameters_that_there_are_not_are_said_before_a_trial_runs(grid, message):
+    with pytest.raises(ConfigError, match=message):
+        candidates_of(GridSearchSpec(tuning_name="g", param_grid=grid), recipe(), 0, {})
+
+
+def test_a_sampler_without_its_package_says_what_to_install():
+    pytest.importorskip("optuna")
+    try:
+        import cmaes  # noqa: F401
+    except ImportError:
+        with pytest.raises(MissingDependencyError, match="'cmaes' needs cmaes: pip install cmaes"):
+            candidates_of(OptunaSearchSpec(sampler="cmaes"), recipe(), 0, {})
+
+
+# ── the book of a race ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def run(race, losses):
+    """A race whose folds give what `losses` says of the parameter."""
+    while (entry := race.next()) is not None:
+        result = FoldResult({"rmse": losses(entry.params.get("alpha"), entry.fold)}, seconds=0.0)
+        while race.told(entry, result):
+            result = FoldResult({"rmse": losses(entry.params.get("alpha"), entry.fold)}, seconds=0.0)
+    return race
+
+
+def race_of(tmp_path, spec, pruner="none", default_competes=False):
+    journal = Journal(tmp_path, task(), "s").__enter__()
+    return Race(task(), Rules("t", "rmse", pruner, default_competes), candidates_of(spec, recipe(), 0, {}), journal)
+
+
+def test_a_fold_on_which_nobody_has_a_score_does_not_count(tmp_path):
+    spec = GridSearchSpec(tuning_name="g", param_grid={"alpha": [1.0, 2.0]})
+    race = run(race_of(tmp_path, spec), lambda alpha, fold: None if fold == 1 else (alpha or 9.0))
+    assert race.best().params == {"alpha": 1.0}
+    assert race.score(race.best()) == 1.0
+
+
+def test_a_trial_without_a_score_where_others_have_one_has_failed(tmp_path):
+    spec = GridSearchSpec(tuning_name="g", param_grid={"alpha": [1.0, 2.0]})
+    race = run(race_of(tmp_path, spec), lambda alpha, fold: None if alpha == 1.0 and fold == 1 else (alpha or 9.0))
+    assert race.best().params == {"alpha": 2.0}
+    assert [race.trial(one).status for one in race.entries] == ["done", "failed", "done"]
+    assert race.entries[1].error == "rmse cannot be computed on fold 1"
+
+
+def test_the_winner_has_run_all_folds(tmp_path):
+    spec = OptunaSearchSpec(space={"alpha": Float(0.1, 5.0)}, n_trials=12, pruner="asha")
+    race = run(race_of(tmp_path, spec, "asha"), lambda alpha, fold: (alpha or 9.0) * (fold + 1))
+    best, told = race.best(), [race.trial(one) for one in race.entries]
+    assert sum(one.status == "pruned" for one in told) > 3
+    assert len(best.results) == 3
+    assert best.params["alpha"] == min(one.params["alpha"] for one in told if one.number and one.status == "done")
+
+
+def test_a_space_that_is_searched_through_ends_the_search(tmp_path):
+    spec = OptunaSearchSpec(space={"alpha": [1.0, 2.0]}, time_limit_s=60.0)
+    race = run(race_of(tmp_path, spec), lambda alpha, fold: alpha or 9.0)
+    assert race.stopped_by == "exhausted"
+    assert race.best().params == {"alpha": 1.0}
+
+
+# ── where folds run ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_small_work_stays_here_and_large_work_goes_to_a_ray_that_is_up(monkeypatch):
+    spec = OptunaSearchSpec(n_trials=40)
+    monkeypatch.setattr(choose, "ray_is_up", lambda: True)
+    monkeypatch.setattr(choose, "_cpus", lambda up: 8)
+    assert choose.choose_engine(spec, 0.01, 3, math.inf).engine == "inline"
+    assert choose.choose_engine(spec, 1.0, 3, math.inf).engine == "ray"
+    assert choose.choose_engine(spec, 1.0, 3, 4.0).engine == "inline"  # too little time to start
+    assert choose.choose_engine(spec.replace(n_jobs=1), 9.0, 3, math.inf).engine == "inline"
+    assert choose.choose_engine(spec.replace(n_jobs=3), 1.0, 3, math.inf).at_once == 3
+    monkeypatch.setattr(choose, "ray_is_up", lambda: False)
+    assert choose.choose_engine(spec, 0.3, 3, math.inf).engine == "inline"  # a minute is not saved
+    assert choose.choose_engine(spec, 3.0, 3, math.inf).engine == "ray"
+    asked = choose.choose_engine(spec.replace(engine="ray"), 0.01, 3, 2.0)
+    assert (asked.engine, "2 s are left" in asked.reason) == ("inline", True)
+
+
+# ── what the journal keeps ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_journal_remembers_folds_whose_lines_are_whole(tmp_path):
+    with Journal(tmp_path, task(), "s") as journal:
+        journal.add(1, {"alpha": 1.0}, 0, FoldResult({"rmse": 0.5}))
+        journal.add(1, {"alpha": 1.0}, 1, FoldResult(error="ValueError: no"))
+        path = journal.path
+    path.write_bytes(path.read_bytes()[:-9])  # as a kill in the middle of a write leaves it
+    with Journal(tmp_path, task(), "s") as journal:
+        assert journal.known({"alpha": 1.0}, 0) == FoldResult({"rmse": 0.5})
+        assert journal.known({"alpha": 1.0}, 1) is None
+        assert journal.proposed == {1: {"alpha": 1.0}}
+        journal.add(2, {"alpha": 2.0}, 0, FoldResult({"rmse": 0.25}))
+    with Journal(tmp_path, task(), "other") as journal:
+        assert journal.known({"alpha": 2.0}, 0) == FoldResult({"rmse": 0.25})
+        assert journal.proposed == {}
+
+
+def test_other_rows_folds_or_recipes_have_another_journal():
+    other = numbers(90)
+    other.loc[5, "a"] += 1e-9
+    changed = [
+        task(data=training_data(other, "y")),
+        task(data=training_data(numbers(90)[["b", "a", "c", "y"]], "y")),
+        task(folds=FOLDS[:2]),
+        task(recipe=recipe(alpha=2.0)),
+        task(metrics=("mae",)),
+    ]
+    assert len({task_key(one) for one in [task(), *changed]}) == 6
+    assert task_key(task()) == task_key(task(data=training_data(numbers(90), "y")))
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot write the journal .*give another output_dir"):
+        Journal(tmp_path / "file", task(), "s").__enter__()
