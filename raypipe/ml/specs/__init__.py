@@ -2,6 +2,7 @@
 
 from raypipe.ml.specs.base import Spec
 from raypipe.ml.specs.builders import FeatureSpecBuilder, ModelSpecBuilder
+from raypipe.ml.specs.calibration import CalibrationSpec, CalibrationSpecBuilder, ClassifierCalibrationSpec, Costs
 from raypipe.ml.specs.features import (
     CategoricalFeatureSpec,
     DatetimeFeatureSpec,
@@ -15,8 +16,12 @@ from raypipe.ml.specs.models import ClassifierModelSpec, ModelSpec, RegressorMod
 from raypipe.ml.specs.validation import ValidationSpec
 
 __all__ = [
+    "CalibrationSpec",
+    "CalibrationSpecBuilder",
     "CategoricalFeatureSpec",
+    "ClassifierCalibrationSpec",
     "ClassifierModelSpec",
+    "Costs",
     "DatetimeFeatureSpec",
     "FeatureSelectionSpec",
     "FeatureSpec",
