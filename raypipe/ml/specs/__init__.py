@@ -2,6 +2,7 @@
 
 from raypipe.ml.specs.base import Spec
 from raypipe.ml.specs.builders import FeatureSpecBuilder, ModelSpecBuilder
+from raypipe.ml.specs.calibration import CalibrationSpec, CalibrationSpecBuilder, ClassifierCalibrationSpec, Costs
 from raypipe.ml.specs.features import (
     CategoricalFeatureSpec,
     DatetimeFeatureSpec,
@@ -12,12 +13,15 @@ from raypipe.ml.specs.features import (
     TextFeatureSpec,
 )
 from raypipe.ml.specs.models import ClassifierModelSpec, ModelSpec, RegressorModelSpec
+from raypipe.ml.specs.space import Choice, Float, Int
+from raypipe.ml.specs.store import FeatureStoreSpec, FeatureStoreSpecBuilder, FeatureView
 from raypipe.ml.specs.tracking import (
     MLflowSpec,
     MLflowSpecBuilder,
     create_default_mlflow_spec,
     create_production_mlflow_spec,
-from raypipe.ml.specs.space import Choice, Float, Int
+)
+from raypipe.ml.specs.training import TrainingSpec
 from raypipe.ml.specs.tuning import (
     GridSearchSpec,
     OptunaSearchSpec,
@@ -29,13 +33,20 @@ from raypipe.ml.specs.tuning import (
 from raypipe.ml.specs.validation import ValidationSpec
 
 __all__ = [
+    "CalibrationSpec",
+    "CalibrationSpecBuilder",
     "CategoricalFeatureSpec",
     "Choice",
+    "ClassifierCalibrationSpec",
     "ClassifierModelSpec",
+    "Costs",
     "DatetimeFeatureSpec",
     "FeatureSelectionSpec",
     "FeatureSpec",
     "FeatureSpecBuilder",
+    "FeatureStoreSpec",
+    "FeatureStoreSpecBuilder",
+    "FeatureView",
     "Float",
     "GridSearchSpec",
     "Int",
@@ -52,6 +63,7 @@ __all__ = [
     "RegressorModelSpec",
     "Spec",
     "TextFeatureSpec",
+    "TrainingSpec",
     "TuningSpec",
     "ValidationSpec",
     "create_default_mlflow_spec",

@@ -37,7 +37,7 @@ def judged_on_test(
     train, held = sides
     labels = None if train.task == "regression" else train.classes
     known = held if labels is None else _known(held, train, attempts)
-    truth = truth_of(known, estimates(model, known, labels), labels)
+    truth = truth_of(known, estimates(model, known, labels), labels, _threshold(model))
     tested: dict[str, Score] = score(metrics, truth, groups=known.groups, seed=seed)
     return {
         "test_metrics": tested,
@@ -51,8 +51,13 @@ def judged_on_test(
 def on_own_rows(model: Any, data: TrainingData, metrics: Sequence[str]) -> dict[str, float | None]:
     """Scores on the rows that the model learnt from: too good, and told to be seen beside the others."""
     labels = None if data.task == "regression" else data.classes
-    truth = truth_of(data, estimates(model, data, labels), labels)
+    truth = truth_of(data, estimates(model, data, labels), labels, _threshold(model))
     return {name: compute(name, truth) for name in metrics}
+
+
+def _threshold(model: Any) -> float:
+    """Where a model of two classes says the second; 0.5 unless calibration has found another."""
+    return float(getattr(model, "threshold_", 0.5))
 
 
 def _known(held: TrainingData, train: TrainingData, attempts: Attempts) -> TrainingData:

@@ -241,7 +241,7 @@ class _Work:
         result.update(facts_of(train, recipe.features))
         if tuned is not None:
             result.update(tuning_summary=tuned.summary, trials=tuned.trials)
-        self._calibrate(result, recipe, train)
+        cv = self._calibrate(result, recipe, train) or cv
         self._judge(result, (train, held), cv, metrics)
         result.update(
             warnings=self.attempts.warnings,
@@ -303,10 +303,11 @@ class _Work:
                 fits.append(fit_fold(recipe, train, fold, own.params if own is not None else params))
             return out_of_fold(train, fits)
 
-    def _calibrate(self, result: WorkflowResult, recipe: Recipe, train: TrainingData) -> None:
+    def _calibrate(self, result: WorkflowResult, recipe: Recipe, train: TrainingData) -> OutOfFold | None:
+        """The calibrated model in place of the other; what it said out of fold, where the folds are to judge it."""
         spec = self.options.calibration
         if spec is None:
-            return
+            return None
         from raypipe.ml.calibration.calibrate import calibrate
 
         with self._timed("calibration"):
@@ -314,10 +315,13 @@ class _Work:
                 "calibration",
                 lambda: calibrate(spec, (recipe, result["best_params"], result["pipeline"]), train, self.validation),
             )
-        if done is not None:
-            result.update(
-                uncalibrated_pipeline=result["pipeline"], pipeline=done.model, calibration_summary=done.summary
-            )
+        if done is None:
+            return None
+        for text in done.warnings:
+            self.attempts.warn(text)
+        result.update(uncalibrated_pipeline=result["pipeline"], pipeline=done.model, calibration_summary=done.summary)
+        judges = self.validation.strategy not in WITHOUT_FOLDS and self.validation.strategy != "nested"
+        return done.out_of_fold if judges else None
 
     def _judge(
         self,
