@@ -18,6 +18,7 @@ from raypipe.cli.cluster import app as cluster_app
 from raypipe.cli.compare import compare
 from raypipe.cli.convert import convert
 from raypipe.cli.exits import INVALID, tidy_exit
+from raypipe.cli.features import app as features_app
 from raypipe.cli.models import app as models_app
 from raypipe.cli.predict import predict
 from raypipe.cli.process import process
@@ -37,6 +38,7 @@ app = typer.Typer(
 )
 app.add_typer(cluster_app)
 app.add_typer(models_app)
+app.add_typer(features_app)
 app.add_typer(quarantine_app)
 app.add_typer(rules_app)
 app.add_typer(schema_app)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import polars as pl
 import pyarrow as pa
@@ -170,13 +170,20 @@ class JoinRows(Operation):
         return PutInOrder(self.spec, self.spec.nothing.schema)
 
 
+class Finishes(Protocol):
+    """What knows the names that joined rows end up with."""
+
+    def finished(self, rows: pa.Table) -> pa.Table:
+        """Rows without their positions, under the names of the result."""
+
+
 @dataclass(frozen=True)
 class PutInOrder(Operation):
     """Joined rows in order of their positions, under the names of the result."""
 
     name: ClassVar[str] = "join"
     keeps_rows: ClassVar[bool] = True
-    spec: JoinSpec
+    spec: Finishes
     schema: pa.Schema
 
     @property
