@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -159,7 +159,7 @@ def _tuning(values: Mapping[str, Any] | None) -> Any:
         return None
     from raypipe.ml.specs.tuning import GridSearchSpec, OptunaSearchSpec, RandomSearchSpec
 
-    kinds = {"grid": GridSearchSpec, "random": RandomSearchSpec, "optuna": OptunaSearchSpec}
+    kinds: dict[str, Any] = {"grid": GridSearchSpec, "random": RandomSearchSpec, "optuna": OptunaSearchSpec}
     kind = values.get("kind", "optuna")
     if kind not in kinds:
         raise ConfigError(f"tuning: there is no kind {kind!r}; there are {', '.join(kinds)}")
@@ -204,7 +204,9 @@ def keep(result: Any, place: Path, reading: Mapping[str, Any]) -> Path:
         name: {column: how for column, how in value.items() if column in inputs} if isinstance(value, dict) else value
         for name, value in reading.items()
     }
-    model_format = result["mlflow_spec"].model_format if "mlflow_spec" in result else "skops"
+    model_format: Literal["skops", "cloudpickle"] = "skops"
+    if "mlflow_spec" in result:
+        model_format = result["mlflow_spec"].model_format
     kept = save_model(result, place / "model", reading=ours, model_format=model_format, overwrite=True)
     write_evidence(result, place)
     return kept

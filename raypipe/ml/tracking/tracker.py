@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import tempfile
 import time
@@ -106,17 +107,13 @@ class Tracker:
 
     def _log_dataset(self, result: Mapping[str, Any]) -> None:
         """The rows by their hash, and by the versions of the tables that they come from."""
-        import json
-
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
-        facts = {
-            **result["data"],
-            **{name: value for name, value in result.items() if name.startswith("feature_store")},
-        }
-        versions = {name: value for name, value in facts.items() if "version" in name}
-        if versions:
-            self.client.set_tag(self.run_id, "data.versions", json.dumps(versions, default=str)[:TAG_CHARS])
+        stored = {name: result[name] for name in ("feature_versions", "feature_store_repo") if name in result}
+        facts = {**result["data"], **stored}
+        if "feature_versions" in stored:
+            text = json.dumps(stored["feature_versions"], default=str)
+            self.client.set_tag(self.run_id, "data.versions", text[:TAG_CHARS])
         dataset = Dataset(
             name=str(result["target"]),
             digest=facts["sha256"][:32],

@@ -127,7 +127,8 @@ def run_ml_workflow(  # noqa: PLR0913 - the signature that users of the older sy
         output_dir=Path(output_dir or "output"),
         deadline=None if time_limit_s is None else time.monotonic() + time_limit_s,
     )
-    attempts, stored = Attempts(), {}
+    attempts = Attempts()
+    stored: dict[str, Any] = {}
     if feature_store_spec is not None and feature_store_spec.enabled:
         X, y, stored = _from_store(feature_store_spec, (X, y), attempts)  # noqa: N806
     columns = (validation.group_column, validation.time_column, validation.fold_column)
