@@ -19,10 +19,13 @@ from raypipe.cli.compare import compare
 from raypipe.cli.convert import convert
 from raypipe.cli.exits import INVALID, tidy_exit
 from raypipe.cli.features import app as features_app
+from raypipe.cli.models import app as models_app
+from raypipe.cli.predict import predict
 from raypipe.cli.process import process
 from raypipe.cli.quarantine import app as quarantine_app
 from raypipe.cli.rules import app as rules_app
 from raypipe.cli.schema import app as schema_app
+from raypipe.cli.train import train
 from raypipe.config import PipelineConfig, merge_settings
 from raypipe.errors import ConfigError
 
@@ -34,6 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(cluster_app)
+app.add_typer(models_app)
 app.add_typer(features_app)
 app.add_typer(quarantine_app)
 app.add_typer(rules_app)
@@ -61,7 +65,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON o
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 
 
-for command in (convert, submit.submit, jobs.jobs, jobs.status, jobs.logs, jobs.stop, process, compare):
+for command in (convert, submit.submit, jobs.jobs, jobs.status, jobs.logs, jobs.stop, process, compare, train, predict):
     app.command()(command)
 
 

@@ -36,8 +36,8 @@ class Truth:
     """Places of the labels, or numbers."""
     estimate: Array
     """Probabilities, rows by classes; or numbers."""
-    threshold: float = 0.5
-    """Two classes: from this probability on it is the second."""
+    threshold: float | Array = 0.5
+    """Two classes: from this probability on it is the second; one for all rows, or one for each."""
     are_probabilities: bool = True
     """False: they rank rows and say classes, but no more; what needs probabilities is not available."""
 
@@ -50,7 +50,8 @@ class Truth:
 
     def take(self, places: NDArray[np.int64]) -> Truth:
         """The rows at these places."""
-        return replace(self, y=self.y[places], estimate=self.estimate[places])
+        threshold = self.threshold[places] if isinstance(self.threshold, np.ndarray) else self.threshold
+        return replace(self, y=self.y[places], estimate=self.estimate[places], threshold=threshold)
 
 
 Metric = Callable[[Truth], float]

@@ -91,9 +91,9 @@ def _spread(decisions: NDArray[np.float64]) -> NDArray[np.float64]:
     return shares
 
 
-def truth_of(data: TrainingData, estimate: Estimate, labels: NDArray[Any] | None) -> Truth:
+def truth_of(data: TrainingData, estimate: Estimate, labels: NDArray[Any] | None, threshold: float = 0.5) -> Truth:
     """Target and estimate as metrics take them."""
     if labels is None:
         return Truth("regression", data.y.astype(float), estimate.values)
     places = np.searchsorted(labels, data.y).astype(np.int64)
-    return Truth("classification", places, estimate.values, are_probabilities=estimate.are_probabilities)
+    return Truth("classification", places, estimate.values, threshold, estimate.are_probabilities)

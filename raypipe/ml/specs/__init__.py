@@ -2,6 +2,7 @@
 
 from raypipe.ml.specs.base import Spec
 from raypipe.ml.specs.builders import FeatureSpecBuilder, ModelSpecBuilder
+from raypipe.ml.specs.calibration import CalibrationSpec, CalibrationSpecBuilder, ClassifierCalibrationSpec, Costs
 from raypipe.ml.specs.features import (
     CategoricalFeatureSpec,
     DatetimeFeatureSpec,
@@ -13,6 +14,14 @@ from raypipe.ml.specs.features import (
 )
 from raypipe.ml.specs.models import ClassifierModelSpec, ModelSpec, RegressorModelSpec
 from raypipe.ml.specs.space import Choice, Float, Int
+from raypipe.ml.specs.store import FeatureStoreSpec, FeatureStoreSpecBuilder, FeatureView
+from raypipe.ml.specs.tracking import (
+    MLflowSpec,
+    MLflowSpecBuilder,
+    create_default_mlflow_spec,
+    create_production_mlflow_spec,
+)
+from raypipe.ml.specs.training import TrainingSpec
 from raypipe.ml.specs.tuning import (
     GridSearchSpec,
     OptunaSearchSpec,
@@ -25,9 +34,13 @@ from raypipe.ml.specs.store import FeatureStoreSpec, FeatureStoreSpecBuilder, Fe
 from raypipe.ml.specs.validation import ValidationSpec
 
 __all__ = [
+    "CalibrationSpec",
+    "CalibrationSpecBuilder",
     "CategoricalFeatureSpec",
     "Choice",
+    "ClassifierCalibrationSpec",
     "ClassifierModelSpec",
+    "Costs",
     "DatetimeFeatureSpec",
     "FeatureSelectionSpec",
     "FeatureSpec",
@@ -38,7 +51,15 @@ __all__ = [
     "FeatureStoreSpec",
     "FeatureStoreSpecBuilder",
     "FeatureView",
+    "FeatureStoreSpec",
+    "FeatureStoreSpecBuilder",
+    "FeatureView",
+    "Float",
+    "GridSearchSpec",
+    "Int",
     "InteractionFeatureSpec",
+    "MLflowSpec",
+    "MLflowSpecBuilder",
     "ModelSpec",
     "ModelSpecBuilder",
     "NumericFeatureSpec",
@@ -49,6 +70,9 @@ __all__ = [
     "RegressorModelSpec",
     "Spec",
     "TextFeatureSpec",
+    "TrainingSpec",
     "TuningSpec",
     "ValidationSpec",
+    "create_default_mlflow_spec",
+    "create_production_mlflow_spec",
 ]

@@ -26,6 +26,7 @@ def judged_by_folds(cv: OutOfFold, data: TrainingData, metrics: Sequence[str], s
         "cv_score": float(np.mean(values)) if values else None,
         "cv_std": main.std,
         "cv_scores": list(main.fold_values),
+        "judged": cv.truth,
     }
 
 
@@ -36,21 +37,27 @@ def judged_on_test(
     train, held = sides
     labels = None if train.task == "regression" else train.classes
     known = held if labels is None else _known(held, train, attempts)
-    truth = truth_of(known, estimates(model, known, labels), labels)
+    truth = truth_of(known, estimates(model, known, labels), labels, _threshold(model))
     tested: dict[str, Score] = score(metrics, truth, groups=known.groups, seed=seed)
     return {
         "test_metrics": tested,
         "test_score": tested[metrics[0]].value,
         "train_size": train.rows,
         "test_size": held.rows,
+        "judged": truth,
     }
 
 
 def on_own_rows(model: Any, data: TrainingData, metrics: Sequence[str]) -> dict[str, float | None]:
     """Scores on the rows that the model learnt from: too good, and told to be seen beside the others."""
     labels = None if data.task == "regression" else data.classes
-    truth = truth_of(data, estimates(model, data, labels), labels)
+    truth = truth_of(data, estimates(model, data, labels), labels, _threshold(model))
     return {name: compute(name, truth) for name in metrics}
+
+
+def _threshold(model: Any) -> float:
+    """Where a model of two classes says the second; 0.5 unless calibration has found another."""
+    return float(getattr(model, "threshold_", 0.5))
 
 
 def _known(held: TrainingData, train: TrainingData, attempts: Attempts) -> TrainingData:

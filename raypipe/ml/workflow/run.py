@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from raypipe._optional import require_extra
 from raypipe.errors import ConfigError
+from raypipe.ml.card import facts_of
 from raypipe.ml.data import TrainingData, training_data
 from raypipe.ml.metrics import metrics_for
 from raypipe.ml.model import Recipe
@@ -126,7 +127,8 @@ def run_ml_workflow(  # noqa: PLR0913 - the signature that users of the older sy
         output_dir=Path(output_dir or "output"),
         deadline=None if time_limit_s is None else time.monotonic() + time_limit_s,
     )
-    attempts, stored = Attempts(), {}
+    attempts = Attempts()
+    stored: dict[str, Any] = {}
     if feature_store_spec is not None and feature_store_spec.enabled:
         X, y, stored = _from_store(feature_store_spec, (X, y), attempts)  # noqa: N806
     columns = (validation.group_column, validation.time_column, validation.fold_column)
@@ -190,13 +192,14 @@ class _Work:
             result = self._run()
         except BaseException as error:
             if tracker is not None:
-                tracker.fail(error)
+                broken, cause = tracker, error
+                self.attempts.optional("MLflow", lambda: broken.fail(cause))
             raise
         if tracker is not None:
             known = tracker
             logged = self.attempts.optional("MLflow logging", lambda: known.log({**result, **stored}, self.rows[0]))
-            result.update(logged or {})
-            tracker.end(ok=logged is not None)
+            result.update(logged or tracker.facts())
+            self.attempts.optional("MLflow", lambda: known.end(ok=logged is not None))
         return result
 
     def _tracker(self) -> Tracker | None:
@@ -236,9 +239,10 @@ class _Work:
             audit=found,
             best_params=params,
         )
+        result.update(facts_of(train, recipe.features))
         if tuned is not None:
             result.update(tuning_summary=tuned.summary, trials=tuned.trials)
-        self._calibrate(result, recipe, train)
+        cv = self._calibrate(result, recipe, train) or cv
         self._judge(result, (train, held), cv, metrics)
         result.update(
             warnings=self.attempts.warnings,
@@ -300,10 +304,11 @@ class _Work:
                 fits.append(fit_fold(recipe, train, fold, own.params if own is not None else params))
             return out_of_fold(train, fits)
 
-    def _calibrate(self, result: WorkflowResult, recipe: Recipe, train: TrainingData) -> None:
+    def _calibrate(self, result: WorkflowResult, recipe: Recipe, train: TrainingData) -> OutOfFold | None:
+        """The calibrated model in place of the other; what it said out of fold, where the folds are to judge it."""
         spec = self.options.calibration
         if spec is None:
-            return
+            return None
         from raypipe.ml.calibration.calibrate import calibrate
 
         with self._timed("calibration"):
@@ -311,10 +316,13 @@ class _Work:
                 "calibration",
                 lambda: calibrate(spec, (recipe, result["best_params"], result["pipeline"]), train, self.validation),
             )
-        if done is not None:
-            result.update(
-                uncalibrated_pipeline=result["pipeline"], pipeline=done.model, calibration_summary=done.summary
-            )
+        if done is None:
+            return None
+        for text in done.warnings:
+            self.attempts.warn(text)
+        result.update(uncalibrated_pipeline=result["pipeline"], pipeline=done.model, calibration_summary=done.summary)
+        judges = self.validation.strategy not in WITHOUT_FOLDS and self.validation.strategy != "nested"
+        return done.out_of_fold if judges else None
 
     def _judge(
         self,

@@ -1,0 +1,275 @@
+"""`raypipe train`: a model from a file, judged on rows that it did not see, and kept."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from raypipe.errors import ConfigError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from raypipe.ml.specs.training import TrainingSpec
+
+PINNED = (
+    "dtypes", "formats", "decimal", "thousands", "date_order", "true_values", "false_values", "null_values",
+)  # fmt: skip
+"""Read options that decide what a cell means; a model keeps them, so that a file is read the same when it predicts."""
+SHOWN = 10
+_SPAN = re.compile(r"^(\d+(?:\.\d+)?)(s|m|h)$")
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
+
+
+def train(
+    file: Annotated[str, typer.Argument(help="File, folder, glob or bucket of rows to learn from.", metavar="FILE")],
+    target: Annotated[str, typer.Option("--target", "-t", help="Column to predict.")],
+    time: Annotated[
+        str | None, typer.Option("--time", help="Column of times: a model never learns from what comes after.")
+    ] = None,
+    group: Annotated[
+        str | None, typer.Option("--group", help="Column of what belongs together, never on both sides of a split.")
+    ] = None,
+    model: Annotated[str | None, typer.Option("--model", "-m", help="Algorithm; default: lightgbm.")] = None,
+    task: Annotated[
+        str | None, typer.Option("--task", help="classification or regression; default: by target.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option("--config", "-c", help="YAML or JSON of specs; flags win.")] = None,
+    tune: Annotated[
+        str | None, typer.Option("--tune", help="Search settings: a number of trials, or a time such as 60s or 5m.")
+    ] = None,
+    calibrate: Annotated[bool, typer.Option("--calibrate", help="Make probabilities hold what they say.")] = False,
+    mlflow: Annotated[bool, typer.Option("--mlflow", help="Track as a run of MLflow.")] = False,
+    tracking_uri: Annotated[
+        str | None, typer.Option("--tracking-uri", help="Store of MLflow; default: output/mlflow.db.")
+    ] = None,
+    register: Annotated[
+        str | None, typer.Option("--register", help="Register the model under this name, as challenger.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder of the model; default: output/models/FILE-TARGET.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the model that is there.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")] = False,
+) -> None:
+    """Learn a model from a file, tell how good it is on rows that it did not see, and keep it."""
+    from raypipe.ml.specs.training import TrainingSpec
+
+    spec = TrainingSpec.load(config) if config is not None else TrainingSpec()
+    flags = {"time": time, "group": group, "model": model, "task": task, "tune": tune, "tracking_uri": tracking_uri,
+             "register": register}  # fmt: skip
+    spec = with_flags(spec, {name: value for name, value in flags.items() if value}, calibrate, mlflow)
+    place = out or Path("output", "models", f"{_plain(Path(file.rstrip('/')).stem)}-{_plain(target)}")
+    if (place / "model").exists() and not force:
+        raise ConfigError(f"{place}: a model is there already; add --force to replace it, or choose another --out")
+    table, reading, notes = read_rows(file, spec)
+    result = run(spec, table, target, place)
+    kept = keep(result, place, reading)
+    if as_json:
+        sys.stdout.write(json.dumps(_told(result, kept), default=str, ensure_ascii=True) + "\n")
+    else:
+        show(Console(width=None if sys.stdout.isatty() else 120), result, kept, notes)
+
+
+def with_flags(spec: TrainingSpec, flags: Mapping[str, str], calibrate: bool, mlflow: bool) -> TrainingSpec:
+    """The spec with what the command line says over it."""
+    values = spec.to_dict()
+    for flag, name in (("time", "time_column"), ("group", "group_column")):
+        if flag in flags:
+            values["validation"][name] = flags[flag]
+    if "model" in flags or "algorithm" not in values["model"]:
+        values["model"]["algorithm"] = flags.get("model", "lightgbm")
+    if "task" in flags:
+        values["task"] = flags["task"]
+    if "tune" in flags:
+        values["tuning"] = {**(values["tuning"] or {"kind": "optuna"}), **_budget(flags["tune"])}
+    if calibrate and values["calibration"] is None:
+        values["calibration"] = {}
+    if mlflow or "tracking_uri" in flags or "register" in flags:
+        tracked = {"tracking_uri": flags["tracking_uri"]} if "tracking_uri" in flags else {}
+        named = {"register_model": True, "registered_model_name": flags["register"], "model_stage": "Staging"}
+        values["mlflow"] = {**(values["mlflow"] or {}), **tracked, **(named if "register" in flags else {})}
+    return type(spec).from_dict(values, "raypipe train")
+
+
+def _budget(text: str) -> dict[str, float | int]:
+    found = _SPAN.match(text)
+    if found is not None:
+        return {"time_limit_s": float(found[1]) * _SECONDS[found[2]]}
+    if not text.isdigit() or int(text) < 1:
+        raise ConfigError(f"--tune: got {text!r}; wanted a number of trials, such as 50, or a time: 60s, 5m, 1h")
+    return {"n_trials": int(text)}
+
+
+def read_rows(file: str, spec: TrainingSpec) -> tuple[pa.Table, dict[str, Any], list[str]]:
+    """The rows, the read options that gave them their types, and what is to be said of them."""
+    from raypipe.config import PipelineConfig
+    from raypipe.etl.pins import pinned_options, set_options
+    from raypipe.etl.reader import DataReader
+
+    config = PipelineConfig.of({"data_source": file, "read_options": spec.read_options}, "read_options")
+    reader = DataReader(file, None, config.read_options, config.storage)
+    read = reader.read_all(config.validation.max_bad_cell_share)
+    notes = list(read.source.notes)
+    if read.aside.num_rows:
+        why = read.aside["reason"][0].as_py()
+        notes.append(f"{read.aside.num_rows:,} rows could not be read and are left out, the first for: {why}")
+    if reader.format != "csv":
+        return read.table, {}, notes
+    pins = set_options(pinned_options(read.source, config.read_options))
+    return read.table, {name: pins[name] for name in PINNED if name in pins}, notes
+
+
+def run(spec: TrainingSpec, table: pa.Table, target: str, place: Path) -> Any:
+    """The workflow that a spec describes, on these rows."""
+    from raypipe.ml.workflow import run_ml_workflow
+
+    validation = spec.validation
+    params = validation.model_dump(exclude_unset=True, exclude={"strategy", "test_size"})
+    strategy = "cross_validation" if validation.strategy == "auto" else validation.strategy
+    return run_ml_workflow(
+        list(spec.features) if spec.features is not None else None,
+        spec.model_spec(target),
+        table,
+        target,
+        strategy,
+        params,
+        test_size=validation.test_size,
+        random_state=spec.random_state,
+        tuning_spec=_tuning(spec.tuning),
+        calibration_spec=_calibration(spec.calibration),
+        mlflow_spec=_tracked(spec),
+        feature_store_spec=_store(spec.feature_store),
+        selection_spec=spec.selection,
+        output_dir=place,
+    )
+
+
+def _tuning(values: Mapping[str, Any] | None) -> Any:
+    if values is None:
+        return None
+    from raypipe.ml.specs.tuning import GridSearchSpec, OptunaSearchSpec, RandomSearchSpec
+
+    kinds: dict[str, Any] = {"grid": GridSearchSpec, "random": RandomSearchSpec, "optuna": OptunaSearchSpec}
+    kind = values.get("kind", "optuna")
+    if kind not in kinds:
+        raise ConfigError(f"tuning: there is no kind {kind!r}; there are {', '.join(kinds)}")
+    named = dict(values)
+    if kind == "random" and "n_trials" in named:
+        named["n_iter"] = named.pop("n_trials")
+    return kinds[kind].from_dict({"tuning_name": kind, **named}, "tuning")
+
+
+def _calibration(values: Mapping[str, Any] | None) -> Any:
+    if values is None:
+        return None
+    from raypipe.ml.specs.calibration import CalibrationSpec
+
+    return CalibrationSpec.from_dict(dict(values), "calibration")
+
+
+def _store(values: Mapping[str, Any] | None) -> Any:
+    if values is None:
+        return None
+    from raypipe.ml.specs.store import FeatureStoreSpec
+
+    return FeatureStoreSpec.from_dict(dict(values), "feature_store")
+
+
+def _tracked(spec: TrainingSpec) -> Any:
+    """Runs of all models into one store, unless it says where; else each model's folder would have one of its own."""
+    if spec.mlflow is None or spec.mlflow.tracking_uri is not None:
+        return spec.mlflow
+    from raypipe.ml.tracking.store import default_uri
+
+    return spec.mlflow.replace(tracking_uri=default_uri(Path("output")))
+
+
+def keep(result: Any, place: Path, reading: Mapping[str, Any]) -> Path:
+    """Write the model and what tells of it; gives the folder of the model."""
+    from raypipe.ml.saving import save_model
+    from raypipe.ml.tracking.evidence import write_evidence
+
+    inputs = {one.name for one in result["inputs"]}
+    ours = {
+        name: {column: how for column, how in value.items() if column in inputs} if isinstance(value, dict) else value
+        for name, value in reading.items()
+    }
+    model_format: Literal["skops", "cloudpickle"] = "skops"
+    if "mlflow_spec" in result:
+        model_format = result["mlflow_spec"].model_format
+    kept = save_model(result, place / "model", reading=ours, model_format=model_format, overwrite=True)
+    write_evidence(result, place)
+    return kept
+
+
+def _told(result: Any, kept: Path) -> dict[str, Any]:
+    from raypipe.ml.workflow import get_workflow_summary
+
+    run_of = {name: result[name] for name in ("mlflow_run_id", "mlflow_model_version") if name in result}
+    return {**get_workflow_summary(result), "model": str(kept), **run_of, "timings_s": result["timings_s"]}
+
+
+def show(console: Console, result: Any, kept: Path, notes: Sequence[str]) -> None:
+    """A table of figures, then what is to be minded, then where things lie."""
+    model, data = result["model_spec"], result["data"]
+    sides = _sides(result)
+    console.print(
+        f"{result['target']}: {result['task']} with {model.algorithm} on {data['rows']:,} rows,"
+        f" {len(result['feature_specs'])} features; judged on {sides} ({result['settled_strategy']})",
+        markup=False, highlight=False, soft_wrap=True,
+    )  # fmt: skip
+    table = Table(box=None, padding=(0, 2), show_edge=False)
+    for head in ("metric", "value", "95 % interval", "spread of folds", "on its own rows"):
+        table.add_column(head, justify="left" if head == "metric" else "right")
+    for name, one in result["metrics"].items():
+        interval = "" if one.interval is None else f"{one.interval[0]:.4g} to {one.interval[1]:.4g}"
+        spread = "" if one.std is None else f"± {one.std:.2g}"
+        own = result["train_metrics"].get(name)
+        table.add_row(Text(name), _figure(one.value), interval, spread, _figure(own))
+    console.print(table)
+    for text in [*notes, *result["warnings"]][:SHOWN]:
+        console.print(f"note: {text}", markup=False, highlight=False, soft_wrap=True)
+    lines = [f"model: {kept}", f"files: {kept.parent} (specs, plan, audit, summary, charts)"]
+    if "mlflow_run_id" in result:
+        lines.append(f"MLflow: run {result['mlflow_run_id']} in {result['mlflow_spec'].tracking_uri}")
+    if "mlflow_model_version" in result:
+        spec = result["mlflow_spec"]
+        lines.append(f"registered: {spec.registered_model_name}, version {result['mlflow_model_version']}")
+    lines.append(f"next: raypipe predict {kept.parent} NEW_ROWS --out predictions.parquet")
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _sides(result: Any) -> str:
+    if "test_size" in result:
+        return f"{result['test_size']:,} rows held back"
+    return f"{len(result['cv_scores'])} folds" if "cv_scores" in result else "no rows"
+
+
+def _figure(value: float | None) -> str:
+    return "not available" if value is None else f"{value:.4g}"
+
+
+def _plain(name: str) -> str:
+    """A name that a folder can have."""
+    return re.sub(r"[^\w.-]+", "_", name)[:60] or "model"
+
+
+def main(words: Sequence[str]) -> None:
+    """`raypipe train` with these words, as a job runs it."""
+    from raypipe.cli.exits import tidy_exit
+
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(train)
+    with tidy_exit(Console(stderr=True)):
+        app(args=list(words), prog_name="jobs.train", standalone_mode=True)

@@ -1,0 +1,122 @@
+"""What models of folds say of the rows that they did not see, and how a choice made on such rows is itself judged."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from raypipe.ml.calibration.maps import said_by
+from raypipe.ml.data import TrainingData
+from raypipe.ml.model import Estimate, Recipe
+from raypipe.ml.specs.calibration import CalibrationSpec
+from raypipe.ml.specs.validation import Strategy, ValidationSpec
+from raypipe.ml.splits import Fold, folds, settled
+from raypipe.ml.workflow.trial import fitted_on
+
+Places = NDArray[np.int64]
+_FORWARD = frozenset({"time"})
+"""Strategies in which what is learnt for a fold comes from earlier folds alone."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """Rows that folds held back, each judged by a model that had not seen it."""
+
+    places: Places
+    """Rows, in the order of the folds."""
+    said: Estimate
+    """Of classes: rows by classes; of numbers: one value a row."""
+    y: NDArray[Any]
+    """Places of the true classes, or the true numbers."""
+    folds: tuple[Places, ...]
+    """Places in `said` of each fold."""
+    models: tuple[Any, ...]
+    groups: NDArray[Any] | None = None
+    forward: bool = False
+    """Folds follow each other in time."""
+
+    def turns(self) -> Iterator[tuple[Places, Places]]:
+        """Places to learn a choice from, and places of the fold that it is tried on. In time, the first fold has
+        nothing before it and is tried on nowhere."""
+        for i, fold in enumerate(self.folds):
+            rest = self.folds[:i] if self.forward else self.folds[:i] + self.folds[i + 1 :]
+            if rest:
+                yield np.concatenate(rest), fold
+
+    @property
+    def tried(self) -> Places:
+        """Places that `turns` tries on, in their order."""
+        return np.concatenate([fold for _, fold in self.turns()])
+
+    def take(self, places: Places) -> tuple[Estimate, NDArray[Any]]:
+        """What was said and what is true, of some rows."""
+        return Estimate(self.said.values[places], self.said.are_probabilities), self.y[places]
+
+
+def folds_for(
+    spec: CalibrationSpec, data: TrainingData, validation: ValidationSpec, seed: int
+) -> tuple[list[Fold], Strategy]:
+    """Folds that keep apart what the validation keeps apart, in the number that the spec asks for."""
+    strategy = _strategy(spec, data, validation)
+    plan = ValidationSpec.model_validate({**validation.model_dump(), "strategy": strategy})
+    return folds(plan, data, seed, spec.folds_wanted), strategy
+
+
+def _strategy(spec: CalibrationSpec, data: TrainingData, validation: ValidationSpec) -> Strategy:
+    if validation.strategy in ("predefined", "purged") or data.times is not None or data.groups is not None:
+        usual = validation.strategy if validation.strategy != "none" else "auto"
+        return settled(validation.replace(strategy=usual), data)
+    return "kfold" if data.task == "regression" or spec.cv_strategy == "kfold" else "stratified"
+
+
+def hold(
+    recipe: Recipe, params: Mapping[str, Any], data: TrainingData, split: tuple[list[Fold], Strategy], keep: bool
+) -> Held:
+    """Fit the recipe on each fold and ask it about the rest.
+
+    Parameters
+    ----------
+    keep : bool
+        Whether the fitted models are kept.
+    """
+    parts, strategy = split
+    labels = None if data.task == "regression" else data.classes
+    values, models, sure = [], [], True
+    for train, test in parts:
+        model = fitted_on(recipe, data.take(train), params)
+        said = _said(model, data.take(test), labels)
+        values.append(said.values)
+        sure = sure and said.are_probabilities
+        models += [model] if keep else []
+    places = np.concatenate([test for _, test in parts])
+    edges = np.cumsum([0, *(len(test) for _, test in parts)])
+    true = data.y[places]
+    return Held(
+        places=places,
+        said=Estimate(np.concatenate(values), sure),
+        y=true.astype(float) if labels is None else np.searchsorted(labels, true),
+        folds=tuple(np.arange(low, high) for low, high in itertools.pairwise(edges)),
+        models=tuple(models),
+        groups=None if data.groups is None else data.groups[places],
+        forward=strategy in _FORWARD,
+    )
+
+
+def _said(model: Any, data: TrainingData, labels: NDArray[Any] | None) -> Estimate:
+    if labels is None:
+        return Estimate(np.asarray(model.predict(data.X), dtype=float).ravel())
+    return said_by(model, data.X, labels)
+
+
+def standard_error(values: NDArray[np.float64], groups: NDArray[Any] | None = None) -> float:
+    """Of the mean of values; rows of one group count as drawn together."""
+    off = values - values.mean()
+    if groups is not None:
+        _, codes = np.unique(groups, return_inverse=True)
+        off = np.bincount(codes, weights=off)
+    return float(np.sqrt((off**2).sum()) / len(values))

@@ -1,0 +1,109 @@
+"""What a run's table in MLflow shows: parameters, metrics and tags, from the result of a workflow."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import raypipe
+from raypipe.ml.metrics import Score
+
+Figure = tuple[str, float, int]
+"""Name, value, step."""
+PARAM_CHARS, TAG_CHARS, KEY_CHARS = 6_000, 5_000, 250
+_ODD = re.compile(r"[^\w\-. :/]")
+
+
+def key_of(name: str) -> str:
+    """A name that MLflow takes."""
+    return _ODD.sub("_", name)[:KEY_CHARS]
+
+
+def params_of(result: Mapping[str, Any]) -> dict[str, str]:
+    """How the model was made: algorithm, its settings, what a search chose, how it was judged."""
+    model = result["model_spec"]
+    found: dict[str, Any] = {
+        "algorithm": model.algorithm,
+        "task": result["task"],
+        "target": result["target"],
+        "features": len(result["feature_specs"]),
+        "rows": result["data"]["rows"],
+        "validation_strategy": result["validation_strategy"],
+        "settled_strategy": result["settled_strategy"],
+        "metric": result["metric"],
+        "random_state": result["random_state"],
+        **{f"best.{name}": value for name, value in result["best_params"].items()},
+        **{f"model.{name}": value for name, value in _settings(result).items()},
+    }
+    return {key_of(name): _text(value)[:PARAM_CHARS] for name, value in found.items() if value is not None}
+
+
+def _settings(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the estimator as it was fitted; plain values alone."""
+    fitted = result.get("uncalibrated_pipeline", result["pipeline"])
+    settings = fitted[-1].get_params(deep=False) if hasattr(fitted, "steps") else result["model_spec"].hyperparameters
+    return {name: value for name, value in settings.items() if isinstance(value, bool | int | float | str)}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def metrics_of(result: Mapping[str, Any]) -> list[Figure]:
+    """Every figure, under its side: test_, cv_ (with a step a fold), train_, calibration_, tuning_, seconds_."""
+    found: list[tuple[str, Any, int]] = []
+    tested: Mapping[str, Score] = result.get("test_metrics", {})
+    found += _scores("test", tested)
+    if "cv_scores" in result:
+        if result["metrics"] is not tested:
+            found += _scores("cv", result["metrics"])
+        found += [("cv_score", result["cv_score"], 0), ("cv_std", result["cv_std"], 0)]
+        found += [("cv_fold_score", value, fold) for fold, value in enumerate(result["cv_scores"])]
+    found += [(f"train_{name}", value, 0) for name, value in result["train_metrics"].items()]
+    found += [(name, result[name], 0) for name in ("test_score", "train_size", "test_size") if name in result]
+    for side in ("calibration", "tuning"):
+        summary = result.get(f"{side}_summary", {})
+        found += [(f"{side}_{name}", value, 0) for name, value in _flat(summary)]
+    found += [(f"seconds_{step}", value, 0) for step, value in result["timings_s"].items()]
+    return [(key_of(name), float(value), step) for name, value, step in found if _is_number(value)]
+
+
+def _scores(side: str, scores: Mapping[str, Score]) -> Iterator[tuple[str, Any, int]]:
+    for name, one in scores.items():
+        yield f"{side}_{name}", one.value, 0
+        if one.interval is not None:
+            yield f"{side}_{name}_low", one.interval[0], 0
+            yield f"{side}_{name}_high", one.interval[1], 0
+        if one.fold_values:
+            yield f"{side}_{name}_std", one.std, 0
+            yield from ((f"{side}_{name}_fold", value, fold) for fold, value in enumerate(one.fold_values))
+
+
+def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    """Numbers of a summary, those of its parts under both names."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{before}{name}_")
+        elif _is_number(value):
+            yield f"{before}{name}", value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def tags_of(result: Mapping[str, Any]) -> dict[str, str]:
+    """What runs are searched by."""
+    model = result["model_spec"]
+    return {
+        "model.name": model.model_name,
+        "model.algorithm": model.algorithm,
+        "model.type": result["task"],
+        "validation_strategy": result["validation_strategy"],
+        "raypipe.version": raypipe.__version__,
+        "warnings": str(len(result["warnings"])),
+        "skipped": ", ".join(result["skipped"]),
+    }

@@ -1,0 +1,85 @@
+"""`raypipe train`, `predict` and `models` as a stranger uses them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tests.ml.frames import people
+from tests.warm import run_raypipe as raypipe
+
+pytest.importorskip("skops", reason="model files need skops: pip install 'raypipe[ml]'")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("train")
+    people(300).to_csv(place / "people.csv", index=False)
+    people(120, seed=1).drop(columns=["churn"]).to_csv(place / "new.csv", index=False)
+    people(300, seed=2).to_csv(place / "judge.csv", index=False)
+    (place / "specs.yaml").write_text(
+        "model: {hyperparameters: {n_estimators: 10}, evaluation_metrics: [roc_auc, log_loss]}\n"
+        "validation: {strategy: train_test, test_size: 0.25}\n"
+    )
+    raypipe("train", "people.csv", "--target", "churn", "--config", "specs.yaml", "--out", "first", cwd=place)
+    return place
+
+
+def test_a_model_is_learnt_told_and_kept(folder: Path) -> None:
+    done = raypipe("train", "people.csv", "-t", "churn", "-m", "linear", "--group", "person", cwd=folder)
+    assert "churn: classification with linear on 300 rows" in done.stdout
+    assert "judged on 5 folds (stratified_group)" in done.stdout
+    assert "95 % interval" in done.stdout
+    assert "model: output/models/people-churn/model" in done.stdout
+    files = {path.name for path in (folder / "output/models/people-churn").rglob("*") if path.is_file()}
+    assert {"model.skops", "raypipe.json", "plan.json", "audit.json", "reliability.svg"} <= files
+    again = raypipe("train", "people.csv", "-t", "churn", cwd=folder, check=2)
+    assert "a model is there already; add --force to replace it" in again.stderr
+
+
+def test_rows_are_scored_by_a_model_that_was_kept(folder: Path) -> None:
+    done = raypipe("predict", "first", "new.csv", "--out", "pred.parquet", "--keep", "person", cwd=folder)
+    assert "120 of 120 rows scored by churn and written to pred.parquet" in done.stdout
+    made = pl.read_parquet(folder / "pred.parquet")
+    assert made.columns == ["person", "prediction", "probability_no", "probability_yes"]
+    (folder / "less.csv").write_text("age,income\n1,2\n")
+    less = raypipe("predict", "first", "less.csv", "--out", "less.parquet", cwd=folder, check=2)
+    assert "model 'churn': input has no column 'city'" in less.stderr
+
+
+def test_slips_are_told(folder: Path) -> None:
+    wrong = raypipe("train", "people.csv", "-t", "chrun", "--out", "x", cwd=folder, check=2)
+    assert "Did you mean 'churn'?" in wrong.stderr
+    wrong = raypipe("train", "people.csv", "-t", "churn", "--tune", "soon", "--out", "x", cwd=folder, check=2)
+    assert "--tune: got 'soon'; wanted a number of trials, such as 50, or a time: 60s" in wrong.stderr
+    (folder / "bad.yaml").write_text("modle: {}\n")
+    wrong = raypipe("train", "people.csv", "-t", "churn", "-c", "bad.yaml", "--out", "x", cwd=folder, check=2)
+    assert "there is no setting 'modle'" in wrong.stderr
+    wrong = raypipe("predict", "nowhere", "new.csv", "--out", "y.parquet", cwd=folder, check=1)
+    assert "holds no model of raypipe" in wrong.stderr
+
+
+def test_a_search_and_a_calibration_are_asked_for_by_a_flag(folder: Path) -> None:
+    words = ("train", "people.csv", "-t", "churn", "-c", "specs.yaml", "--out", "tuned", "--json")
+    told = json.loads(raypipe(*words, "--tune", "2", "--calibrate", cwd=folder).stdout)
+    assert told["skipped"] == {}
+    assert told["model"] == "tuned/model"
+    done = raypipe("predict", "tuned", "new.csv", "--out", "tuned.parquet", "--json", "--quiet", cwd=folder)
+    assert json.loads(done.stdout)["rows_written"] == 120
+
+
+@pytest.mark.slow
+def test_registered_models_are_listed_and_promoted(folder: Path) -> None:
+    pytest.importorskip("mlflow", reason="tracking needs mlflow: pip install 'raypipe[mlflow]'")
+    for algorithm in ("dummy", "linear"):
+        raypipe(
+            "train", "people.csv", "-t", "churn", "-m", algorithm, "--out", algorithm, "--register", "c", cwd=folder
+        )
+        raypipe("models", "promote", "c", "judge.csv", "--metric", "log_loss", cwd=folder)
+    listed = json.loads(raypipe("models", "list", "--json", cwd=folder).stdout)
+    assert [(one["version"], one["aliases"]) for one in listed] == [("2", ["champion"]), ("1", ["archived"])]
+    raypipe("predict", "models:/c@champion", "new.csv", "--out", "champion.parquet", cwd=folder)
+    raypipe("models", "archive", "c", "2", cwd=folder)
