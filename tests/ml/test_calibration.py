@@ -200,6 +200,24 @@ def test_folds_keep_apart_what_hangs_together(columns, cv):
             assert data.times[train].max() < data.times[test].min()
 
 
+@pytest.mark.parametrize(
+    ("columns", "validation", "message"),
+    [
+        ((None, "when", None), {"time_column": "when"}, "takes 3 folds with strategy 'time'; there are 2"),
+        (
+            (None, None, "part"),
+            {"strategy": "predefined", "fold_column": "part"},
+            "takes 2 folds with strategy 'predefined'; there are 1",
+        ),
+    ],
+)
+def test_too_few_folds_to_try_a_choice_on_are_told(columns, validation, message):
+    table, y = rows_of(60)
+    data = training_data(table.assign(when=np.arange(60), part=np.arange(60) % 2 - 1), y, columns=columns)
+    with pytest.raises(ConfigError, match=message):
+        folds_for(CalibrationSpec(n_splits=2), data, ValidationSpec(**validation), 0)
+
+
 def test_tied_rows_are_told():
     table, y = rows_of(200)
     grouped = table.assign(who=np.arange(200) // 5)
