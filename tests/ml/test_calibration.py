@@ -142,14 +142,13 @@ def test_a_model_that_is_right_is_left_as_it_is():
 
 
 def test_what_is_chosen_makes_new_rows_no_worse_by_more_than_noise():
-    """80 models of numbers, too sure, too unsure, shifted or right, calibrated on 300 or 1,500 rows and tried on 20,000
-    new ones. Measured: log loss falls by 0.05 in the mean, and rises by 0.002 at most."""
+    """Models too sure, too unsure, shifted or right, calibrated on 300 or 1,500 rows and tried on 10,000 new ones."""
     changes = []
-    for seed in range(40):
+    for seed in range(8):
         for rows, kind in ((300, two), (1_500, more)):
             slope, shift = [(2.5, 0.0), (0.5, 0.0), (1.0, 0.0), (1.0, 0.7)][seed % 4]
             how = {"slope": slope, **({"shift": shift} if kind is two else {})}
-            learnt, new = kind(rows, seed, **how), kind(20_000, seed + 999, **how)
+            learnt, new = kind(rows, seed, **how), kind(10_000, seed + 999, **how)
             way = choose(held(*learnt), "auto").way
             after = row_losses(fit(way, *learnt).apply(new[0]), new[1])
             changes.append(after.mean() - row_losses(new[0].values, new[1]).mean())
@@ -199,6 +198,24 @@ def test_folds_keep_apart_what_hangs_together(columns, cv):
             assert not set(data.groups[train]) & set(data.groups[test])
         else:
             assert data.times[train].max() < data.times[test].min()
+
+
+@pytest.mark.parametrize(
+    ("columns", "validation", "message"),
+    [
+        ((None, "when", None), {"time_column": "when"}, "takes 3 folds with strategy 'time'; there are 2"),
+        (
+            (None, None, "part"),
+            {"strategy": "predefined", "fold_column": "part"},
+            "takes 2 folds with strategy 'predefined'; there are 1",
+        ),
+    ],
+)
+def test_too_few_folds_to_try_a_choice_on_are_told(columns, validation, message):
+    table, y = rows_of(60)
+    data = training_data(table.assign(when=np.arange(60), part=np.arange(60) % 2 - 1), y, columns=columns)
+    with pytest.raises(ConfigError, match=message):
+        folds_for(CalibrationSpec(n_splits=2), data, ValidationSpec(**validation), 0)
 
 
 def test_tied_rows_are_told():

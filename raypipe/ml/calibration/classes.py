@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raypipe.ml.calibration.choose import MIN_ISOTONIC_ROWS, Choice, choose
-from raypipe.ml.calibration.conformal import SET_SCORES, quantile, sets, thinned, true_scores
+from raypipe.ml.calibration.conformal import SET_SCORES, SetScore, quantile, sets, thinned, true_scores
 from raypipe.ml.calibration.held import Held
 from raypipe.ml.calibration.maps import Array, fit
 from raypipe.ml.calibration.model import LABELLED_BY_HALF, CalibratedClassifier
@@ -125,7 +125,7 @@ def _threshold_told(tuned: Tuned, wanted: str | Costs) -> dict[str, Any]:
 
 def _conformal(
     spec: CalibrationSpec, judged: _Judged, labels: NDArray[Any]
-) -> tuple[dict[str, Array] | None, dict[str, Any] | None]:
+) -> tuple[dict[SetScore, Array] | None, dict[str, Any] | None]:
     if spec.conformal is None:
         return None, None
     odd = {name: true_scores(judged.probabilities, judged.y, name) for name in SET_SCORES}
@@ -136,7 +136,7 @@ def _conformal(
     return kept, {**first, **told[spec.conformal_sets], "by_score": told}
 
 
-def _sets_told(confidence: float, judged: _Judged, odd: Array, score: Any, labels: NDArray[Any]) -> dict[str, Any]:
+def _sets_told(confidence: float, judged: _Judged, odd: Array, score: SetScore, labels: NDArray[Any]) -> dict[str, Any]:
     """What sets from the scores of other folds hold."""
     inside, rows = [], []
     for learnt, fold in judged.turns:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from raypipe.errors import ConfigError
 from raypipe.ml.calibration.maps import said_by
 from raypipe.ml.data import TrainingData
 from raypipe.ml.model import Estimate, Recipe
@@ -61,10 +62,22 @@ class Held:
 def folds_for(
     spec: CalibrationSpec, data: TrainingData, validation: ValidationSpec, seed: int
 ) -> tuple[list[Fold], Strategy]:
-    """Folds that keep apart what the validation keeps apart, in the number that the spec asks for."""
+    """Folds that keep apart what the validation keeps apart, in the number that the spec asks for.
+
+    Raises
+    ------
+    ConfigError
+        Too few rows, groups, times or folds.
+    """
     strategy = _strategy(spec, data, validation)
-    plan = ValidationSpec.model_validate({**validation.model_dump(), "strategy": strategy})
-    return folds(plan, data, seed, spec.folds_wanted), strategy
+    found = folds(validation.replace(strategy=strategy), data, seed, spec.folds_wanted)
+    least = 3 if strategy in _FORWARD else 2
+    if len(found) < least:
+        raise ConfigError(
+            f"calibration: what is found on one fold is tried on another, which takes {least} folds with strategy"
+            f" {strategy!r}; there are {len(found)}: give cv_strategy or n_splits more, or name more folds"
+        )
+    return found, strategy
 
 
 def _strategy(spec: CalibrationSpec, data: TrainingData, validation: ValidationSpec) -> Strategy:

@@ -193,7 +193,7 @@ def _joined(columns: Array) -> Array:
 def _shares(values: Array) -> Array:
     total = values.sum(axis=1, keepdims=True)
     even = np.full_like(values, 1 / values.shape[1])
-    return np.divide(values, total, out=even, where=total > 0)
+    return np.asarray(np.divide(values, total, out=even, where=total > 0))
 
 
 def said_by(model: Any, table: Any, labels: NDArray[Any]) -> Estimate:

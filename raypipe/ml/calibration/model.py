@@ -80,7 +80,7 @@ class CalibratedClassifier(ClassifierMixin, CalibratedModel):  # type: ignore[mi
         calibrators: Sequence[Calibrator],
         classes: NDArray[Any],
         threshold: float = LABELLED_BY_HALF,
-        scores: dict[str, Array] | None = None,
+        scores: dict[SetScore, Array] | None = None,
         confidence: float | None = None,
         set_score: SetScore = "lac",
     ) -> None:
@@ -113,7 +113,7 @@ class CalibratedClassifier(ClassifierMixin, CalibratedModel):  # type: ignore[mi
         given = self.predict_proba(X)
         two = len(self.classes_) == 2
         places = (given[:, 1] >= self.threshold).astype(int) if two else given.argmax(axis=1)
-        return self.classes_[places]
+        return np.asarray(self.classes_[places])
 
     def predict_set(
         self,

@@ -128,7 +128,7 @@ def _values(counts: Counts, wanted: str | Costs) -> Array:
 
 
 def _ratio(above: Array, below: Array) -> Array:
-    return np.divide(above, below, out=np.zeros_like(np.asarray(above, dtype=float)), where=below > 0)
+    return np.asarray(np.divide(above, below, out=np.zeros_like(np.asarray(above, dtype=float)), where=below > 0))
 
 
 def _mcc(c: Counts) -> Array:
