@@ -30,7 +30,6 @@ from raypipe.ml.specs.tuning import (
     RandomSearchSpec,
     TuningSpec,
 )
-from raypipe.ml.specs.store import FeatureStoreSpec, FeatureStoreSpecBuilder, FeatureView
 from raypipe.ml.specs.validation import ValidationSpec
 
 __all__ = [
@@ -45,12 +44,6 @@ __all__ = [
     "FeatureSelectionSpec",
     "FeatureSpec",
     "FeatureSpecBuilder",
-    "Float",
-    "GridSearchSpec",
-    "Int",
-    "FeatureStoreSpec",
-    "FeatureStoreSpecBuilder",
-    "FeatureView",
     "FeatureStoreSpec",
     "FeatureStoreSpecBuilder",
     "FeatureView",
