@@ -15,7 +15,7 @@ from raypipe.engine.run import Engine, Outcome
 from raypipe.engine.tasks import Attempts
 from raypipe.errors import ConservationError
 from raypipe.etl.outputs import RunFolder
-from raypipe.etl.process import DataProcessor
+from raypipe.etl.processing.process import DataProcessor
 from raypipe.etl.source import TableSource
 from raypipe.etl.validate import DataValidator
 from raypipe.pipeline.ingest import Ingested
@@ -43,6 +43,8 @@ class Analysis:
     """All columns of rows drawn at random: for methods that need rows."""
     report: str = ""
     """Markdown."""
+    document: dict[str, Any] = field(default_factory=dict)
+    """The same for programs: `insights.json`."""
     reasons: dict[str, str] = field(default_factory=dict)
     """Part of the analysis -> why it is absent."""
 
