@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field, create_model
 
-from raypipe.config import EngineConfig, Frozen
+from raypipe.cli.template import template
+from raypipe.config import EngineConfig, Frozen, PipelineConfig, ReadOptions
 from raypipe.config.texts import DescribedJsonSchema, field_texts
 
 
@@ -42,3 +43,11 @@ def test_a_json_schema_bears_the_texts_under_the_names_that_a_file_uses() -> Non
     assert schema["properties"]["deux"]["description"] == "given outright"
     assert schema["properties"]["fourth"]["description"] == "Another one."
     assert schema["$defs"]["Parent"]["properties"]["first"]["description"] == "What the parent\nsays."
+
+
+def test_the_config_file_that_init_writes_tells_what_each_setting_means() -> None:
+    written = template("x.csv", {"delimiter": ";"})
+    words = " ".join(written.replace("#", " ").split())
+    settings = (PipelineConfig, EngineConfig, ReadOptions)
+    texts = [text for model in settings for text in field_texts(model).values()]
+    assert not [text for text in texts if " ".join(text.replace("#", " ").split()) not in words]

@@ -175,6 +175,9 @@ def canonical(table: pa.Table) -> pa.Table:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise SchemaError(f"frame: the table has more than one column {twice[0]!r}; rename all but one")
+    zero = next((name for name in names if "\0" in name), None)
+    if zero is not None:
+        raise SchemaError(f"frame: the name of column {zero!r} holds a zero byte, which no library takes; rename it")
     try:
         return from_polars(to_polars(table))
     except BaseException as error:

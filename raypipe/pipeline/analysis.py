@@ -17,17 +17,22 @@ from raypipe.engine.retry import RetryPolicy
 from raypipe.engine.scheduler import SchedulerConfig, TaskScheduler
 from raypipe.engine.tasks import TaskResults, not_available
 from raypipe.etl.types import APPEARED
+from raypipe.insights.actions import Run
 from raypipe.insights.calendar import is_calendar
+from raypipe.insights.document import document
 from raypipe.insights.facts import InsightContext
 from raypipe.insights.generator import InsightGenerator
+from raypipe.insights.overview import Overview
 from raypipe.insights.quality import QualityScore, quality_score
 from raypipe.insights.relations import RelateTarget, plan_relations
-from raypipe.insights.report import Overview, write_report
+from raypipe.insights.report import write_report
 from raypipe.insights.sample import FirstRows, SampleRows, sample_size
 from raypipe.insights.statistics.engine import Draft, StatisticsEngine
 from raypipe.insights.statistics.models import PairStatistics, Statistics
 from raypipe.insights.statistics.tails import CountTails, plan_tails
 from raypipe.insights.timeline import CourseOverTime, plan_timeline
+from raypipe.insights.wording.catalogue import catalogue_of
+from raypipe.pipeline.manifest import masked_config
 from raypipe.pipeline.state import Analysis, RunState
 from raypipe.results import Insight
 from raypipe.stage import Stage
@@ -150,22 +155,17 @@ class _Work:
         self, measured: Mapping[str, Any] | None, statistics: Statistics | None = None
     ) -> tuple[Insight, ...]:
         found, run = measured or {}, self.run
-        context = InsightContext(
-            business=self.config.business_context,
-            target=self.config.target_column,
-            rows_read=run.loaded.outcome.rows_in,
-            rows_quarantined=run.loaded.quarantine.rows,
-            type_changes={one.column: one.reason for one in run.loaded.promotions if one.from_type != APPEARED},
-        )
         target, course = found.get(RelateTarget.__name__), found.get(CourseOverTime.__name__)
         generator = InsightGenerator(self.config.analysis.report)
         return generator.generate(
-            run.data[1], run.validation, target, course, run.steps, context, statistics=statistics
+            run.data[1], run.validation, target, course, run.steps, _context(self.config, run), statistics=statistics
         )
 
-    def _report(self) -> str:
+    def _report(self) -> tuple[str, dict[str, Any]]:
+        """The report, and the same for programs."""
         results = self.tasks.results
-        return _report(self.config, self.run, self.gathered(results), _warnings(results))
+        overview = _overview(self.config, self.run, self.gathered(results), _warnings(results))
+        return write_report(overview, self.config.analysis.report.template), document(overview)
 
     def _points(self, sample: pa.Table | None) -> pa.Table | None:
         """Rows for scatter charts: the first of the sample, which are a sample themselves."""
@@ -179,6 +179,7 @@ class _Work:
     def gathered(self, results: TaskResults) -> Analysis:
         """What the tasks found so far."""
         measured = results[PASS].value or {}
+        report, told = results[REPORT].value or ("", {})
         return Analysis(
             insights=results[INSIGHTS].value or (),
             quality=results[QUALITY].value,
@@ -188,7 +189,8 @@ class _Work:
             head=measured.get(FirstRows.__name__),
             points=self._points(measured.get(SampleRows.__name__)),
             sample=measured.get(SampleRows.__name__),
-            report=results[REPORT].value or "",
+            report=report,
+            document=told,
             reasons=self.reasons,
         )
 
@@ -209,30 +211,43 @@ def _no_dates(run: RunState, column: str, kind: str) -> str:
     return f"the time column {column!r} holds {kind}, which is no date{why}; {advice}"
 
 
-def _report(config: PipelineConfig, run: RunState, found: Analysis, warnings: list[str]) -> str:
+def _context(config: PipelineConfig, run: RunState) -> InsightContext:
+    """What the run knows beside the data."""
+    return InsightContext(
+        business=config.business_context,
+        target=config.target_column,
+        rows_read=run.loaded.outcome.rows_in,
+        rows_quarantined=run.loaded.quarantine.rows,
+        type_changes={one.column: one.reason for one in run.loaded.promotions if one.from_type != APPEARED},
+    )
+
+
+def _overview(config: PipelineConfig, run: RunState, found: Analysis, warnings: list[str]) -> Overview:
     counts = run.row_counts()
     known = enumerate([*run.attempts.warnings, *warnings], start=1)
-    return write_report(
-        Overview(
-            profile=run.data[1],
-            title=config.dashboard_title or f"Insights - {Path(str(config.data_source)).stem}",
-            insights=found.insights,
-            quality=found.quality,
-            validation=run.validation,
-            target=found.target,
-            timeline=found.timeline,
-            steps=run.steps,
-            not_computed={**found.reasons, **{f"warning {number}": text for number, text in known}},
-            provenance={
-                "run": run.run_id,
-                "raypipe": raypipe.__version__,
-                "source": str(config.data_source),
-                "engine": f"{run.engine.name} ({run.engine_reason})",
-                "rows read": counts.read,
-                "rows kept": counts.kept,
-                "rows quarantined": counts.quarantined,
-                "rows dropped": sum(counts.dropped.values()),
-                "seed": config.seed,
-            },
-        )
+    source, words = masked_config(str(config.data_source)), config.analysis.report
+    return Overview(
+        profile=run.data[1],
+        title=config.dashboard_title or f"Insights - {Path(source).stem}",
+        insights=found.insights,
+        quality=found.quality,
+        validation=run.validation,
+        target=found.target,
+        timeline=found.timeline,
+        steps=run.steps,
+        not_computed={**found.reasons, **{f"warning {number}": text for number, text in known}},
+        context=_context(config, run),
+        run=Run(source, run.run_id, str(config.output_dir), config.target_column, config.time_column),
+        words=catalogue_of(words.language, words.catalogue),
+        provenance={
+            "run": run.run_id,
+            "raypipe": raypipe.__version__,
+            "source": source,
+            "engine": f"{run.engine.name} ({run.engine_reason})",
+            "rows read": counts.read,
+            "rows kept": counts.kept,
+            "rows quarantined": counts.quarantined,
+            "rows dropped": sum(counts.dropped.values()),
+            "seed": config.seed,
+        },
     )

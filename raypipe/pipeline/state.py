@@ -43,6 +43,8 @@ class Analysis:
     """All columns of rows drawn at random: for methods that need rows."""
     report: str = ""
     """Markdown."""
+    document: dict[str, Any] = field(default_factory=dict)
+    """The same for programs: `insights.json`."""
     reasons: dict[str, str] = field(default_factory=dict)
     """Part of the analysis -> why it is absent."""
 

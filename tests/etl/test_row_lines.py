@@ -19,7 +19,7 @@ from raypipe.pipeline.check import check_source
 pieces = st.sampled_from(["plain", "plain", "plain", "broken", "blank", "ragged", "misfit", "comment"])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.lists(pieces, min_size=1, max_size=30), st.integers(20, 200), st.sampled_from(["\n", "\r\n"]))
 def test_lines_are_those_of_the_file_wherever_it_is_cut(tmp_path_factory, kinds, part_bytes, end):
     lines, wanted = ["id,n,t"], {}
@@ -37,7 +37,7 @@ def test_lines_are_those_of_the_file_wherever_it_is_cut(tmp_path_factory, kinds,
             wanted[number] = at
     path = tmp_path_factory.mktemp("lines") / "t.csv"
     path.write_bytes(end.join([*lines, ""]).encode())
-    options = ReadOptions(comment_char="#", dtypes={"id": "int64", "n": "int64", "t": "string"})
+    options = ReadOptions(comment="#", dtypes={"id": "int64", "n": "int64", "t": "text"})
     source = DataReader(path, None, options).source(target_part_bytes=part_bytes)
     read, first, told = source.open(), 0, {}
     for part in source.parts():

@@ -8,9 +8,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from raypipe.blocks.chance import false_discoveries
 from raypipe.blocks.profile import Profile
 from raypipe.etl.rules.cells import UnfitError, require_columns
-from raypipe.etl.rules.chance import false_discoveries
 from raypipe.etl.rules.counting import CountFaults, RowCounts, RuleCount, SetFaultsAside
 from raypipe.etl.rules.measuring import Found, MeasureFigures, Task, profile_measure, tasks_of
 from raypipe.etl.rules.rule import Evidence, FigureRule, Judged, NotMeasuredError, RowRule, Rule, SchemaRule

@@ -168,8 +168,15 @@ def written(rule: Rule) -> dict[str, Any]:
     """A rule as plain values: its name, its columns, and what is not at its default."""
     values = rule.model_dump(mode="json", exclude_defaults=True, by_alias=True)
     columns = list(rule.columns)
+    values = {name: _plain_number(value) for name, value in values.items()}
     first = {"rule": rule.rule} | ({"columns": columns[0] if len(columns) == 1 else columns} if columns else {})
     return {**first, **{name: value for name, value in values.items() if name not in first}}
+
+
+def _plain_number(value: Any) -> Any:
+    """A whole number without a point, as somebody would write it."""
+    whole = isinstance(value, float) and value.is_integer() and abs(value) < 2**53
+    return int(value) if whole else value
 
 
 def rules_json_schema() -> dict[str, Any]:

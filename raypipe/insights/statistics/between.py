@@ -101,8 +101,8 @@ def _plan(coded: Coded, profile: Profile, i: int, j: int, found: Screen, p: floa
 
 def screened(coded: Coded, indicators: list[Ints]) -> Screen:
     """The association of all columns, and of `indicators` (0 and 1) with them and with each other, in this order."""
-    cells = [cells for cells, _ in coded.coarse()]
-    return screen(np.array([*cells, *indicators]).reshape(len(cells) + len(indicators), -1))
+    cells = [*(cells for cells, _ in coded.coarse()), *indicators]
+    return screen(np.array(cells) if cells else np.zeros((0, 0), np.int64))
 
 
 def association_matrix(coded: Coded, found: Screen, exact: bool) -> PairMatrix:

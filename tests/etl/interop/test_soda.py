@@ -13,6 +13,7 @@ from raypipe.blocks.table import finish, summarise
 from raypipe.config import ValidationConfig
 from raypipe.errors import ConfigError
 from raypipe.etl.interop.drafts import Accepted, Imported, UnmappedError
+from raypipe.etl.interop.soda_metrics import FORMATS
 from raypipe.etl.interop.tools import import_from
 from raypipe.etl.rules.ruleset import RuleSet, written
 from raypipe.etl.validate import DataValidator
@@ -215,6 +216,12 @@ def test_a_contract_of_soda_comes_over(tmp_path: Path) -> None:
         {"rule": "mean_between", "columns": "units", "min": 1, "max": 50, **where},
     ] or str(made)
     assert [one.check for one in found.skipped] == ["aggregate", "metric", "invalid"]
+
+
+@pytest.mark.parametrize("name", sorted(FORMATS))
+def test_each_format_that_has_a_name_makes_a_rule(tmp_path: Path, name: str) -> None:
+    found = soda(tmp_path, f"checks for t:\n- invalid_count(a) = 0:\n    valid format: {name}\n")
+    assert [one["rule"] for one in rules(found)] == [FORMATS[name]["rule"]]
 
 
 def test_one_of_several_tables_is_to_be_chosen_and_a_filter_must_be_there(tmp_path: Path) -> None:

@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from raypipe.blocks.chance import false_discoveries
 from raypipe.blocks.table import finish, summarise
 from raypipe.config import ValidationConfig
 from raypipe.errors import ConfigError, ReadError
 from raypipe.etl.rules import RULES, RuleSet, make_rule
-from raypipe.etl.rules.chance import false_discoveries
 from raypipe.etl.rules.judging import figure_stages
 from raypipe.etl.rules.rule import FigureRule, Rule, SchemaRule
 from raypipe.etl.validate import DataValidator
