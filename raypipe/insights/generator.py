@@ -10,10 +10,12 @@ from raypipe.blocks.profile import Profile
 from raypipe.config.insights.report import ReportConfig
 from raypipe.insights.areas import AREAS, words_of
 from raypipe.insights.facts import Facts, InsightContext
-from raypipe.insights.findings import associations, course, distributions, quality, target
+from raypipe.insights.findings import associations, course, distributions, keys, quality, target
+from raypipe.insights.findings import statistics as pairs
 from raypipe.insights.measured import measured
 from raypipe.insights.merging import merged
 from raypipe.insights.models import TargetReport, Timeline
+from raypipe.insights.statistics.models import Statistics
 from raypipe.insights.wording.catalogue import Catalogue, catalogue_of
 from raypipe.insights.words import count, names
 from raypipe.results import Insight, StepReport, ValidationResult
@@ -28,12 +30,18 @@ FINDERS: tuple[Finder, ...] = (
     quality.duplicate_rows,
     quality.constant_columns,
     quality.identifiers,
+    keys.duplicate_keys,
     quality.untidy_text,
     quality.wrong_types,
     quality.non_finite,
     quality.cleaning,
     associations.missing_together,
     associations.strong_correlations,
+    pairs.associations,
+    pairs.curved_relations,
+    pairs.explained_correlations,
+    pairs.group_differences,
+    pairs.gaps_that_follow,
     target.unmeasured_target,
     target.leakage,
     target.drivers,
@@ -83,6 +91,8 @@ class InsightGenerator:
         timeline: Timeline | None = None,
         steps: Iterable[StepReport] = (),
         context: InsightContext | str | None = None,
+        *,
+        statistics: Statistics | None = None,
     ) -> tuple[Insight, ...]:
         """All findings, highest priority first.
 
@@ -90,9 +100,11 @@ class InsightGenerator:
         ----------
         context : InsightContext or str, optional
             What the run knows beside the data; a text alone is the business context.
+        statistics : Statistics, optional
+            Of the same table, from `StatisticsEngine`.
         """
         known = context if isinstance(context, InsightContext) else InsightContext(business=context)
-        facts = Facts(profile, validation, target_report, timeline, tuple(steps), known)
+        facts = Facts(profile, validation, target_report, timeline, tuple(steps), known, statistics)
         found = [self._words.reworded(insight) for insight in gather(facts)]
         stressed = [stress(insight, known.business, facts.target_name) for insight in merged(found)]
         return tuple(

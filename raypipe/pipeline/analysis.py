@@ -26,7 +26,10 @@ from raypipe.insights.overview import Overview
 from raypipe.insights.quality import QualityScore, quality_score
 from raypipe.insights.relations import RelateTarget, plan_relations
 from raypipe.insights.report import write_report
-from raypipe.insights.sample import FirstRows, SampleRows
+from raypipe.insights.sample import FirstRows, SampleRows, sample_size
+from raypipe.insights.statistics.engine import Draft, StatisticsEngine
+from raypipe.insights.statistics.models import PairStatistics, Statistics
+from raypipe.insights.statistics.tails import CountTails, plan_tails
 from raypipe.insights.timeline import CourseOverTime, plan_timeline
 from raypipe.insights.wording.catalogue import catalogue_of
 from raypipe.pipeline.manifest import masked_config
@@ -36,6 +39,7 @@ from raypipe.stage import Stage
 
 RunPass = Callable[[tuple[Stage, ...]], Mapping[str, Any]]
 TARGET, COURSE, PASS = "target", "course over time", "relations and course over time"
+SCREENING, ALL_PAIRS, STATISTICS = "statistics of the sample", "pairs over all rows", "statistics"
 QUALITY, INSIGHTS, REPORT = "quality score", "insights", "report"
 TASK_LIMIT_S = 600.0
 """For tasks that work on summaries. The pass over the rows has none: it takes as long as there are rows."""
@@ -84,7 +88,8 @@ class _Work:
         # In the thread that executes: the engine looks at the cancel itself, and callbacks come from this thread.
         self.tasks.add_task(PASS, self._measure, planned, where="caller", always=True)
         self.tasks.add_task(QUALITY, self._quality)
-        self.tasks.add_task(INSIGHTS, self._insights, [PASS], always=True)
+        measured = self._plan_statistics()
+        self.tasks.add_task(INSIGHTS, self._insights, [PASS, *measured], always=True)
         self.tasks.add_task(REPORT, self._report, after=[QUALITY, INSIGHTS], always=True)
 
     def _plan_target(self) -> list[str]:
@@ -110,26 +115,51 @@ class _Work:
         self.tasks.add_task(COURSE, plan_timeline, args=[profile, frame.schema, time, self.config.target_column])
         return [COURSE]
 
+    def _plan_statistics(self) -> list[str]:
+        if not self.config.analysis.statistics.enabled:
+            self.reasons[STATISTICS] = "switched off (analysis.statistics.enabled: false)"
+            return []
+        self.tasks.add_task(SCREENING, self._screen, [PASS], always=True)
+        self.tasks.add_task(ALL_PAIRS, self._all_pairs, [SCREENING], where="caller")
+        self.tasks.add_task(STATISTICS, _statistics, [SCREENING, ALL_PAIRS], always=True)
+        return [STATISTICS]
+
+    def _screen(self, measured: Mapping[str, Any] | None) -> Draft:
+        engine, found = StatisticsEngine(self.config.analysis.statistics, self.config.seed), measured or {}
+        sample, tails = found.get(SampleRows.__name__), found.get(CountTails.__name__)
+        return engine.draft(self.run.data[1], sample, tails, self.config.target_column)
+
+    def _all_pairs(self, draft: Draft) -> tuple[PairStatistics, ...] | None:
+        """The pairs that stand out in the sample, over all rows; None where the sample has them all."""
+        stage = draft.exact_stage()
+        return None if stage is None else self.run_pass((stage,))[stage.name]
+
     def _measure(self, *planned: Stage | None) -> Mapping[str, Any]:
         """One pass over the rows, for all that needs to see them."""
         frame, profile = self.run.data
         stages: list[Stage] = [FirstRows(rows=self.config.dashboard.max_table_rows)]
         if frame.schema.names:
             limits = self.config.analysis
-            rows = max(1, min(limits.sample_rows, limits.sample_cells // len(frame.schema.names)))
+            rows = sample_size(profile, limits.sample_rows, limits.sample_cells)
             stages.append(
                 SampleRows(rows=rows, columns=tuple(frame.schema.names), seed=self.config.seed, of=profile.rows)
             )
+        if self.config.analysis.statistics.enabled:
+            stages.append(plan_tails(profile))
         return self.run_pass((*stages, *(stage for stage in planned if stage is not None)))
 
     def _quality(self) -> QualityScore:
         return quality_score(self.run.data[1], self.run.validation, self.run.loaded.quarantine.rows)
 
-    def _insights(self, measured: Mapping[str, Any] | None) -> tuple[Insight, ...]:
+    def _insights(
+        self, measured: Mapping[str, Any] | None, statistics: Statistics | None = None
+    ) -> tuple[Insight, ...]:
         found, run = measured or {}, self.run
         target, course = found.get(RelateTarget.__name__), found.get(CourseOverTime.__name__)
         generator = InsightGenerator(self.config.analysis.report)
-        return generator.generate(run.data[1], run.validation, target, course, run.steps, _context(self.config, run))
+        return generator.generate(
+            run.data[1], run.validation, target, course, run.steps, _context(self.config, run), statistics=statistics
+        )
 
     def _report(self) -> tuple[str, dict[str, Any]]:
         """The report, and the same for programs."""
@@ -155,6 +185,7 @@ class _Work:
             quality=results[QUALITY].value,
             target=measured.get(RelateTarget.__name__),
             timeline=measured.get(CourseOverTime.__name__),
+            statistics=results[STATISTICS].value if STATISTICS in results else None,
             head=measured.get(FirstRows.__name__),
             points=self._points(measured.get(SampleRows.__name__)),
             sample=measured.get(SampleRows.__name__),
@@ -162,6 +193,10 @@ class _Work:
             document=told,
             reasons=self.reasons,
         )
+
+
+def _statistics(draft: Draft | None, pairs: tuple[PairStatistics, ...] | None) -> Statistics | None:
+    return None if draft is None else draft.finished(pairs)
 
 
 def _warnings(results: TaskResults) -> list[str]:

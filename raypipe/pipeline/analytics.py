@@ -22,10 +22,10 @@ from raypipe.engine.layout import explain
 from raypipe.engine.localframe import LocalFrame, as_frame
 from raypipe.engine.run import Engine, Outcome, Pass, PassProgress
 from raypipe.errors import ConfigError, DataInvalidError, MissingColumnsError, RunCancelledError
-from raypipe.etl.course import Rehearsal
 from raypipe.etl.outputs import RunFolder
 from raypipe.etl.pins import PINS_FILE, pins_of
-from raypipe.etl.process import DataProcessor
+from raypipe.etl.processing.course import Rehearsal
+from raypipe.etl.processing.process import DataProcessor
 from raypipe.etl.validate import DataValidator
 from raypipe.etl.wording import counted
 from raypipe.etl.writers.choose import check_parts
@@ -322,6 +322,8 @@ class AnalyticsPipeline:
         if run.loaded.quarantine.rows:
             run.folder.write_json(REPLAY, ReplayRecord.of(run, self.config.write).model_dump(mode="json"))
         run.folder.write_json("profile.json", profile_json(run.data[1]))
+        if run.analysis.statistics is not None:
+            run.folder.write_json("statistics.json", run.analysis.statistics.model_dump(mode="json"))
         if run.loaded.profile is not run.profile:
             run.folder.write_json("profile_before.json", profile_json(run.loaded.profile))
         if run.analysis.document:

@@ -11,7 +11,7 @@ from raypipe.config import PipelineConfig
 from raypipe.engine.choose import choose_engine
 from raypipe.engine.run import Pass
 from raypipe.errors import ConfigError, MissingColumnsError
-from raypipe.etl.process import DataProcessor
+from raypipe.etl.processing.process import DataProcessor
 from raypipe.insights.compare.compare import compare
 from raypipe.insights.compare.models import Comparison, Side, Thresholds
 from raypipe.insights.compare.segments import SummariseSegments

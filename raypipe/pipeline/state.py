@@ -15,7 +15,7 @@ from raypipe.engine.run import Engine, Outcome
 from raypipe.engine.tasks import Attempts
 from raypipe.errors import ConservationError
 from raypipe.etl.outputs import RunFolder
-from raypipe.etl.process import DataProcessor
+from raypipe.etl.processing.process import DataProcessor
 from raypipe.etl.source import TableSource
 from raypipe.etl.validate import DataValidator
 from raypipe.pipeline.ingest import Ingested
@@ -24,6 +24,7 @@ from raypipe.results import Insight, StepReport, ValidationResult
 if TYPE_CHECKING:
     from raypipe.insights.models import TargetReport, Timeline
     from raypipe.insights.quality import QualityScore
+    from raypipe.insights.statistics.models import Statistics
 
 
 @dataclass
@@ -34,6 +35,7 @@ class Analysis:
     quality: QualityScore | None = None
     target: TargetReport | None = None
     timeline: Timeline | None = None
+    statistics: Statistics | None = None
     head: pa.Table | None = None
     points: pa.Table | None = None
     """The first rows of `sample`, and those columns that scatter charts show."""

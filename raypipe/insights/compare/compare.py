@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from raypipe.blocks.chance import holm
+from raypipe.blocks.chance import false_discoveries
 from raypipe.blocks.profile import Profile
 from raypipe.insights.compare.columns import column_change, one_sided
 from raypipe.insights.compare.models import ColumnChange, Comparison, Effect, PairChange, Side, Thresholds, Verdict
@@ -80,7 +80,7 @@ def _judged(
     """Both with p-values corrected over all tests, and with verdicts; only the pairs that differ are left."""
     deciding = [effect for column in columns for effect in column.effects if _is_test(effect, limits)]
     deciding += [pair.effect for pair in pairs]
-    corrected = iter(holm([effect.p_value or 0.0 for effect in deciding]))
+    corrected = iter(false_discoveries([effect.p_value or 0.0 for effect in deciding]))
     told = [_with_verdict(column, corrected, limits) for column in columns]
     weighed = [pair.replace(effect=_weighed(pair.effect.replace(p_value=next(corrected)), limits)) for pair in pairs]
     differing = [pair for pair in weighed if pair.effect.verdict != "same"]

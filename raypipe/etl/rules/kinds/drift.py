@@ -1,8 +1,8 @@
 """Distributions compared with those of a reference: a saved `profile.json`, or another table.
 
 A rule is broken where the effect is larger than `max`, and where so large a difference is also improbable by chance
-(below `alpha`, by Holm's procedure over all rules of this group in a file). A large table alone does not break one:
-the effect must matter. A small table does not either: its effect may be noise.
+(below `alpha`, by the procedure of Benjamini and Hochberg over all rules of this group in a file). A large table alone
+does not break one: the effect must matter. A small table does not either: its effect may be noise.
 """
 
 from __future__ import annotations
@@ -37,19 +37,12 @@ MIN_BIN_SHARE = 0.01
 Effect = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class Comparison(FigureRule):
-    """A column compared with the same column of a reference."""
+class _Against(FigureRule):
+    """A column held against the same column of a reference."""
 
     GROUP = "distribution"
-    PROFILED = False
-    NUMBERS: ClassVar[bool] = True
-    """Whether it compares numbers and times, or categories."""
     reference: str
     """Path of a `profile.json`, or of a table."""
-    alpha: Share = 0.001
-    """How probable a false alarm may be, over all comparisons of the file."""
-    min_rows: PositiveInt = 100
-    """Fewer values on either side are not compared."""
 
     def prepare(self) -> None:
         reference_profile(self.reference)
@@ -58,6 +51,18 @@ class Comparison(FigureRule):
         """The column of the reference, where there is one."""
         profile = reference_profile(self.reference)
         return next((column for column in profile.columns if column.name == self.columns[0]), None)
+
+
+class Comparison(_Against):
+    """Distributions of a column compared."""
+
+    PROFILED = False
+    NUMBERS: ClassVar[bool] = True
+    """Whether it compares numbers and times, or categories."""
+    alpha: Share = 0.001
+    """Share of alarms that may be false, over all comparisons of the file."""
+    min_rows: PositiveInt = 100
+    """Fewer values on either side are not compared."""
 
     def measures(self) -> tuple[Measure, ...]:
         if self.NUMBERS:
@@ -263,25 +268,18 @@ class Drift(Comparison):
         return kind(**shared)
 
 
-class NullShareShift(FigureRule):
+class NullShareShift(_Against):
     """The share of nulls differs by at most `max` from that of the reference."""
 
-    GROUP = "distribution"
     rule: Literal["null_share_shift"] = "null_share_shift"
-    reference: str
-    """Path of a `profile.json`, or of a table."""
     max: Share = 0.05
 
     @property
     def wanted(self) -> str:
         return f"a share of nulls within {percent(self.max)} of that of {self.reference}"
 
-    def prepare(self) -> None:
-        reference_profile(self.reference)
-
     def judge(self, evidence: Evidence) -> Judged:
-        now = evidence.profile.column(self.columns[0])
-        then = next((c for c in reference_profile(self.reference).columns if c.name == now.name), None)
+        now, then = evidence.profile.column(self.columns[0]), self.before()
         if then is None or not now.rows or not then.rows:
             raise NotMeasuredError("there are no rows here, or no such column there")
         shift = now.null_share - then.null_share
