@@ -72,6 +72,12 @@ KINDS: dict[str, Measured] = {
     "near_constant": Measured("share_of_values", "share", f"{_COLUMN}: top", "columns"),
     "identifier": Measured("distinct_share", "distinct_share", f"{_COLUMN}: distinct", "columns"),
     "high_cardinality": Measured("distinct_share", "distinct_share", f"{_COLUMN}: distinct", "columns"),
+    "duplicate_keys": Measured("share_of_values", "share", f"{_COLUMN}: distinct", "columns"),
+    "association": Measured("cramers_v", "cramers_v", "statistics.json, pairs", "correlations"),
+    "curved_relation": Measured("spearman", "spearman", "statistics.json, pairs", "correlations"),
+    "explained_correlation": Measured("partial_correlation", "partial", "statistics.json, partial", "correlations"),
+    "group_difference": Measured("epsilon_squared", "epsilon_squared", "statistics.json, groups", "columns"),
+    "missing_depends": Measured("cramers_v", "cramers_v", "statistics.json, missing", "quality"),
     "padded_text": Measured("share_of_values", "share", f"{_COLUMN}: text.padded", "columns"),
     "mixed_types": Measured(
         "share_of_frequent_values", "number_share_of_frequent", "types widened while reading", "columns"
