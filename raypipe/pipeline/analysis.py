@@ -27,6 +27,7 @@ from raypipe.insights.quality import QualityScore, quality_score
 from raypipe.insights.relations import RelateTarget, plan_relations
 from raypipe.insights.report import write_report
 from raypipe.insights.sample import FirstRows, SampleRows, sample_size
+from raypipe.insights.statistics.coding import TOO_MANY
 from raypipe.insights.statistics.engine import Draft, StatisticsEngine
 from raypipe.insights.statistics.models import PairStatistics, Statistics
 from raypipe.insights.statistics.tails import CountTails, plan_tails
@@ -191,8 +192,17 @@ class _Work:
             sample=measured.get(SampleRows.__name__),
             report=report,
             document=told,
-            reasons=self.reasons,
+            reasons=_told(self.reasons, results[STATISTICS].value if STATISTICS in results else None),
         )
+
+
+def _told(reasons: dict[str, str], statistics: Statistics | None) -> dict[str, str]:
+    """The reasons, with that for columns that are in no pair because there are too many."""
+    many = [why for why in statistics.skipped.values() if why.startswith(TOO_MANY)] if statistics else []
+    if not many:
+        return reasons
+    setting = "analysis.statistics.max_pair_columns pairs more"
+    return {**reasons, "pairs of columns": f"{len(many):,} further columns are in no pair; {setting}"}
 
 
 def _statistics(draft: Draft | None, pairs: tuple[PairStatistics, ...] | None) -> Statistics | None:

@@ -42,7 +42,8 @@ MAX_KEPT = 50
 COMPARED_CELLS = 4_000_000
 MIN_GROUP_ROWS = 10
 MAX_PARTIAL = 30
-MAX_COLLINEAR = 0.999
+MAX_COLLINEAR = 0.9
+"""Held fixed, a near copy of a column would leave nothing of any of its correlations."""
 MIN_EIGENVALUE = 1e-6
 
 

@@ -272,3 +272,10 @@ def test_two_thousand_columns_stay_within_two_gigabytes() -> None:
     megabytes, seconds = (float(figure) for figure in done.stdout.split())
     assert megabytes < 2048
     assert seconds < 120
+
+
+def test_values_too_large_to_be_squared_are_described_and_in_no_pair() -> None:
+    table = as_table(huge=RNG.choice([1e308, -1e308, 0.0], 200), a=RNG.normal(size=200), b=["x", "y"] * 100)
+    found = StatisticsEngine().analyze_dataset(table).statistics
+    assert found.skipped == {"huge": "has values too large to be squared"}
+    assert Statistics.model_validate_json(found.model_dump_json()) == found
