@@ -11,6 +11,7 @@ from raypipe.blocks.profile import ColumnProfile, Profile
 from raypipe.config import Frozen
 from raypipe.insights.areas import ID_WORDS, words_of
 from raypipe.insights.models import TargetReport, Timeline
+from raypipe.insights.patterns.models import PatternsReport
 from raypipe.results import RuleOutcome, StepReport, ValidationResult
 
 MIN_ROWS = 20
@@ -52,6 +53,7 @@ class Facts:
     timeline: Timeline | None = None
     steps: tuple[StepReport, ...] = ()
     context: InsightContext = field(default_factory=InsightContext)
+    patterns: PatternsReport | None = None
 
     @property
     def target_name(self) -> str | None:

@@ -9,8 +9,9 @@ from raypipe.blocks.profile import Profile
 from raypipe.config.insights.report import ReportConfig
 from raypipe.insights.areas import AREAS, words_of
 from raypipe.insights.facts import Facts, InsightContext
-from raypipe.insights.findings import associations, course, distributions, quality, target
+from raypipe.insights.findings import associations, closer, course, distributions, patterns, quality, target
 from raypipe.insights.models import TargetReport, Timeline
+from raypipe.insights.patterns.models import PatternsReport
 from raypipe.insights.words import count, name, names, plain
 from raypipe.results import Insight, StepReport, ValidationResult
 
@@ -31,10 +32,18 @@ FINDERS: tuple[Finder, ...] = (
     associations.missing_together,
     associations.strong_correlations,
     target.unmeasured_target,
+    closer.derived_or_later,
     target.leakage,
     target.drivers,
     target.class_imbalance,
     target.unlabelled,
+    closer.segments,
+    closer.target_drift,
+    closer.predictable,
+    patterns.anomalous_rows,
+    patterns.clusters,
+    patterns.dependencies,
+    patterns.going_together,
     distributions.skewed,
     distributions.heavy_tailed,
     distributions.outliers,
@@ -53,8 +62,8 @@ FINDERS: tuple[Finder, ...] = (
 class InsightGenerator:
     """Says what a careful analyst would say from the profile, the target's relations and the timeline.
 
-    It looks at no rows. A finding must be large enough to matter, and surer than chance where many columns are tried
-    at once; small tables give few findings.
+    It looks at no rows itself. A finding must be large enough to matter, and surer than chance where many columns are
+    tried at once; small tables give few findings.
 
     Parameters
     ----------
@@ -73,6 +82,8 @@ class InsightGenerator:
         timeline: Timeline | None = None,
         steps: Iterable[StepReport] = (),
         context: InsightContext | str | None = None,
+        *,
+        patterns_report: PatternsReport | None = None,
     ) -> tuple[Insight, ...]:
         """All findings, highest priority first.
 
@@ -80,9 +91,11 @@ class InsightGenerator:
         ----------
         context : InsightContext or str, optional
             What the run knows beside the data; a text alone is the business context.
+        patterns_report : PatternsReport, optional
+            What `PatternDetector` found.
         """
         known = context if isinstance(context, InsightContext) else InsightContext(business=context)
-        facts = Facts(profile, validation, target_report, timeline, tuple(steps), known)
+        facts = Facts(profile, validation, target_report, timeline, tuple(steps), known, patterns_report)
         found = [insight for finder in FINDERS for insight in finder(facts)]
         stressed = [stress(insight, known.business, facts.target_name) for insight in found]
         return tuple(

@@ -18,12 +18,16 @@ from raypipe.engine.scheduler import SchedulerConfig, TaskScheduler
 from raypipe.engine.tasks import TaskResults, not_available
 from raypipe.etl.types import APPEARED
 from raypipe.insights.calendar import is_calendar
-from raypipe.insights.facts import InsightContext
+from raypipe.insights.facts import InsightContext, looks_like_id
 from raypipe.insights.generator import InsightGenerator
+from raypipe.insights.models import TargetReport
+from raypipe.insights.patterns.detector import PatternDetector
+from raypipe.insights.patterns.models import PatternsReport
 from raypipe.insights.quality import QualityScore, quality_score
 from raypipe.insights.relations import RelateTarget, plan_relations
 from raypipe.insights.report import Overview, write_report
 from raypipe.insights.sample import FirstRows, SampleRows
+from raypipe.insights.target.analysis import analyse_target
 from raypipe.insights.timeline import CourseOverTime, plan_timeline
 from raypipe.pipeline.state import Analysis, RunState
 from raypipe.results import Insight
@@ -31,6 +35,7 @@ from raypipe.stage import Stage
 
 RunPass = Callable[[tuple[Stage, ...]], Mapping[str, Any]]
 TARGET, COURSE, PASS = "target", "course over time", "relations and course over time"
+PATTERNS, CLOSER = "patterns", "target analysis"
 QUALITY, INSIGHTS, REPORT = "quality score", "insights", "report"
 TASK_LIMIT_S = 600.0
 """For tasks that work on summaries. The pass over the rows has none: it takes as long as there are rows."""
@@ -79,8 +84,22 @@ class _Work:
         # In the thread that executes: the engine looks at the cancel itself, and callbacks come from this thread.
         self.tasks.add_task(PASS, self._measure, planned, where="caller", always=True)
         self.tasks.add_task(QUALITY, self._quality)
-        self.tasks.add_task(INSIGHTS, self._insights, [PASS], always=True)
+        sampled = self._plan_samples(target_planned=TARGET in planned)
+        self.tasks.add_task(INSIGHTS, self._insights, [PASS], after=sampled, always=True)
         self.tasks.add_task(REPORT, self._report, after=[QUALITY, INSIGHTS], always=True)
+
+    def _plan_samples(self, *, target_planned: bool) -> list[str]:
+        """The tasks that work on the sample of rows."""
+        planned: list[str] = []
+        if self.config.analysis.patterns.enabled:
+            self.tasks.add_task(PATTERNS, self._patterns, [PASS])
+            planned.append(PATTERNS)
+        else:
+            self.reasons["patterns"] = "switched off (analysis.patterns.enabled: false)"
+        if target_planned:
+            self.tasks.add_task(CLOSER, self._closer, [PASS])
+            planned.append(CLOSER)
+        return planned
 
     def _plan_target(self) -> list[str]:
         frame, profile = self.run.data
@@ -120,6 +139,25 @@ class _Work:
     def _quality(self) -> QualityScore:
         return quality_score(self.run.data[1], self.run.validation, self.run.loaded.quarantine.rows)
 
+    def _patterns(self, measured: Mapping[str, Any]) -> PatternsReport:
+        """Clusters, anomalies, rules, dependencies and the map, of the sample without the target."""
+        sample = measured.get(SampleRows.__name__)
+        if sample is None:
+            sample = pa.table({})
+        ids = frozenset(column.name for column in self.run.data[1].columns if looks_like_id(column))
+        return PatternDetector(self.config.analysis.patterns.replace(seed=self.config.seed)).detect(sample, ids)
+
+    def _closer(self, measured: Mapping[str, Any]) -> TargetReport:
+        """The target by the sample of rows: leaks, baselines, segments, drift."""
+        settings = self.config.analysis.target.replace(seed=self.config.seed)
+        time = self.config.time_column
+        return analyse_target(measured[RelateTarget.__name__], measured.get(SampleRows.__name__), settings, time)
+
+    def _found(self, name: str) -> Any:
+        """What a task that is planned and done has found, else None."""
+        result = self.tasks.results.get(name)
+        return result.value if result is not None else None
+
     def _insights(self, measured: Mapping[str, Any] | None) -> tuple[Insight, ...]:
         found, run = measured or {}, self.run
         context = InsightContext(
@@ -129,9 +167,12 @@ class _Work:
             rows_quarantined=run.loaded.quarantine.rows,
             type_changes={one.column: one.reason for one in run.loaded.promotions if one.from_type != APPEARED},
         )
-        target, course = found.get(RelateTarget.__name__), found.get(CourseOverTime.__name__)
+        target, course = self._found(CLOSER) or found.get(RelateTarget.__name__), found.get(CourseOverTime.__name__)
         generator = InsightGenerator(self.config.analysis.report)
-        return generator.generate(run.data[1], run.validation, target, course, run.steps, context)
+        patterns = self._found(PATTERNS)
+        return generator.generate(
+            run.data[1], run.validation, target, course, run.steps, context, patterns_report=patterns
+        )
 
     def _report(self) -> str:
         results = self.tasks.results
@@ -152,7 +193,8 @@ class _Work:
         return Analysis(
             insights=results[INSIGHTS].value or (),
             quality=results[QUALITY].value,
-            target=measured.get(RelateTarget.__name__),
+            target=self._found(CLOSER) or measured.get(RelateTarget.__name__),
+            patterns=self._found(PATTERNS),
             timeline=measured.get(CourseOverTime.__name__),
             head=measured.get(FirstRows.__name__),
             points=self._points(measured.get(SampleRows.__name__)),
