@@ -51,6 +51,8 @@ class TargetRelation(Frozen):
     """Against no relation at all, of this column alone."""
     q_value: float | None = None
     """False discovery rate over all columns at which this one would just be told (Benjamini-Hochberg)."""
+    rank_score: float | None = None
+    """The normal score by ranks, on the sample of rows: what a few extreme values made is gone. None: not tried."""
 
 
 class TargetReport(Frozen):

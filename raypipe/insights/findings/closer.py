@@ -186,13 +186,13 @@ def _predictable(report: TargetReport, best: Baseline, models: list[Baseline]) -
     others = "; ".join(f"{model.model} {percent(max(round(model.skill, 3), 0.0))}" for model in models)
     used = f" It leans on {names(best.columns, 3)} most." if best.columns else ""
     auc = f" (area under the ROC curve {figure(round(best.auc, 3))})" if best.auc is not None else ""
-    half = best.skill_std
+    half, parts = best.skill_std, baselines.folds
     return Insight(
         type="predictable_target",
         category="model_performance",
         title=f"A simple model explains {percent(round(best.skill, 2))} of {name(report.column)}",
         description=f"The best simple model ({best.model}) explains {percent(round(best.skill, 3))} {share} on"
-        f" {how}{auc}, give or take {percent(round(half, 3))} between {baselines.folds} parts. By model: {others}.{used}",
+        f" {how}{auc}, give or take {percent(round(half, 3))} between {parts} parts. By model: {others}.{used}",
         impact="A better model has to beat this; suspects of leakage were left out.",
         columns_affected=(report.column, *best.columns[:3]),
         priority_score=graded(best.skill, (0.05, 4), (0.8, 7)),

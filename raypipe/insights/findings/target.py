@@ -39,12 +39,16 @@ def unmeasured_target(facts: Facts) -> Iterator[Insight]:
 
 
 def sure_relations(report: TargetReport) -> list[TargetRelation]:
-    """Relations past the limits of strength and of chance (all columns tested together), strongest first."""
+    """Relations past the limits of strength and of chance (all columns tested together, also by ranks where that was
+    tried), strongest first."""
     limit = score_limit(len(report.relations))
     return [
         relation
         for relation in report.relations
-        if relation.rows >= MIN_ROWS and relation.strength >= MIN_STRENGTH and (relation.score or 0.0) >= limit
+        if relation.rows >= MIN_ROWS
+        and relation.strength >= MIN_STRENGTH
+        and (relation.score or 0.0) >= limit
+        and (relation.rank_score is None or relation.rank_score >= limit)
     ]
 
 

@@ -24,6 +24,8 @@ CORE_SHARE = 0.75
 CORE_STEPS = 3
 MIN_GAP = 1.25
 """Odd rows lie at least this much farther out than ordinary ones."""
+MIN_PART = 0.1
+"""Part in the squared distances of odd rows from which a column makes them odd."""
 MAX_SHOWN = 20
 MAX_SHOWN_COLUMNS = 4
 
@@ -37,11 +39,12 @@ def find_anomalies(matrix: Matrix, alpha: float) -> AnomalyReport:
         return AnomalyReport(rows=matrix.rows, tested=tested, reason=f"there are fewer than {MIN_ROWS} rows")
     distances, parts = robust_distances(matrix.scaled)
     found, p, gap, tail = break_of_tail(distances, alpha)
-    if not found:
+    order = np.argsort(-distances, kind="stable")[:found]
+    p = max(p, _within(matrix.scaled, parts[order].mean(axis=0), alpha)) if found else p
+    if not found or p > alpha:
         return AnomalyReport(
             rows=matrix.rows, tested=tested, p_value=p, tail_index=tail, interval=wilson(0, matrix.rows)
         )
-    order = np.argsort(-distances, kind="stable")[:found]
     share = parts[order].mean(axis=0)
     ranked = {matrix.numbers[i]: float(share[i]) for i in np.argsort(-share, kind="stable")}
     return AnomalyReport(
@@ -57,6 +60,18 @@ def find_anomalies(matrix: Matrix, alpha: float) -> AnomalyReport:
         odd=_rows(matrix, order[:MAX_SHOWN], distances / distances[order[-1]], parts),
         tested=tested,
     )
+
+
+def _within(x: FloatArray, share: FloatArray, alpha: float) -> float:
+    """p-value of the gap among the columns alone that make rows odd.
+
+    One heavy-tailed column among many light ones shows in few rows only, whose tail then looks broken.
+    """
+    columns = np.flatnonzero(share >= MIN_PART)
+    if not len(columns) or len(columns) == x.shape[1]:
+        return 0.0
+    count, p, _, _ = break_of_tail(robust_distances(x[:, columns])[0], alpha)
+    return p if count else 1.0
 
 
 def robust_distances(x: FloatArray) -> tuple[FloatArray, FloatArray]:

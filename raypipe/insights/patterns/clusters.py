@@ -79,7 +79,7 @@ def _report(
     order = np.argsort(-np.bincount(labels, minlength=k), kind="stable")
     labels = np.argsort(order)[labels]
     agreement = [
-        adjusted_rand(labels[: len(base)], assign(base, kmeans(_drawn(base, round_, settings.seed), k, round_, 2)))
+        adjusted_rand(labels[: len(base)], assign(base, kmeans(_drawn(base, round_, settings.seed), k, round_)))
         for round_ in range(RESAMPLES)
     ]
     few = slice(0, MAX_SILHOUETTE_ROWS)
@@ -167,10 +167,18 @@ def _link(side: FloatArray, scores: FloatArray, limit: float) -> bool:
 def _agreeing(
     b: FloatArray, sides: dict[int, tuple[FloatArray, float, float]], i: int, limit: float
 ) -> tuple[int, ...]:
-    """Column `i`, and the columns with a valley of their own that go with its split, both ways."""
+    """Column `i`, and the columns with a valley of their own that go with its split: side with side, or side with
+    values both ways."""
     scores = normal_scores(b)
-    others = [j for j in sides if j != i]
-    linked = [j for j in others if _link(sides[i][0], scores[:, j], limit) and _link(sides[j][0], scores[:, i], limit)]
+    linked = [
+        j
+        for j in sides
+        if j != i
+        and (
+            _link(sides[i][0], sides[j][0], limit)
+            or (_link(sides[i][0], scores[:, j], limit) and _link(sides[j][0], scores[:, i], limit))
+        )
+    ]
     return tuple(sorted([i, *linked])) if linked else ()
 
 

@@ -22,6 +22,8 @@ MAX_NULL_SHARE = 0.3
 MAX_TOP_SHARE = 0.5
 """A number column that mostly holds one value has no spread that a robust scale could measure."""
 MAX_LEVEL_CHARS = 200
+MAX_KEYS = 30
+"""Columns by which rows are ordered, unless rows are equal in all of them."""
 _SCREEN_ROWS = 500
 
 
@@ -84,9 +86,9 @@ def prepare(table: pa.Table, settings: PatternsConfig, ids: frozenset[str] = fro
         [spread_ties(scale(out.values[:, i]), settings.seed + i) for i in range(len(kept))] or [np.zeros((out.rows, 0))]
     )
     out.categories = sorted(categories[: settings.max_categories])
-    coded = [coded(frame[name]) for name in out.categories]
-    out.codes = np.column_stack([codes for codes, _ in coded] or [np.zeros((out.rows, 0), np.int64)])
-    out.levels = [levels for _, levels in coded]
+    pairs = [coded(frame[name]) for name in out.categories]
+    out.codes = np.column_stack([codes for codes, _ in pairs] or [np.zeros((out.rows, 0), np.int64)])
+    out.levels = [levels for _, levels in pairs]
     return out
 
 
@@ -114,9 +116,11 @@ def _kind(column: pl.Series, settings: PatternsConfig, known_id: bool) -> str:
 
 
 def _number_kind(column: pl.Series, known_id: bool) -> str:
-    values = column.cast(pl.Float64, strict=False)
-    known = values.filter(values.is_finite())
-    distinct, present = known.n_unique(), len(known)
+    # NumPy, as a thread pool for each of thousands of columns costs more than it saves.
+    values = column.cast(pl.Float64, strict=False).to_numpy()
+    known = values[np.isfinite(values)]
+    counts = np.unique(known, return_counts=True)[1]
+    distinct, present = len(counts), len(known)
     if present < (1 - MAX_NULL_SHARE) * len(column):
         return f"has no finite value in more than {MAX_NULL_SHARE:.0%} of rows"
     if distinct < 2:
@@ -125,10 +129,10 @@ def _number_kind(column: pl.Series, known_id: bool) -> str:
         return "id"
     if distinct < MIN_NUMBER_VALUES:
         return "category"
-    top = known.value_counts(sort=True)["count"][0]
+    top = int(counts.max())
     if top > MAX_TOP_SHARE * present:
         return f"holds one value in {top / present:.0%} of rows"
-    low, high = known.quantile(0.25), known.quantile(0.75)
+    low, high = np.quantile(known, [0.25, 0.75])
     return "number" if low != high else "has no spread between its quartiles"
 
 
@@ -144,7 +148,9 @@ def in_order(frame: pl.DataFrame, columns: list[str], most: int, seed: int) -> p
     """At most `most` rows: sorted by their values, then shuffled, so that the order in which they came is nothing."""
     if not columns or not frame.height:
         return frame.head(most)
-    keys = frame.select(pl.nth(i).alias(f"k{i}") for i in (frame.columns.index(name) for name in columns))
+    keys = pl.DataFrame([frame[name].alias(f"k{i}") for i, name in enumerate(columns)])
+    few = keys.select(keys.columns[:MAX_KEYS])
+    keys = few if few.n_unique() == few.height else keys
     order = keys.with_row_index("__at__").sort(keys.columns, nulls_last=True)["__at__"]
     drawn = np.random.default_rng(seed).permutation(frame.height)[:most]
     return frame[order.to_numpy()[drawn]]
@@ -169,12 +175,13 @@ def coded(column: pl.Series) -> tuple[IntArray, list[str]]:
 
 
 def _screened(values: FloatArray, most: int) -> list[int]:
-    """Places of at most `most` columns: those whose squared rank correlations with the others sum to most."""
+    """Places of at most `most` columns: those whose rank correlations with the others, to the fourth power, sum
+    to most: a few close ties count for more than many faint ones."""
     if values.shape[1] <= most:
         return list(range(values.shape[1]))
     z = standard(normal_scores(values[:_SCREEN_ROWS]))
     r = z.T @ z / len(z)
-    strength = np.round((r * r).sum(axis=0), 9)
+    strength = np.round((r**4).sum(axis=0), 9)
     return sorted(np.argsort(-strength, kind="stable")[:most].tolist())
 
 

@@ -32,7 +32,9 @@ def draw_map(matrix: Matrix, points: int, labels: IntArray | None, odd: IntArray
     share = values**2 / max(float((values**2).sum()), 1e-300)
     axes = np.array([axis * np.sign(axis[np.abs(axis).argmax()] or 1.0) for axis in axes[:2]])
     along = x @ axes.T
-    shown = np.sort(np.unique(np.concatenate([odd[: points // 4], np.arange(min(matrix.rows, points))]))[:points])
+    kept = odd[: points // 4]
+    others = np.setdiff1d(np.arange(min(matrix.rows, points)), kept)
+    shown = np.sort(np.concatenate([kept, others[: points - len(kept)]]))
     return PointMap(
         components=tuple(_component(matrix, x, along[:, i], float(share[i])) for i in range(len(axes))),
         x=tuple(np.round(along[shown, 0], 4).tolist()),

@@ -14,6 +14,7 @@ from raypipe.insights.target.design import design
 from raypipe.insights.target.drift import measure_drift
 from raypipe.insights.target.intervals import with_uncertainty
 from raypipe.insights.target.leaks import find_leaks
+from raypipe.insights.target.ranks import with_rank_scores
 from raypipe.insights.target.segments import find_segments
 
 
@@ -59,6 +60,7 @@ def _reason(report: TargetReport, sample: pa.Table | None, settings: TargetConfi
 
 
 def _deepened(report: TargetReport, frame: pl.DataFrame, settings: TargetConfig, time: str | None) -> TargetReport:
+    report = with_rank_scores(report, frame)
     leaks = find_leaks(frame, report, time)
     suspects = {column: "may give the target away" for leak in leaks for column in leak.columns}
     data = design(frame, report.column, report.task, settings, time=time, left_out=suspects)
