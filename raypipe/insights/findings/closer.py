@@ -31,12 +31,13 @@ def derived_or_later(facts: Facts) -> Iterator[Insight]:
 def _leak(report: TargetReport, columns: tuple[str, ...], leaks: list[Leak]) -> Insight:
     derived = any(leak.kind == "derived" for leak in leaks)
     sure = max(leak.share for leak in leaks)
-    joined = "and" if derived else "may be known only after"
-    what = f"{names(columns, 3)} {joined} {name(report.column)}"
+
+    goal, given = name(report.column), names(columns, 3)
+    what = f"{goal} can be worked out from {given}" if derived else f"{given} may be known only after {goal}"
     return Insight(
         type="leakage",
         category="feature_relationships",
-        title=f"{what} are made of one another" if derived else what,
+        title=what,
         description=" ".join(leak.text for leak in leaks),
         impact="A model that uses it looks excellent in tests and fails in use.",
         columns_affected=(*columns, report.column),

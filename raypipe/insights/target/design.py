@@ -19,6 +19,8 @@ MAX_CLASSES = 10
 MAX_LEVELS = 20
 EDGES = 7
 MIN_LEVEL_ROWS = 20
+SCREENING = 3
+"""One row in this many chooses the columns where there are too many."""
 OTHER = "(other classes)"
 
 
@@ -72,7 +74,7 @@ def design(
     left_out : mapping, optional
         Column -> why models shall not see it.
     """
-    usable = sorted(c for c in frame.columns if frame.schema[c].is_numeric() or _is_text(frame.schema[c]))
+    usable = sorted(c for c, kind in frame.schema.items() if kind.is_numeric() or _is_text(kind))
     frame = in_order(frame.filter(known(frame[target], task)), usable, settings.max_rows, settings.seed)
     at: IntArray | None = None
     if time is not None:
@@ -82,7 +84,11 @@ def design(
     y, classes = _target(frame[target], task)
     out = Design(target, task, y, classes, at, left_out=dict(left_out or {}))
     skip = {target, time, *out.left_out}
-    _add_columns(out, frame, [column for column in usable if column not in skip], settings.max_columns)
+    columns = [column for column in usable if column not in skip]
+    if len(columns) > settings.max_columns:
+        columns = _screened(out, frame, columns, settings.max_columns)
+        frame = _without_first(out, frame)
+    _add_columns(out, frame, columns)
     return out
 
 
@@ -113,21 +119,43 @@ def _target(column: pl.Series, task: str) -> tuple[FloatArray, list[str]]:
     return y, names
 
 
-def _add_columns(out: Design, frame: pl.DataFrame, columns: list[str], most: int) -> None:
-    """The columns' conditions and numbers; of too many columns, those that go with the target most on these rows."""
+def _screened(out: Design, frame: pl.DataFrame, columns: list[str], most: int) -> list[str]:
+    """The columns that go with the target most, by the first third of the rows, which nothing else sees then: chosen on
+    rows that they are judged by, columns of noise would look good."""
+    part = slice(0, out.rows // SCREENING)
+    y = out.y[part]
+    strength = {column: _strength(_plain(frame[column][part]), y) for column in columns}
+    kept = sorted(columns, key=lambda column: (-round(strength[column], 9), column))[:most]
+    why = f"is not among the {most} columns that go with the target most in a third of the rows"
+    out.left_out |= {column: why for column in columns if column not in set(kept)}
+    return sorted(kept)
+
+
+def _plain(column: pl.Series) -> FloatArray:
+    """Numbers as they are, drawn in; texts as yes or no for each of their most frequent values."""
+    if column.dtype.is_numeric():
+        return np.arcsinh(scale(finite(pl.DataFrame({"value": column}), ["value"])[:, 0]))[:, None]
+    codes, levels = coded(column)
+    frequent = np.argsort(-np.bincount(codes[codes >= 0], minlength=len(levels)), kind="stable")[:MAX_LEVELS]
+    return (codes[:, None] == frequent[None, :]).astype(float)
+
+
+def _without_first(out: Design, frame: pl.DataFrame) -> pl.DataFrame:
+    cut = out.rows // SCREENING
+    out.y = out.y[cut:]
+    out.time = None if out.time is None else out.time[cut:]
+    return frame[cut:]
+
+
+def _add_columns(out: Design, frame: pl.DataFrame, columns: list[str]) -> None:
+    """The columns' conditions and numbers."""
     made: list[tuple[str, list[Condition], FloatArray, FloatArray]] = []
     for column in columns:
-        found = _of_number(frame, column) if frame.schema[column].is_numeric() else _of_text(frame[column], column)
+        found = _of_number(frame, column) if frame[column].dtype.is_numeric() else _of_text(frame[column], column)
         if isinstance(found, str):
             out.left_out[column] = found
         else:
             made.append((column, *found))
-    if len(made) > most:
-        strength = [_strength(x, out.y) for _, _, _, x in made]
-        order = sorted(range(len(made)), key=lambda i: (-round(strength[i], 9), made[i][0]))
-        for i in order[most:]:
-            out.left_out[made[i][0]] = f"is not among the {most} columns that go with the target most"
-        made = [made[i] for i in sorted(order[:most])]
     out.conditions = [condition for _, conditions, _, _ in made for condition in conditions]
     out.holds = np.column_stack([holds for _, _, holds, _ in made] or [np.zeros((out.rows, 0))]).astype(np.float32)
     out.x = np.column_stack([x for _, _, _, x in made] or [np.zeros((out.rows, 0))])
@@ -145,7 +173,7 @@ def _of_number(frame: pl.DataFrame, column: str) -> tuple[list[Condition], Float
     has = np.isfinite(values)
     if has.sum() < 2 * MIN_LEVEL_ROWS:
         return "has too few known values"
-    if frame.schema[column].is_integer() and len(np.unique(values)) == len(values) and _in_steps(values):
+    if frame[column].dtype.is_integer() and len(np.unique(values)) == len(values) and _in_steps(values):
         return "names rows rather than measuring them"
     edges = np.unique(np.quantile(values[has], np.arange(1, EDGES + 1) / (EDGES + 1)))
     edges = edges[edges < values[has].max()]

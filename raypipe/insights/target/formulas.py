@@ -14,7 +14,7 @@ MIN_ROWS = 50
 MIN_DISTINCT = 20
 MIN_SHARE = 0.99
 PROBE_ROWS = 40
-MAX_PROBED = 60
+MAX_PROBED = 40
 TOLERANCE = 1e-6
 """Of the size of the values: what rounding of floats explains, and no statistics does."""
 

@@ -45,9 +45,12 @@ def find_leaks(frame: pl.DataFrame, report: TargetReport, time: str | None) -> t
     """Every suspicion, by kind: the too good by all rows, the others by the sample."""
     goal = _goal(frame, report)
     found = [*_too_good(report)]
-    others = [column for column in frame.columns if column != report.column]
-    numbers = [column for column in others if frame.schema[column].is_numeric()][:MAX_NUMBERS]
-    found += _derived(frame, goal, numbers, [c for c in others if c not in numbers])
+    # A schema is made anew each time that it is asked for, which thousands of columns would feel.
+    kinds = {column: kind for column, kind in frame.schema.items() if column != report.column}
+    others = list(kinds)
+    numbers = [column for column, kind in kinds.items() if kind.is_numeric()][:MAX_NUMBERS]
+    texts = [column for column, kind in kinds.items() if _is_text(kind)][:MAX_CATEGORIES]
+    found += _derived(frame, goal, numbers, texts)
     found += _from_the_future(frame, goal, others, time)
     order = {"derived": 0, "future": 1, "too_good": 2}
     return tuple(sorted(found, key=lambda leak: (order[leak.kind], leak.columns, leak.how)))
@@ -78,7 +81,7 @@ def _too_good(report: TargetReport) -> Iterator[Leak]:
             )
 
 
-def _derived(frame: pl.DataFrame, goal: Goal, numbers: list[str], others: list[str]) -> Iterator[Leak]:
+def _derived(frame: pl.DataFrame, goal: Goal, numbers: list[str], texts: list[str]) -> Iterator[Leak]:
     x = finite(frame, numbers)
     if goal.values is not None:
         found = [leak for i, column in enumerate(numbers) if (leak := _same(column, x[:, i], goal)) is not None]
@@ -88,14 +91,13 @@ def _derived(frame: pl.DataFrame, goal: Goal, numbers: list[str], others: list[s
         formula = made_of(x[:, rest], goal.values, [numbers[i] for i in rest], goal.name)
         if formula is not None:
             yield formula
-        yield from _target_means(frame, goal, numbers, x, others)
+        yield from _target_means(frame, goal, numbers, x, texts)
         return
     assert goal.codes is not None
     for i, column in enumerate(numbers):
         leak = _threshold(column, x[:, i], goal)
         if leak is not None:
             yield leak
-    texts = [column for column in others if _is_text(frame.schema[column])][:MAX_CATEGORIES]
     for column in texts:
         codes, levels = coded(frame[column])
         if len(levels) > MAX_VALUES:
@@ -182,11 +184,11 @@ def _threshold(column: str, x: FloatArray, goal: Goal) -> Leak | None:
 
 
 def _target_means(
-    frame: pl.DataFrame, goal: Goal, numbers: list[str], x: FloatArray, others: list[str]
+    frame: pl.DataFrame, goal: Goal, numbers: list[str], x: FloatArray, texts: list[str]
 ) -> Iterator[Leak]:
     """Numbers that are the mean of the target over the rows with the same category."""
     assert goal.values is not None
-    for category in [column for column in others if _is_text(frame.schema[column])][:MAX_CATEGORIES]:
+    for category in texts:
         codes, levels = coded(frame[category])
         for i, column in enumerate(numbers):
             both = goal.known & np.isfinite(x[:, i]) & (codes >= 0)
@@ -215,7 +217,7 @@ def _from_the_future(frame: pl.DataFrame, goal: Goal, others: list[str], time: s
     if time is not None:
         at, has = micros(frame[time].alias("value"))
         for column in others:
-            if column != time and frame.schema[column] in (pl.Date, pl.Datetime):
+            if column != time and frame[column].dtype in (pl.Date, pl.Datetime):
                 when, filled = micros(frame[column].alias("value"))
                 both = has & filled
                 share = float((when[both] > at[both]).mean()) if both.any() else 0.0
