@@ -92,12 +92,12 @@ class _Work:
         """The tasks that work on the sample of rows."""
         planned: list[str] = []
         if self.config.analysis.patterns.enabled:
-            self.tasks.add_task(PATTERNS, self._patterns, [PASS])
+            self.tasks.add_task(PATTERNS, self._patterns, [PASS], always=True)
             planned.append(PATTERNS)
         else:
             self.reasons["patterns"] = "switched off (analysis.patterns.enabled: false)"
         if target_planned:
-            self.tasks.add_task(CLOSER, self._closer, [PASS])
+            self.tasks.add_task(CLOSER, self._closer, [PASS], always=True)
             planned.append(CLOSER)
         return planned
 
@@ -139,19 +139,23 @@ class _Work:
     def _quality(self) -> QualityScore:
         return quality_score(self.run.data[1], self.run.validation, self.run.loaded.quarantine.rows)
 
-    def _patterns(self, measured: Mapping[str, Any]) -> PatternsReport:
+    def _patterns(self, measured: Mapping[str, Any] | None) -> PatternsReport | None:
         """Clusters, anomalies, rules, dependencies and the map, of the sample without the target."""
+        if measured is None:  # The pass failed, and its own warning says so.
+            return None
         sample = measured.get(SampleRows.__name__)
-        if sample is None:
-            sample = pa.table({})
+        sample = pa.table({}) if sample is None else sample
         ids = frozenset(column.name for column in self.run.data[1].columns if looks_like_id(column))
         return PatternDetector(self.config.analysis.patterns.replace(seed=self.config.seed)).detect(sample, ids)
 
-    def _closer(self, measured: Mapping[str, Any]) -> TargetReport:
+    def _closer(self, measured: Mapping[str, Any] | None) -> TargetReport | None:
         """The target by the sample of rows: leaks, baselines, segments, drift."""
+        report = (measured or {}).get(RelateTarget.__name__)
+        if measured is None or report is None:
+            return None
         settings = self.config.analysis.target.replace(seed=self.config.seed)
         time = self.config.time_column
-        return analyse_target(measured[RelateTarget.__name__], measured.get(SampleRows.__name__), settings, time)
+        return analyse_target(report, measured.get(SampleRows.__name__), settings, time)
 
     def _found(self, name: str) -> Any:
         """What a task that is planned and done has found, else None."""

@@ -62,7 +62,7 @@ def prepare(table: pa.Table, settings: PatternsConfig, ids: frozenset[str] = fro
     frame = frame.drop(ROW) if ROW in frame.columns else frame
     out = Matrix(rows=min(frame.height, settings.max_rows))
     names = sorted(frame.columns)
-    kinds = {name: _kind(frame[name], settings, name in ids) for name in names}
+    kinds = {name: _kind(column_of(frame, name), settings, (name, name in ids)) for name in names}
     numbers = [name for name in names if kinds[name] == "number"]
     categories = sorted((n for n in names if kinds[n] == "category"), key=lambda n: (frame[n].null_count(), n))
     keys = [name for name in names if kinds[name] == "id"]
@@ -86,25 +86,30 @@ def prepare(table: pa.Table, settings: PatternsConfig, ids: frozenset[str] = fro
         [spread_ties(scale(out.values[:, i]), settings.seed + i) for i in range(len(kept))] or [np.zeros((out.rows, 0))]
     )
     out.categories = sorted(categories[: settings.max_categories])
-    pairs = [coded(frame[name]) for name in out.categories]
+    pairs = [coded(column_of(frame, name)) for name in out.categories]
     out.codes = np.column_stack([codes for codes, _ in pairs] or [np.zeros((out.rows, 0), np.int64)])
     out.levels = [levels for _, levels in pairs]
     return out
 
 
-def _kind(column: pl.Series, settings: PatternsConfig, known_id: bool) -> str:
+def column_of(frame: pl.DataFrame, name: str) -> pl.Series:
+    """The column under a name that Polars cannot take for a pattern, as it does "^a.*$"."""
+    return frame.get_column(name).alias("value")
+
+
+def _kind(column: pl.Series, settings: PatternsConfig, named: tuple[str, bool]) -> str:
     """`number`, `category` or `id`, or why the column takes no part."""
     kind, rows = column.dtype, len(column)
     present = rows - column.null_count()
     if present == 0:
         return "has no known value"
     if kind.is_numeric():
-        return _number_kind(column, known_id)
+        return _number_kind(column, *named)
     if kind == pl.Boolean:
         return "category" if column.n_unique() > 1 else "has the same value in every row"
     if kind in (pl.String, pl.Categorical, pl.Enum):
         distinct = column.drop_nulls().n_unique()
-        if known_id or (distinct == present and present >= MIN_NUMBER_VALUES):
+        if named[1] or (distinct == present and present >= MIN_NUMBER_VALUES):
             return "id" if present == rows else "has a different value in every row"
         if distinct > settings.max_levels:
             return f"has {distinct:,} distinct values; a category has at most {settings.max_levels}"
@@ -115,7 +120,7 @@ def _kind(column: pl.Series, settings: PatternsConfig, known_id: bool) -> str:
     return f"has type {kind}, which is not measured"
 
 
-def _number_kind(column: pl.Series, known_id: bool) -> str:
+def _number_kind(column: pl.Series, name: str, known_id: bool) -> str:
     # NumPy, as a thread pool for each of thousands of columns costs more than it saves.
     values = column.cast(pl.Float64, strict=False).to_numpy()
     known = values[np.isfinite(values)]
@@ -125,7 +130,7 @@ def _number_kind(column: pl.Series, known_id: bool) -> str:
         return f"has no finite value in more than {MAX_NULL_SHARE:.0%} of rows"
     if distinct < 2:
         return "has the same value in every row"
-    if known_id or _counts_rows(column, distinct):
+    if known_id or _counts_rows(column, name, distinct):
         return "id"
     if distinct < MIN_NUMBER_VALUES:
         return "category"
@@ -136,12 +141,12 @@ def _number_kind(column: pl.Series, known_id: bool) -> str:
     return "number" if low != high else "has no spread between its quartiles"
 
 
-def _counts_rows(column: pl.Series, distinct: int) -> bool:
+def _counts_rows(column: pl.Series, name: str, distinct: int) -> bool:
     """Whole numbers that are unique and called an id, or that leave few numbers out."""
     if not column.dtype.is_integer() or distinct < len(column) or distinct < MIN_NUMBER_VALUES:
         return False
     span = int(str(column.max())) - int(str(column.min())) + 1
-    return bool(words_of(column.name) & ID_WORDS) or span <= 1.1 * distinct
+    return bool(words_of(name) & ID_WORDS) or span <= 1.1 * distinct
 
 
 def in_order(frame: pl.DataFrame, columns: list[str], most: int, seed: int) -> pl.DataFrame:
@@ -160,7 +165,7 @@ def finite(frame: pl.DataFrame, names: list[str]) -> FloatArray:
     """The columns as floats, NaN where there is no finite value."""
     out = np.empty((frame.height, len(names)))
     for i, name in enumerate(names):
-        out[:, i] = frame[name].cast(pl.Float64, strict=False).to_numpy()
+        out[:, i] = column_of(frame, name).cast(pl.Float64, strict=False).to_numpy()
     out[~np.isfinite(out)] = np.nan
     return out
 

@@ -11,7 +11,7 @@ import polars as pl
 
 from raypipe.config.insights.target import TargetConfig
 from raypipe.insights.calendar import micros
-from raypipe.insights.patterns.matrix import FloatArray, IntArray, coded, finite, in_order, scale
+from raypipe.insights.patterns.matrix import FloatArray, IntArray, coded, column_of, finite, in_order, scale
 from raypipe.insights.words import figure, name, plain
 
 MAX_CLASSES = 10
@@ -75,13 +75,13 @@ def design(
         Column -> why models shall not see it.
     """
     usable = sorted(c for c, kind in frame.schema.items() if kind.is_numeric() or _is_text(kind))
-    frame = in_order(frame.filter(known(frame[target], task)), usable, settings.max_rows, settings.seed)
+    frame = in_order(frame.filter(known(column_of(frame, target), task)), usable, settings.max_rows, settings.seed)
     at: IntArray | None = None
     if time is not None:
-        when, has = micros(frame[time].alias("value"))
+        when, has = micros(column_of(frame, time))
         order = np.argsort(when[has], kind="stable")
         frame, at = frame[np.flatnonzero(has)[order]], when[has][order]
-    y, classes = _target(frame[target], task)
+    y, classes = _target(column_of(frame, target), task)
     out = Design(target, task, y, classes, at, left_out=dict(left_out or {}))
     skip = {target, time, *out.left_out}
     columns = [column for column in usable if column not in skip]
@@ -124,7 +124,7 @@ def _screened(out: Design, frame: pl.DataFrame, columns: list[str], most: int) -
     rows that they are judged by, columns of noise would look good."""
     part = slice(0, out.rows // SCREENING)
     y = out.y[part]
-    strength = {column: _strength(_plain(frame[column][part]), y) for column in columns}
+    strength = {column: _strength(_plain(column_of(frame, column)[part]), y) for column in columns}
     kept = sorted(columns, key=lambda column: (-round(strength[column], 9), column))[:most]
     why = f"is not among the {most} columns that go with the target most in a third of the rows"
     out.left_out |= {column: why for column in columns if column not in set(kept)}
@@ -134,7 +134,7 @@ def _screened(out: Design, frame: pl.DataFrame, columns: list[str], most: int) -
 def _plain(column: pl.Series) -> FloatArray:
     """Numbers as they are, drawn in; texts as yes or no for each of their most frequent values."""
     if column.dtype.is_numeric():
-        return np.arcsinh(scale(finite(pl.DataFrame({"value": column}), ["value"])[:, 0]))[:, None]
+        return np.asarray(np.arcsinh(scale(finite(pl.DataFrame({"value": column}), ["value"])[:, 0]))[:, None])
     codes, levels = coded(column)
     frequent = np.argsort(-np.bincount(codes[codes >= 0], minlength=len(levels)), kind="stable")[:MAX_LEVELS]
     return (codes[:, None] == frequent[None, :]).astype(float)
@@ -151,7 +151,11 @@ def _add_columns(out: Design, frame: pl.DataFrame, columns: list[str]) -> None:
     """The columns' conditions and numbers."""
     made: list[tuple[str, list[Condition], FloatArray, FloatArray]] = []
     for column in columns:
-        found = _of_number(frame, column) if frame[column].dtype.is_numeric() else _of_text(frame[column], column)
+        found = (
+            _of_number(frame, column)
+            if column_of(frame, column).dtype.is_numeric()
+            else _of_text(column_of(frame, column), column)
+        )
         if isinstance(found, str):
             out.left_out[column] = found
         else:
@@ -173,7 +177,7 @@ def _of_number(frame: pl.DataFrame, column: str) -> tuple[list[Condition], Float
     has = np.isfinite(values)
     if has.sum() < 2 * MIN_LEVEL_ROWS:
         return "has too few known values"
-    if frame[column].dtype.is_integer() and len(np.unique(values)) == len(values) and _in_steps(values):
+    if column_of(frame, column).dtype.is_integer() and len(np.unique(values)) == len(values) and _in_steps(values):
         return "names rows rather than measuring them"
     edges = np.unique(np.quantile(values[has], np.arange(1, EDGES + 1) / (EDGES + 1)))
     edges = edges[edges < values[has].max()]

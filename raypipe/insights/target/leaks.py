@@ -12,7 +12,7 @@ from raypipe.insights.calendar import micros
 from raypipe.insights.effects import score_limit
 from raypipe.insights.models import TargetReport
 from raypipe.insights.patterns.dependencies import follows
-from raypipe.insights.patterns.matrix import FloatArray, IntArray, coded, finite
+from raypipe.insights.patterns.matrix import FloatArray, IntArray, coded, column_of, finite
 from raypipe.insights.target.formulas import made_of
 from raypipe.insights.target.models import Leak
 from raypipe.insights.words import name, percent, plain
@@ -57,7 +57,7 @@ def find_leaks(frame: pl.DataFrame, report: TargetReport, time: str | None) -> t
 
 
 def _goal(frame: pl.DataFrame, report: TargetReport) -> Goal:
-    column = frame[report.column]
+    column = column_of(frame, report.column)
     if report.task == "regression":
         values = finite(frame, [report.column])[:, 0]
         return Goal(report.column, np.isfinite(values), values, None, [])
@@ -99,7 +99,7 @@ def _derived(frame: pl.DataFrame, goal: Goal, numbers: list[str], texts: list[st
         if leak is not None:
             yield leak
     for column in texts:
-        codes, levels = coded(frame[column])
+        codes, levels = coded(column_of(frame, column))
         if len(levels) > MAX_VALUES:
             continue
         dependency = follows((column, codes, levels), (goal.name, goal.codes, goal.texts))
@@ -189,7 +189,7 @@ def _target_means(
     """Numbers that are the mean of the target over the rows with the same category."""
     assert goal.values is not None
     for category in texts:
-        codes, levels = coded(frame[category])
+        codes, levels = coded(column_of(frame, category))
         for i, column in enumerate(numbers):
             both = goal.known & np.isfinite(x[:, i]) & (codes >= 0)
             if not 5 <= len(levels) <= both.sum() / 5:
@@ -215,10 +215,10 @@ def _target_means(
 
 def _from_the_future(frame: pl.DataFrame, goal: Goal, others: list[str], time: str | None) -> Iterator[Leak]:
     if time is not None:
-        at, has = micros(frame[time].alias("value"))
+        at, has = micros(column_of(frame, time))
         for column in others:
-            if column != time and frame[column].dtype in (pl.Date, pl.Datetime):
-                when, filled = micros(frame[column].alias("value"))
+            if column != time and column_of(frame, column).dtype in (pl.Date, pl.Datetime):
+                when, filled = micros(column_of(frame, column))
                 both = has & filled
                 share = float((when[both] > at[both]).mean()) if both.any() else 0.0
                 if both.sum() >= MIN_ROWS and share >= MIN_SHARE:
@@ -228,7 +228,7 @@ def _from_the_future(frame: pl.DataFrame, goal: Goal, others: list[str], time: s
                         rows=int(both.sum()),
                     )  # fmt: skip
     for column in others:
-        filled = frame[column].is_not_null().to_numpy()
+        filled = column_of(frame, column).is_not_null().to_numpy()
         if min(filled.sum(), (~filled).sum()) >= MIN_CLASS_ROWS:
             yield from _filled(column, filled, goal)
 

@@ -8,7 +8,7 @@ import polars as pl
 from raypipe.insights.calendar import micros
 from raypipe.insights.effects import corrected_cramers_v, f_score, fisher_score, score_limit
 from raypipe.insights.models import TargetRelation, TargetReport
-from raypipe.insights.patterns.matrix import FloatArray, IntArray, coded, finite, normal_scores, standard
+from raypipe.insights.patterns.matrix import FloatArray, IntArray, coded, column_of, finite, normal_scores, standard
 
 MAX_CHECKED = 200
 BINS = 10
@@ -23,7 +23,9 @@ def with_rank_scores(report: TargetReport, frame: pl.DataFrame) -> TargetReport:
     limit = score_limit(max(len(report.relations), 1))
     target = _ranked(frame, report)
     checked = [relation.column for relation in report.relations if (relation.score or 0.0) >= limit][:MAX_CHECKED]
-    scores = {column: _score(frame[column], target, report.task) for column in checked if column in frame.columns}
+    scores = {
+        column: _score(column_of(frame, column), target, report.task) for column in checked if column in frame.columns
+    }
     return report.replace(relations=tuple(_scored(relation, scores) for relation in report.relations))
 
 
@@ -36,7 +38,7 @@ def _ranked(frame: pl.DataFrame, report: TargetReport) -> FloatArray:
     if report.task == "regression":
         values = finite(frame, [report.column])
         return np.where(np.isfinite(values), normal_scores(values), np.nan)[:, 0]
-    column = frame[report.column]
+    column = column_of(frame, report.column)
     codes, _ = coded(column.cast(pl.Int64, strict=False) if column.dtype.is_float() else column)
     return np.where(codes >= 0, codes.astype(float), np.nan)
 
@@ -59,7 +61,7 @@ def _score(column: pl.Series, target: FloatArray, task: str) -> float:
 
 def _numbers(column: pl.Series) -> FloatArray:
     if column.dtype.is_temporal():
-        at, known = micros(column.alias("value"))
+        at, known = micros(column)
         return np.where(known, at.astype(float), np.nan)
     return finite(pl.DataFrame({"value": column}), ["value"])[:, 0]
 
