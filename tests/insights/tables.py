@@ -11,8 +11,8 @@ from pydantic import BaseModel
 from raypipe.blocks.frames import from_polars
 from raypipe.blocks.profile import Profile
 from raypipe.blocks.table import finish, summarise
-from raypipe.insights.facts import looks_like_id
-from raypipe.insights.generator import InsightGenerator
+from raypipe.insights.facts import Facts, InsightContext, looks_like_id
+from raypipe.insights.generator import InsightGenerator, gather
 from raypipe.insights.models import TargetReport, Timeline
 from raypipe.insights.patterns.detector import PatternDetector
 from raypipe.insights.relations import plan_relations
@@ -50,9 +50,17 @@ def findings(
     patterns = PatternDetector().detect(table, ids)
     if report is not None:
         report = analyse_target(report, table, time=time_column)
-    return InsightGenerator().generate(
-        profile, more.pop("validation", None), report, line, patterns_report=patterns, **more
-    )
+    return InsightGenerator().generate(profile, more.pop("validation", None), report, line, patterns=patterns, **more)
+
+
+def alone(table: pa.Table, target: str | None = None, time_column: str | None = None, **more: Any) -> list[Insight]:
+    """What each finder says by itself, before findings of one fact are joined."""
+    profile = profile_of(table)
+    report = relate(table, target, profile) if target else None
+    line = follow(table, time_column, target, profile) if time_column else None
+    context = more.get("context")
+    known = context if isinstance(context, InsightContext) else InsightContext(business=context)
+    return gather(Facts(profile, more.get("validation"), report, line, tuple(more.get("steps", ())), known))
 
 
 def noise(rows: int, seed: int, columns: int = 18) -> pa.Table:

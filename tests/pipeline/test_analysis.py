@@ -19,7 +19,18 @@ from raypipe.pipeline.analysis import TASKS, analyse
 from raypipe.pipeline.state import RunState
 
 PLANS = ["target", "course over time"]
-NAMES = [*PLANS, "relations and course over time", "quality score", "patterns", "target analysis", "insights", "report"]
+NAMES = [
+    *PLANS,
+    "relations and course over time",
+    "quality score",
+    "patterns",
+    "target analysis",
+    "statistics of the sample",
+    "pairs over all rows",
+    "statistics",
+    "insights",
+    "report",
+]
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from raypipe.etl.formats.format import EVERYWHERE, Cut, Cutting, Format, Look, R
 from raypipe.etl.formats.schemas import conform
 from raypipe.etl.formats.slices import Slice, draw_seed, take_rows
 from raypipe.etl.formats.sql_address import SqlAddress, is_database, parse_database
-from raypipe.etl.formats.sql_source import Backend, SqlFile, Window
+from raypipe.etl.formats.sql_source import Backend, RowIds, SqlFile, Window
 from raypipe.etl.formats.sql_text import even_edges
 from raypipe.stage import PartRead
 
@@ -114,7 +114,7 @@ def _slices(file: SqlFile, backend: Backend, rows: int, how: Cutting) -> list[Sl
     """Windows of about `rows` rows each, in order."""
     counts: Sequence[int | None]
     exact = how.max_rows is not None or how.sample_rows is not None
-    if file.by == "row":
+    if file.by == "row" and isinstance(backend, RowIds):
         edges, total = backend.edges(file, max(1, rows))
         counts = [rows] * len(edges) + [total - rows * len(edges)]
         return _as_slices(file, [Window(*pair) for pair in _pairs(edges)], counts)

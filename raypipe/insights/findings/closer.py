@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from raypipe.insights.facts import Facts, graded
+from raypipe.insights.facts import Facts, graded, sureness
 from raypipe.insights.models import TargetReport
 from raypipe.insights.target.models import Baseline, Leak, Segment, TargetDrift
 from raypipe.insights.words import count, figure, name, names, percent, plain
@@ -101,7 +101,7 @@ def _segment(report: TargetReport, one: Segment) -> Insight:
         effect_measure="rank_biserial" if one.label is None else "difference_of_shares",
         interval=one.interval,
         p_value=one.p_value,
-        confidence=1 - one.p_value,
+        confidence=sureness(one.p_value),
         chart="target",
     )
 
@@ -157,7 +157,7 @@ def _drift(report: TargetReport, drift: TargetDrift) -> Insight:
         effect_measure="standard_deviations" if drift.label is None else "difference_of_shares",
         interval=drift.interval,
         p_value=drift.p_value,
-        confidence=1 - drift.p_value,
+        confidence=sureness(drift.p_value),
         chart="target",
     )
 
@@ -198,6 +198,7 @@ def _predictable(report: TargetReport, best: Baseline, models: list[Baseline]) -
         columns_affected=(report.column, *best.columns[:3]),
         priority_score=graded(best.skill, (0.05, 4), (0.8, 7)),
         evidence={
+            "best": best.skill,
             "skill": {model.model: round(model.skill, 4) for model in models},
             "folds": [round(value, 4) for value in best.skill_folds],
             "split": baselines.split,

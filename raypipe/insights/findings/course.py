@@ -157,10 +157,11 @@ def seasonality(facts: Facts) -> Iterator[Insight]:
     for season in line.seasons:
         least = MIN_ROWS_ETA if season.column is None else MIN_SEASON_ETA
         if season.eta_squared >= least and season.score >= limit and sum(line.weekday_rows) >= 5 * MIN_ROWS:
-            yield _season(line, season, least)
+            column = facts.columns.get(line.column)
+            yield _season(line, season, least, ", UTC" if column and "tz=" in column.dtype else "")
 
 
-def _season(line: Timeline, season: Season, least: float) -> Insight:
+def _season(line: Timeline, season: Season, least: float, zone: str) -> Insight:
     labels = _WEEKDAYS if season.cycle == "weekday" else tuple(f"{hour:02d}:00" for hour in range(24))
     rows = line.weekday_rows if season.cycle == "weekday" else line.hourly_rows
     means = line.weekday_target if season.cycle == "weekday" else line.hourly_target
@@ -185,7 +186,7 @@ def _season(line: Timeline, season: Season, least: float) -> Insight:
         category="seasonality",
         title=f"{what[0].upper()}{what[1:]} follows the {cycle}",
         description=f"The {cycle} explains {percent(season.eta_squared)} {spread} ({effect_word(effect)});"
-        f" {told}, UTC.",
+        f" {told}{zone}.",
         impact="Two periods compare only over the same hours and days.",
         columns_affected=(season.column, line.column) if season.column else (line.column,),
         priority_score=graded(effect, (math.sqrt(least), 4), (0.8, 8)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from raypipe.insights.facts import Facts, graded
+from raypipe.insights.facts import Facts, graded, sureness
 from raypipe.insights.groups import linked_groups
 from raypipe.insights.patterns.models import Cluster, Contrast, Dependency, PatternsReport, Rule
 from raypipe.insights.words import count, figure, name, names, percent, plain
@@ -50,7 +50,6 @@ def clusters(facts: Facts) -> Iterator[Insight]:
         recommendation="Look at the clusters apart, or give models a column that tells them apart.",
         effect_size=found.silhouette,
         effect_measure="silhouette",
-        interval=None,
         p_value=found.p_value,
         confidence=min(0.99, found.stability or 0.0),
     )
@@ -116,7 +115,7 @@ def anomalous_rows(facts: Facts) -> Iterator[Insight]:
         effect_measure="share_of_rows",
         interval=found.interval,
         p_value=found.p_value,
-        confidence=1 - (found.p_value or 0.0),
+        confidence=sureness(found.p_value),
     )
 
 
@@ -157,7 +156,6 @@ def _one_to_one(group: list[str], found: list[Dependency], report: PatternsRepor
         recommendation=f"Keep {name(group[0])} or whichever is easiest to read, and leave out the rest.",
         effect_size=min(one.lift for one in found),
         effect_measure="lambda",
-        interval=None,
         confidence=_confidence(found[0]),
     )
 
@@ -188,7 +186,6 @@ def _follows(determinant: tuple[str, ...], found: list[Dependency], report: Patt
         else "Keep the determinant, and look the other up where it is needed.",
         effect_size=min(one.lift for one in found),
         effect_measure="lambda",
-        interval=None,
         confidence=_confidence(worst),
     )
 
@@ -228,6 +225,7 @@ def _together(columns: tuple[str, ...], rules: list[Rule], report: PatternsRepor
         columns_affected=columns,
         priority_score=graded(best.phi, (0.3, 3), (0.9, 6)),
         evidence={
+            "phi": best.phi,
             "rules": [rule.model_dump(mode="json") for rule in rules[:5]],
             "rows": report.rows_used,
             "threshold": {"phi": 0.3, "p_value": 0.001},
@@ -235,9 +233,8 @@ def _together(columns: tuple[str, ...], rules: list[Rule], report: PatternsRepor
         recommendation="Compare groups of one column within the values of the other.",
         effect_size=best.phi,
         effect_measure="phi",
-        interval=None,
         p_value=best.p_value,
-        confidence=1 - best.p_value,
+        confidence=sureness(best.p_value),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from raypipe.insights.effects import effect_word, score_limit
-from raypipe.insights.facts import MIN_ROWS, Facts, graded
+from raypipe.insights.facts import MIN_ROWS, Facts, graded, sureness
 from raypipe.insights.measures import LEAKAGE_STRENGTH
 from raypipe.insights.models import Level, TargetRelation, TargetReport
 from raypipe.insights.words import correlation, count, figure, name, names, percent, plain
@@ -84,6 +84,7 @@ def _driver(report: TargetReport, relation: TargetRelation, rank: int, tested: i
             "groups": relation.groups,
             "score": relation.score,
             "rank": rank,
+            "kind": relation.kind,
             "threshold": {"strength": MIN_STRENGTH, "score": score_limit(tested)},
         },
         recommendation="Put it into the first model, after asking whether it is known before the target is; going"
@@ -92,7 +93,7 @@ def _driver(report: TargetReport, relation: TargetRelation, rank: int, tested: i
         effect_measure=relation.measure,
         interval=relation.interval,
         p_value=relation.q_value,
-        confidence=None if relation.q_value is None else 1 - relation.q_value,
+        confidence=None if relation.q_value is None else sureness(relation.q_value),
         chart="target",
     )
 

@@ -137,7 +137,7 @@ def _plain(column: pl.Series) -> FloatArray:
         return np.asarray(np.arcsinh(scale(finite(pl.DataFrame({"value": column}), ["value"])[:, 0]))[:, None])
     codes, levels = coded(column)
     frequent = np.argsort(-np.bincount(codes[codes >= 0], minlength=len(levels)), kind="stable")[:MAX_LEVELS]
-    return (codes[:, None] == frequent[None, :]).astype(float)
+    return np.asarray((codes[:, None] == frequent[None, :]).astype(float))
 
 
 def _without_first(out: Design, frame: pl.DataFrame) -> pl.DataFrame:
