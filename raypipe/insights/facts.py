@@ -11,6 +11,7 @@ from raypipe.blocks.profile import ColumnProfile, Profile
 from raypipe.config import Frozen
 from raypipe.insights.areas import ID_WORDS, words_of
 from raypipe.insights.models import TargetReport, Timeline
+from raypipe.insights.patterns.models import PatternsReport
 from raypipe.insights.statistics.models import Statistics
 from raypipe.results import RuleOutcome, StepReport, ValidationResult
 
@@ -53,6 +54,7 @@ class Facts:
     timeline: Timeline | None = None
     steps: tuple[StepReport, ...] = ()
     context: InsightContext = field(default_factory=InsightContext)
+    patterns: PatternsReport | None = None
     statistics: Statistics | None = None
 
     @property
@@ -77,6 +79,11 @@ def graded(value: float, low: tuple[float, int], high: tuple[float, int]) -> int
     (a, floor), (b, ceiling) = low, high
     share = min(max((value - a) / (b - a), 0.0), 1.0) if value == value else 0.0
     return min(max(round(floor + share * (ceiling - floor)), 1), 10)
+
+
+def sureness(p_value: float | None) -> float:
+    """Confidence that a test gives: at most 0.999, as it rests on assumptions."""
+    return min(1 - (p_value or 0.0), 0.999)
 
 
 def looks_like_id(column: ColumnProfile) -> bool:

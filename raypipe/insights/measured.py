@@ -78,6 +78,14 @@ KINDS: dict[str, Measured] = {
     "explained_correlation": Measured("partial_correlation", "partial", "statistics.json, partial", "correlations"),
     "group_difference": Measured("epsilon_squared", "epsilon_squared", "statistics.json, groups", "columns"),
     "missing_depends": Measured("cramers_v", "cramers_v", "statistics.json, missing", "quality"),
+    "clusters": Measured("silhouette", "silhouette", "patterns.json, clusters", "correlations"),
+    "anomalous_rows": Measured("share_of_rows", "share", "patterns.json, anomalies", "columns"),
+    "same_information": Measured("lambda", "lambda", "patterns.json, dependencies", "correlations"),
+    "dependency": Measured("lambda", "lambda", "patterns.json, dependencies", "correlations"),
+    "frequent_pattern": Measured("phi", "phi", "patterns.json, rules", "correlations"),
+    "segment": Measured("rank_biserial", "effect", "target.json, segments", "target"),
+    "target_drift": Measured("standard_deviations", "effect", "target.json, drift", "target"),
+    "predictable_target": Measured("r_squared", "best", "target.json, baselines", "target"),
     "padded_text": Measured("share_of_values", "share", f"{_COLUMN}: text.padded", "columns"),
     "mixed_types": Measured(
         "share_of_frequent_values", "number_share_of_frequent", "types widened while reading", "columns"

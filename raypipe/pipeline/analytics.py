@@ -322,6 +322,9 @@ class AnalyticsPipeline:
         if run.loaded.quarantine.rows:
             run.folder.write_json(REPLAY, ReplayRecord.of(run, self.config.write).model_dump(mode="json"))
         run.folder.write_json("profile.json", profile_json(run.data[1]))
+        for name, found in (("patterns.json", run.analysis.patterns), ("target.json", run.analysis.target)):
+            if found is not None:
+                run.folder.write_json(name, found.model_dump(mode="json"))
         if run.analysis.statistics is not None:
             run.folder.write_json("statistics.json", run.analysis.statistics.model_dump(mode="json"))
         if run.loaded.profile is not run.profile:

@@ -61,6 +61,7 @@ def result_of(config: PipelineConfig, run: RunState, tracker: Tracker, summary: 
         analysis_results={
             "target": run.analysis.target,
             "timeline": run.analysis.timeline,
+            "patterns": run.analysis.patterns,
             "statistics": run.analysis.statistics,
         },
         insights=run.analysis.insights,

@@ -11,10 +11,12 @@ from pydantic import BaseModel
 from raypipe.blocks.frames import from_polars
 from raypipe.blocks.profile import Profile
 from raypipe.blocks.table import finish, summarise
-from raypipe.insights.facts import Facts, InsightContext
+from raypipe.insights.facts import Facts, InsightContext, looks_like_id
 from raypipe.insights.generator import InsightGenerator, gather
 from raypipe.insights.models import TargetReport, Timeline
+from raypipe.insights.patterns.detector import PatternDetector
 from raypipe.insights.relations import plan_relations
+from raypipe.insights.target.analysis import analyse_target
 from raypipe.insights.timeline import plan_timeline
 from raypipe.results import Insight
 
@@ -44,7 +46,11 @@ def findings(
     profile = profile_of(table)
     report = relate(table, target, profile) if target else None
     line = follow(table, time_column, target, profile) if time_column else None
-    return InsightGenerator().generate(profile, more.pop("validation", None), report, line, **more)
+    ids = frozenset(column.name for column in profile.columns if looks_like_id(column))
+    patterns = PatternDetector().detect(table, ids)
+    if report is not None:
+        report = analyse_target(report, table, time=time_column)
+    return InsightGenerator().generate(profile, more.pop("validation", None), report, line, patterns=patterns, **more)
 
 
 def alone(table: pa.Table, target: str | None = None, time_column: str | None = None, **more: Any) -> list[Insight]:
