@@ -48,11 +48,12 @@ def main() -> int:
     names = [name for name in corpus() if given.only is None or name in given.only]
     os.environ.setdefault("POLARS_MAX_THREADS", "1")  # files are so small that threads only wait for each other
     share = given.seconds / max(1, len(names))
-    known = json.loads(given.out.read_text())["formats"] if given.only and given.out.exists() else {}
+    old = json.loads(given.out.read_text()) if given.only and given.out.exists() else {"formats": {}}
+    known = {name: {"seed": old["seed"], **counts} for name, counts in old["formats"].items()}
     report: dict[str, dict[str, Any]] = {name: known[name] for name in corpus() if name in known}
     machine = f"{os.cpu_count()} cores, {'mutations drawn at random' if given.plain or not _atheris() else 'atheris'}"
     for name in names:
-        report[name] = _in_a_process(name, share, given.seed, given.plain, given.out.parent)
+        report[name] = _in_a_process(name, share, given.seed, given.plain, given.out.parent) | {"seed": given.seed}
         spent = sum(counts["seconds"] for counts in report.values())
         told = {"seconds": round(spent), "seed": given.seed, "machine": machine, "formats": report}
         given.out.write_text(json.dumps(told, indent=1) + "\n")

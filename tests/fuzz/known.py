@@ -31,4 +31,5 @@ KNOWN = (
     Case("orders.xls", "directory.xls", "calamine panicked, which is no `Exception`", "refused"),
     Case("book.xlsx", "encoding.xml", "`LookupError`: an encoding that there is none of", "refused"),
     Case("x.sqlite", "pages.sqlite", "`sqlite3.DatabaseError` while it was looked at", "refused"),
+    Case("x.sqlite", "counts.sqlite", "other rows were read than were counted, in silence", "refused"),
 )

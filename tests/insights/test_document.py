@@ -99,6 +99,20 @@ def test_columns_that_hang_together_go_with_the_target_in_one_finding():
     assert "tell much the same" in drivers[0].description
 
 
+def test_pairs_that_differ_in_columns_which_hang_together_are_one_finding():
+    group = insight("redundant_group", "a", "b", "c", category="correlation")
+    pairs = [insight("group_difference", column, "city", effect_size=0.5, effect_measure="e") for column in "abx"]
+    inside = [insight("curved_relation", "a", other) for other in "bc"]
+    told = merged([group, *pairs, *inside])
+    assert [(one.type, one.columns_affected) for one in told] == [
+        ("redundant_group", ("a", "b", "c")),
+        ("group_difference", ("a", "city", "b")),
+        ("group_difference", ("x", "city")),
+        ("curved_relation", ("a", "b", "c")),
+    ]
+    assert "show it, too: “b” and “city” (e 0.5)" in told[1].description
+
+
 def test_findings_of_one_type_about_one_column_are_two_facts_unless_they_say_the_same():
     one, two = insight("change_point", "x", title="at noon"), insight("change_point", "x", title="at midnight")
     assert merged([one, two]) == [one, two]

@@ -165,14 +165,13 @@ def _differs(one: GroupComparison) -> bool:
 def _difference(one: GroupComparison, found: Statistics) -> Insight:
     ordered = sorted(one.groups, key=lambda group: group.mean)
     low, high = ordered[0], ordered[-1]
-    exact = found.sample.is_table
     apart = "" if one.cohens_d is None else f" (Cohen's d {figure(abs(one.cohens_d))})"
     return Insight(
         type="group_difference",
         category="feature_relationships",
         title=f"{name(one.number)} differs between the values of {name(one.category)}",
         description=f"They explain {percent(one.epsilon_squared)} of its spread ({_interval(one.interval, share=True)};"
-        f" {_basis(one.rows, exact)}). The mean goes from {figure(low.mean)} (“{plain(low.value, 40)}”,"
+        f" {_basis(one.rows, one.exact)}). The mean goes from {figure(low.mean)} (“{plain(low.value, 40)}”,"
         f" {count(low.rows, 'row')}) to {figure(high.mean)} (“{plain(high.value, 40)}”, {count(high.rows, 'row')})"
         f"{apart}.",
         impact="One average over all rows mixes groups that are not alike.",
@@ -194,7 +193,7 @@ def _difference(one: GroupComparison, found: Statistics) -> Insight:
         effect_measure="epsilon_squared",
         interval=one.interval,
         p_value=max(one.welch_p or 0.0, one.kruskal_p),
-        confidence=_confidence(exact),
+        confidence=_confidence(one.exact),
     )
 
 

@@ -106,8 +106,8 @@ def screened(coded: Coded, indicators: list[Ints]) -> Screen:
     return screen(np.array(cells) if cells else np.zeros((0, 0), np.int64))
 
 
-def association_matrix(coded: Coded, found: Screen, exact: bool) -> PairMatrix:
-    """Bias-corrected Cramér's V of all coded columns."""
+def association_matrix(coded: Coded, found: Screen, rows: int) -> PairMatrix:
+    """Bias-corrected Cramér's V of all coded columns of a table of `rows` rows."""
     k = len(coded.codes)
     v = found.v[:k, :k].copy()
     np.fill_diagonal(v, 1.0)
@@ -116,7 +116,7 @@ def association_matrix(coded: Coded, found: Screen, exact: bool) -> PairMatrix:
         columns=tuple(code.column for code in coded.codes),
         values=_cells(v),
         rows=int(found.rows[:k, :k].max(initial=0)),
-        exact=exact,
+        exact=found.looked_at == rows,
         method=f"bias-corrected, over at most {SCREEN_BINS} values or bins of about equal size a column",
     )
 
@@ -166,12 +166,16 @@ def rank_matrices(coded: Coded, exact: bool) -> list[PairMatrix]:
     ]
 
 
-def compare_groups(coded: Coded) -> tuple[list[GroupComparison], int]:
-    """Every number between the values of every category, largest effect first, and how many were tried."""
+def compare_groups(coded: Coded, all_rows: int) -> tuple[list[GroupComparison], int]:
+    """Every number between the values of every category, largest effect first, and how many were tried.
+
+    A comparison is exact where it looked at all rows of the table, `all_rows`.
+    """
     categories = [n for n, code in enumerate(coded.codes) if code.kind == "category"]
     numbers = [n for n, code in enumerate(coded.codes) if code.kind == "number"]
     combinations = list(itertools.product(categories, numbers))[:MAX_COMPARISONS]
     rows = max(1_000, COMPARED_CELLS // max(len(combinations), 1))
+    exact = all_rows <= rows and all(len(cells) == all_rows for cells in coded.cells)
     compared = [one for i, j in combinations if (one := _compare(coded, i, j, rows)) is not None]
     if not compared:
         return [], 0
@@ -180,7 +184,7 @@ def compare_groups(coded: Coded) -> tuple[list[GroupComparison], int]:
     kruskal_p = adjusted(chi_squared_tail(np.array([one.kruskal_h for one in found]), degrees))
     welch_p = adjusted(f_tail(*ratios.T))
     corrected = [
-        one.replace(welch_p=None if one.welch_f is None else a, kruskal_p=b)
+        one.replace(welch_p=None if one.welch_f is None else a, kruskal_p=b, exact=exact)
         for one, a, b in zip(found, welch_p.tolist(), kruskal_p.tolist(), strict=True)
     ]
     return sorted(corrected, key=lambda one: -one.epsilon_squared)[:MAX_KEPT], len(found)

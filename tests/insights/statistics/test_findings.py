@@ -49,13 +49,13 @@ def test_tables_of_noise_give_no_finding_of_statistics(rows: int, tables: int) -
 
 
 @pytest.mark.slow
-def test_hundreds_of_tables_of_noise_give_hardly_any_finding_of_statistics() -> None:
+def test_many_tables_of_noise_give_hardly_any_finding_of_statistics() -> None:
     alarms = sum(
         any(one.type in KINDS for one in said_of(gappy_noise(rows, seed)))
         for rows in (120, 400, 3000)
-        for seed in range(100)
+        for seed in range(40)
     )
-    assert alarms <= 3
+    assert alarms <= 2
 
 
 def test_two_categories_that_go_together_are_told_with_effect_interval_and_p(rng: np.random.Generator) -> None:

@@ -141,8 +141,8 @@ def test_normality_tests_agree_with_scipy_and_statsmodels(n: int, kind: str, see
     assert lilliefors(values)[0] == pytest.approx(distance, rel=1e-9)
     if p < 0.1:
         assert lilliefors(values)[1] == pytest.approx(p, rel=1e-6)
-    assert anderson_darling(values)[0] == pytest.approx(a2 * (1 + 0.75 / n + 2.25 / n**2), rel=1e-9)
-    assert anderson_darling(values)[1] == pytest.approx(a_p, rel=1e-6, abs=1e-12)
+    assert anderson_darling(values)[0] == pytest.approx(a2 * (1 + 0.75 / n + 2.25 / n**2), rel=1e-7)
+    assert anderson_darling(values)[1] == pytest.approx(a_p, rel=1e-5, abs=1e-12)
 
 
 def test_first_digits_and_the_words_for_them() -> None:
