@@ -137,7 +137,7 @@ def measured(insight: Insight, facts: Facts) -> Insight:
         "chart": kind.chart,
     }
     told = {name: value for name, value in found.items() if getattr(insight, name) is None and value is not None}
-    return insight.replace(evidence={**insight.evidence, "read_from": kind.origin}, **told)
+    return insight.replace(evidence={"read_from": kind.origin, **insight.evidence}, **told)
 
 
 def _effect(insight: Insight, kind: Measured) -> float | None:

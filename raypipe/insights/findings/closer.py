@@ -44,6 +44,7 @@ def _leak(report: TargetReport, columns: tuple[str, ...], leaks: list[Leak]) -> 
         priority_score=graded(sure, (0.9, 8), (1.0, 10)) if derived else 8,
         evidence={
             "kinds": [leak.kind for leak in leaks],
+            "read_from": "target.json, leaks",
             "how": [leak.how for leak in leaks],
             "share": sure,
             "rows": max(leak.rows for leak in leaks),
