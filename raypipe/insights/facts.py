@@ -11,6 +11,7 @@ from raypipe.blocks.profile import ColumnProfile, Profile
 from raypipe.config import Frozen
 from raypipe.insights.areas import ID_WORDS, words_of
 from raypipe.insights.models import TargetReport, Timeline
+from raypipe.insights.series.models import SeriesReport
 from raypipe.results import RuleOutcome, StepReport, ValidationResult
 
 MIN_ROWS = 20
@@ -50,6 +51,7 @@ class Facts:
     validation: ValidationResult | None = None
     target: TargetReport | None = None
     timeline: Timeline | None = None
+    series: SeriesReport | None = None
     steps: tuple[StepReport, ...] = ()
     context: InsightContext = field(default_factory=InsightContext)
 

@@ -9,8 +9,9 @@ from raypipe.blocks.profile import Profile
 from raypipe.config.insights.report import ReportConfig
 from raypipe.insights.areas import AREAS, words_of
 from raypipe.insights.facts import Facts, InsightContext
-from raypipe.insights.findings import associations, course, distributions, quality, target
+from raypipe.insights.findings import associations, course, distributions, quality, series, target
 from raypipe.insights.models import TargetReport, Timeline
+from raypipe.insights.series.models import SeriesReport
 from raypipe.insights.words import count, name, names, plain
 from raypipe.results import Insight, StepReport, ValidationResult
 
@@ -42,10 +43,14 @@ FINDERS: tuple[Finder, ...] = (
     distributions.zero_inflated,
     distributions.coded_categories,
     course.unusable_times,
-    course.trends,
-    course.seasonality,
+    series.trends,
+    series.seasonality,
+    series.change_points,
+    series.wandering,
     course.gaps,
+    course.repeated_times,
     course.unusual_periods,
+    series.forecasts,
 )
 """Every kind of finding, in the order in which equals are told."""
 
@@ -73,6 +78,7 @@ class InsightGenerator:
         timeline: Timeline | None = None,
         steps: Iterable[StepReport] = (),
         context: InsightContext | str | None = None,
+        series_report: SeriesReport | None = None,
     ) -> tuple[Insight, ...]:
         """All findings, highest priority first.
 
@@ -82,7 +88,7 @@ class InsightGenerator:
             What the run knows beside the data; a text alone is the business context.
         """
         known = context if isinstance(context, InsightContext) else InsightContext(business=context)
-        facts = Facts(profile, validation, target_report, timeline, tuple(steps), known)
+        facts = Facts(profile, validation, target_report, timeline, series_report, tuple(steps), known)
         found = [insight for finder in FINDERS for insight in finder(facts)]
         stressed = [stress(insight, known.business, facts.target_name) for insight in found]
         return tuple(

@@ -24,6 +24,8 @@ from raypipe.insights.quality import QualityScore, quality_score
 from raypipe.insights.relations import RelateTarget, plan_relations
 from raypipe.insights.report import Overview, write_report
 from raypipe.insights.sample import FirstRows, SampleRows
+from raypipe.insights.series.measure import measure_series
+from raypipe.insights.series.models import SeriesReport
 from raypipe.insights.timeline import CourseOverTime, plan_timeline
 from raypipe.pipeline.state import Analysis, RunState
 from raypipe.results import Insight
@@ -31,6 +33,7 @@ from raypipe.stage import Stage
 
 RunPass = Callable[[tuple[Stage, ...]], Mapping[str, Any]]
 TARGET, COURSE, PASS = "target", "course over time", "relations and course over time"
+SERIES = "time series"
 QUALITY, INSIGHTS, REPORT = "quality score", "insights", "report"
 TASK_LIMIT_S = 600.0
 """For tasks that work on summaries. The pass over the rows has none: it takes as long as there are rows."""
@@ -79,7 +82,8 @@ class _Work:
         # In the thread that executes: the engine looks at the cancel itself, and callbacks come from this thread.
         self.tasks.add_task(PASS, self._measure, planned, where="caller", always=True)
         self.tasks.add_task(QUALITY, self._quality)
-        self.tasks.add_task(INSIGHTS, self._insights, [PASS], always=True)
+        self.tasks.add_task(SERIES, self._series, [PASS])
+        self.tasks.add_task(INSIGHTS, self._insights, [PASS], after=[SERIES], always=True)
         self.tasks.add_task(REPORT, self._report, after=[QUALITY, INSIGHTS], always=True)
 
     def _plan_target(self) -> list[str]:
@@ -102,7 +106,9 @@ class _Work:
             self.reasons["timeline"] = _no_dates(self.run, time, str(kind))
             self.run.attempts.warnings.append(self.reasons["timeline"])
             return []
-        self.tasks.add_task(COURSE, plan_timeline, args=[profile, frame.schema, time, self.config.target_column])
+        settings = self.config.analysis.series
+        given = [profile, frame.schema, time, self.config.target_column, settings]
+        self.tasks.add_task(COURSE, plan_timeline, args=given)
         return [COURSE]
 
     def _measure(self, *planned: Stage | None) -> Mapping[str, Any]:
@@ -120,6 +126,16 @@ class _Work:
     def _quality(self) -> QualityScore:
         return quality_score(self.run.data[1], self.run.validation, self.run.loaded.quarantine.rows)
 
+    def _series(self, measured: Mapping[str, Any]) -> SeriesReport | None:
+        """The course over time taken apart: on the sums that the pass made, never on rows."""
+        line, settings = measured.get(CourseOverTime.__name__), self.config.analysis.series
+        if line is None or line.course is None:
+            return None
+        if not settings.enabled:
+            self.reasons["time series"] = "switched off (analysis.series.enabled: false)"
+            return None
+        return measure_series(line.course, settings)
+
     def _insights(self, measured: Mapping[str, Any] | None) -> tuple[Insight, ...]:
         found, run = measured or {}, self.run
         context = InsightContext(
@@ -131,7 +147,8 @@ class _Work:
         )
         target, course = found.get(RelateTarget.__name__), found.get(CourseOverTime.__name__)
         generator = InsightGenerator(self.config.analysis.report)
-        return generator.generate(run.data[1], run.validation, target, course, run.steps, context)
+        series = self.tasks.results[SERIES].value
+        return generator.generate(run.data[1], run.validation, target, course, run.steps, context, series)
 
     def _report(self) -> str:
         results = self.tasks.results
@@ -154,6 +171,7 @@ class _Work:
             quality=results[QUALITY].value,
             target=measured.get(RelateTarget.__name__),
             timeline=measured.get(CourseOverTime.__name__),
+            series=results[SERIES].value,
             head=measured.get(FirstRows.__name__),
             points=self._points(measured.get(SampleRows.__name__)),
             sample=measured.get(SampleRows.__name__),

@@ -319,6 +319,8 @@ class AnalyticsPipeline:
         if run.loaded.quarantine.rows:
             run.folder.write_json(REPLAY, ReplayRecord.of(run, self.config.write).model_dump(mode="json"))
         run.folder.write_json("profile.json", profile_json(run.data[1]))
+        if run.analysis.series is not None:
+            run.folder.write_json("series.json", run.analysis.series.model_dump(mode="json"))
         run.folder.write_text("insights_report.md", run.analysis.report)
         if (pins := pins_of(run.source, self.config.read_options)) is not None:
             run.folder.write_text(PINS_FILE, pins)

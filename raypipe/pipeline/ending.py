@@ -58,7 +58,11 @@ def result_of(config: PipelineConfig, run: RunState, tracker: Tracker, summary: 
         profile=profile,
         validation_results=run.validation.model_dump() if run.validation else None,
         validation=run.validation,
-        analysis_results={"target": run.analysis.target, "timeline": run.analysis.timeline},
+        analysis_results={
+            "target": run.analysis.target,
+            "timeline": run.analysis.timeline,
+            "series": run.analysis.series,
+        },
         insights=run.analysis.insights,
         insights_report=run.analysis.report,
         quality=run.analysis.quality,

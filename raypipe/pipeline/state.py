@@ -24,6 +24,7 @@ from raypipe.results import Insight, StepReport, ValidationResult
 if TYPE_CHECKING:
     from raypipe.insights.models import TargetReport, Timeline
     from raypipe.insights.quality import QualityScore
+    from raypipe.insights.series.models import SeriesReport
 
 
 @dataclass
@@ -34,6 +35,7 @@ class Analysis:
     quality: QualityScore | None = None
     target: TargetReport | None = None
     timeline: Timeline | None = None
+    series: SeriesReport | None = None
     head: pa.Table | None = None
     points: pa.Table | None = None
     """The first rows of `sample`, and those columns that scatter charts show."""

@@ -11,9 +11,11 @@ from pydantic import BaseModel
 from raypipe.blocks.frames import from_polars
 from raypipe.blocks.profile import Profile
 from raypipe.blocks.table import finish, summarise
+from raypipe.config.insights.series import SeriesConfig
 from raypipe.insights.generator import InsightGenerator
 from raypipe.insights.models import TargetReport, Timeline
 from raypipe.insights.relations import plan_relations
+from raypipe.insights.series.measure import measure_series
 from raypipe.insights.timeline import plan_timeline
 from raypipe.results import Insight
 
@@ -43,7 +45,10 @@ def findings(
     profile = profile_of(table)
     report = relate(table, target, profile) if target else None
     line = follow(table, time_column, target, profile) if time_column else None
-    return InsightGenerator().generate(profile, more.pop("validation", None), report, line, **more)
+    series = measure_series(line.course, SeriesConfig()) if line and line.course else None
+    return InsightGenerator().generate(
+        profile, more.pop("validation", None), report, line, series_report=series, **more
+    )
 
 
 def noise(rows: int, seed: int, columns: int = 18) -> pa.Table:
