@@ -19,7 +19,7 @@ GAP_CHANCE = 0.01
 """Expected number of gaps this long, if rows fell at random, below which a gap is told."""
 MAX_REPEATED = 0.2
 """Share of times in several rows up to which those are repeats; above, the table has several rows a time by nature."""
-STRAY_CHANCE = 0.005
+STRAY_CHANCE = 0.01
 """Chance that any bucket of any series stands out as much."""
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 

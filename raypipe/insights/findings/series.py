@@ -182,7 +182,7 @@ def _shift(facts: Facts, report: SeriesReport, one: SeriesFacts, changes: list[C
     way = "rises" if biggest.shift > 0 else "falls"
     low, high = biggest.shift_interval
     when = biggest.at if biggest.interval[0] == biggest.interval[1] else f"about {biggest.at}"
-    more = f" {capital(count(len(changes) - 1, 'further shift'))} {_told(changes[1:])}." if len(changes) > 1 else ""
+    more = f" Further shifts, by size: {_told(changes[1:])}." if len(changes) > 1 else ""
     p = min(biggest.p_value * report.tests, 1.0)
     sd = abs(biggest.shift / biggest.shift_in_std)
     return Insight(
@@ -220,7 +220,7 @@ def _shift(facts: Facts, report: SeriesReport, one: SeriesFacts, changes: list[C
 
 
 def _told(changes: list[ChangePoint]) -> str:
-    return "followed by size: " + ", ".join(
+    return ", ".join(
         f"{change.at} ({'+' if change.shift > 0 else '−'}{figure(abs(change.shift))})" for change in changes
     )
 

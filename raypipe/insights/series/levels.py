@@ -21,6 +21,8 @@ FULL_SHARE = 0.7
 """Share of buckets with rows from which times without a grid are followed at that unit."""
 THIN_SHARE = 0.25
 """Buckets with fewer values than this share of the median give no mean: it would be too uncertain beside the others."""
+MAX_SIZE = 1e140
+"""Larger values have no square; their buckets count as having none."""
 _UNITS: tuple[Bucket, ...] = get_args(Bucket)
 
 
@@ -57,14 +59,14 @@ class Level:
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             means = plan.center + plan.scale * (self.sums[:, 2 + 3 * index] / n)
         few = THIN_SHARE * float(np.median(n[n > 0])) if np.any(n > 0) else 0.0
-        return np.where((n > 0) & (n >= few) & np.isfinite(means), means, np.nan)
+        return np.where((n > 0) & (n >= few) & (np.abs(means) <= MAX_SIZE), means, np.nan)
 
     def totals(self, course: Course, index: int) -> FloatArray:
         """Sum of a series in each step; NaN where it has no value or the step may be cut off."""
         plan, n = course.stage.series[index], self.counts(index)
         with np.errstate(over="ignore", invalid="ignore"):
             sums = plan.center * n + plan.scale * self.sums[:, 2 + 3 * index]
-        sums = np.where((n > 0) & np.isfinite(sums), sums, np.nan)
+        sums = np.where((n > 0) & (np.abs(sums) <= MAX_SIZE), sums, np.nan)
         if not self.whole:
             sums[[0, -1]] = np.nan
         return sums

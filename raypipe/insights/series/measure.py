@@ -204,14 +204,16 @@ def _choose_shape(work: _Work, t: FloatArray, alpha: float) -> None:
         "line": description_length(y, line, 2),
         "curve": description_length(y, curve(n), 4),
     }
+    around = find_changes(y, alpha, line) if has_line else []
+    if around:
+        both = terms(n, [shift.at for shift in around], line)
+        lengths["line and shifts"] = description_length(y, both, 2 + 2 * len(around))
     best = min(lengths, key=lambda shape: lengths[shape])
     if best == "shifts":
-        work.shifts = shifts
-        rest = find_trend(t, y - np.asarray(steps) @ np.array([shift.size for shift in shifts]))
-        work.shape = "line and shifts" if rest is not None and rest.p_value < alpha / 10 else "shifts"
-    elif best == "line" and has_line:
-        work.shifts = find_changes(y, alpha, line)
-        work.shape = "line and shifts" if work.shifts else "line"
+        work.shifts, work.shape = shifts, "shifts"
+    elif best == "line and shifts" or (best == "line" and has_line):
+        work.shifts = around
+        work.shape = "line and shifts" if around else "line"
     else:
         work.shape = "curve"
 

@@ -19,6 +19,17 @@ def two_sided(z: float) -> float:
     return math.erfc(abs(z) / math.sqrt(2)) if z == z else 1.0
 
 
+def student_two_sided(t: float, df: float) -> float:
+    """Chance of a Student t value at least this far from 0 (Wallace 1959).
+
+    Examples
+    --------
+    >>> round(student_two_sided(2.228, 10), 3)
+    0.05
+    """
+    return two_sided((8 * df + 1) / (8 * df + 3) * math.sqrt(df * math.log1p(t * t / df)))
+
+
 def f_tail(f: float, d1: float, d2: float) -> float:
     """Chance of an F ratio at least this large."""
     return 0.5 * math.erfc(f_score(f, d1, d2) / math.sqrt(2)) if f > 0 and d2 >= 3 else 1.0

@@ -14,6 +14,7 @@ from raypipe.insights.series.noise import (
     long_run_variance,
     normal_quantile,
     residuals,
+    student_two_sided,
     two_sided,
     whiten,
 )
@@ -122,17 +123,19 @@ def _line_test(t: FloatArray, y: FloatArray) -> tuple[float, tuple[float, float]
     unit_root = adf(y, "ct")[1] > UNIT_ROOT_P
     span = float(t[-1] - t[0])
     step = np.diff(y)
-    spread = Z95 * math.sqrt(long_run_variance(step) * len(step)) / span
+    # Steps that swing back would make the walk look steadier than it may be.
+    wander = max(long_run_variance(step), float(step.var(ddof=1)))
+    spread = Z95 * math.sqrt(wander * len(step)) / span
     mean = float(y[-1] - y[0]) / span
     drift = (mean - spread, mean + spread)
     if unit_root:
-        return two_sided(Z95 * mean / spread) if spread > 0 else 1.0, drift, True
+        return student_two_sided(Z95 * mean / spread, n / 3) if spread > 0 else 1.0, drift, True
     memory = _unbiased(autoregression(left), n)
     white, lines = whiten(y, memory), whiten(x, memory)
     rest, coefficients = residuals(white, lines)
     inverse = np.linalg.pinv(lines.T @ lines)
     error = math.sqrt(max(float(rest @ rest) / max(len(rest) - 2 - len(memory), 1) * float(inverse[1, 1]), 1e-300))
-    return two_sided(float(coefficients[1]) / error), drift, False
+    return student_two_sided(float(coefficients[1]) / error, n / 3), drift, False
 
 
 def _unbiased(memory: FloatArray, n: int) -> FloatArray:
