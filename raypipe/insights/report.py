@@ -11,6 +11,8 @@ from raypipe.blocks.profile import ColumnProfile, Profile
 from raypipe.insights.facts import KEY_PRIORITY, about
 from raypipe.insights.models import TargetRelation, TargetReport, Timeline, TimeTrend
 from raypipe.insights.quality import QualityScore
+from raypipe.insights.series.models import SeriesReport
+from raypipe.insights.series.rows import HEADS, course_rows
 from raypipe.insights.words import count, figure, names, percent, plain
 from raypipe.results import Insight, StepReport, ValidationResult
 
@@ -33,6 +35,7 @@ class Overview:
     validation: ValidationResult | None = None
     target: TargetReport | None = None
     timeline: Timeline | None = None
+    series: SeriesReport | None = None
     steps: tuple[StepReport, ...] = ()
     not_computed: Mapping[str, str] = field(default_factory=dict)
     """What -> why not."""
@@ -217,7 +220,10 @@ def _time(overview: Overview) -> Iterator[str]:
     )
     if line.unknown or line.outside:
         yield f"{count(line.unknown, 'row')} without a time and {count(line.outside, 'row')} far outside are left out."
-    if line.trends:
+    if overview.series is not None:
+        yield ""
+        yield from _table(HEADS, course_rows(overview.series))
+    elif line.trends:
         yield ""
         rows = (
             (

@@ -134,7 +134,9 @@ class _Work:
         if not settings.enabled:
             self.reasons["time series"] = "switched off (analysis.series.enabled: false)"
             return None
-        return measure_series(line.course, settings)
+        report = measure_series(line.course, settings)
+        self.reasons.update({f"time series: {what}": why for what, why in report.not_computed.items()})
+        return report
 
     def _insights(self, measured: Mapping[str, Any] | None) -> tuple[Insight, ...]:
         found, run = measured or {}, self.run
@@ -204,6 +206,7 @@ def _report(config: PipelineConfig, run: RunState, found: Analysis, warnings: li
             validation=run.validation,
             target=found.target,
             timeline=found.timeline,
+            series=found.series,
             steps=run.steps,
             not_computed={**found.reasons, **{f"warning {number}": text for number, text in known}},
             provenance={

@@ -119,25 +119,65 @@ def _trend(facts: Facts, report: SeriesReport, one: SeriesFacts, trend: Trend) -
 
 
 def seasonality(facts: Facts) -> Iterator[Insight]:
-    """Calendar cycles that are more than noise with memory makes."""
+    """Calendar cycles that are more than noise with memory makes: of rows and target one by one, of others together."""
+    others: list[tuple[SeriesFacts, SeasonTest]] = []
     for report, one in followed(facts):
         for season in one.seasons:
-            if season.p_value < MAX_P and season.strength >= MIN_STRENGTH:
+            if season.p_value >= MAX_P or season.strength < MIN_STRENGTH:
+                continue
+            if one.column is None or one.column == facts.target_name:
                 yield _season(facts, report, one, season)
+            else:
+                others.append((one, season))
+    if len(others) == 1 and facts.series is not None:
+        yield _season(facts, facts.series, *others[0])
+    elif others and facts.series is not None:
+        yield _other_seasons(facts.series, others)
+
+
+def _other_seasons(report: SeriesReport, found: list[tuple[SeriesFacts, SeasonTest]]) -> Insight:
+    """Cycles of columns other than the target, in one finding."""
+    found = sorted(found, key=lambda pair: -pair[1].strength)
+    columns = tuple(dict.fromkeys(str(one.column) for one, _ in found))
+    told = "; ".join(f"{subject(one)} the {season.cycle} ({season.strength:.2f})" for one, season in found[:6])
+    more = f" and {len(found) - 6} more" if len(found) > 6 else ""
+    first = found[0][1]
+    p = max(season.p_value for _, season in found)
+    return Insight(
+        type="seasonality",
+        category="seasonality",
+        title=f"{count(len(columns), 'further column')} {'follows' if len(columns) == 1 else 'follow'} the calendar",
+        description=f"With their strength (0 none, 1 nothing else): {told}{more}. `series.json` has their courses.",
+        impact="Two periods compare only over the same part of the cycle.",
+        columns_affected=(*columns, report.time_column),
+        priority_score=graded(first.strength, (MIN_STRENGTH, 3), (0.8, 5)),
+        evidence={
+            "strongest": [
+                {"column": one.column, "cycle": season.cycle, "strength": season.strength} for one, season in found[:20]
+            ],
+            "threshold": {"p_value": MAX_P, "strength": MIN_STRENGTH},
+        },
+        recommendation=f"Add the parts of {name(report.time_column)} that are named here as columns for models.",
+        effect_size=first.strength,
+        effect_measure="seasonal_strength",
+        interval=first.interval,
+        p_value=p,
+        confidence=sure(p),
+        chart=CHART,
+    )
 
 
 def _season(facts: Facts, report: SeriesReport, one: SeriesFacts, season: SeasonTest) -> Insight:
     high, low = season.profile[season.high], season.profile[season.low]
     what = subject(one)
-    span = f"it lies {figure(abs(high))} above its course on {season.high}"
-    if season.cycle in ("hour of the day", "month of the year", "quarter"):
-        span = f"it lies {figure(abs(high))} above its course at {season.high}"
+    word = {"hour of the day": "at", "month of the year": "in", "quarter": "in"}.get(season.cycle, "on")
     return Insight(
         type="seasonality",
         category="seasonality",
         title=f"{capital(what)} follows the {season.cycle}",
         description=f"The {season.cycle} has a strength of {season.strength:.2f} (0 none, 1 nothing else) over"
-        f" {season.points:,} values; {span}, and {figure(abs(low))} below it {_at(season)} {season.low}"
+        f" {season.points:,} values; it lies {figure(abs(high))} above its course {word} {season.high}, and"
+        f" {figure(abs(low))} below it {word} {season.low}"
         f" ({report.zone} time).",
         impact="Two periods compare only over the same part of the cycle.",
         columns_affected=columns_of(report, one),
@@ -163,10 +203,6 @@ def _season(facts: Facts, report: SeriesReport, one: SeriesFacts, season: Season
         confidence=sure(season.p_value),
         chart=CHART,
     )
-
-
-def _at(season: SeasonTest) -> str:
-    return "on" if season.cycle.startswith("day") else "at"
 
 
 def change_points(facts: Facts) -> Iterator[Insight]:
