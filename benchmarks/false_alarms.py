@@ -80,6 +80,7 @@ def halves(table: Frame, seed: int, rows: int = ROWS) -> tuple[Frame, Frame]:
 
 
 def config(path: Path, seed: int, rules: Path | None = None) -> PipelineConfig:
+    """Settings to read a half with, in this process."""
     return PipelineConfig.of(
         {"data_source": path, "seed": seed, "engine": {"engine": "inline"}, "validation": {"rules_path": rules}}
     )
@@ -120,14 +121,17 @@ class Trial:
 
 
 def rows_of(half: Frame, rng: np.random.Generator, share: float) -> pl.Series:
+    """About so large a share of the rows, drawn at random, as a mask."""
     return pl.Series(rng.random(half.height) < share)
 
 
 def nulls_appear(half: Frame, column: str, rng: np.random.Generator, size: float) -> Frame:
+    """Null in a share `size` of the rows."""
     return half.with_columns(pl.when(~rows_of(half, rng, size)).then(column).alias(column))
 
 
 def mean_shifts(half: Frame, column: str, rng: np.random.Generator, size: float) -> Frame:
+    """Every value higher by ten times `size` standard deviations."""
     move = 10 * size * (half[column].std() or 0.0)
     kind = half.schema[column]
     moved = pl.col(column) + move
@@ -135,22 +139,26 @@ def mean_shifts(half: Frame, column: str, rng: np.random.Generator, size: float)
 
 
 def unit_changes(half: Frame, column: str, rng: np.random.Generator, size: float) -> Frame:
+    """Every value a hundred times as large, as cents are of euros."""
     return half.with_columns((pl.col(column) * 100).cast(half.schema[column], strict=False).alias(column))
 
 
 def new_category(half: Frame, column: str, rng: np.random.Generator, size: float) -> Frame:
+    """A value that was not there before, in a share `size` of the rows."""
     return half.with_columns(
         pl.when(rows_of(half, rng, size)).then(pl.lit("never seen")).otherwise(column).alias(column)
     )
 
 
 def text_truncated(half: Frame, column: str, rng: np.random.Generator, size: float) -> Frame:
+    """Texts cut short in a share `size` of the rows."""
     return half.with_columns(
         pl.when(rows_of(half, rng, size)).then(pl.col(column).str.head(2)).otherwise(column).alias(column)
     )
 
 
 def order_swapped(half: Frame, pair: str, rng: np.random.Generator, size: float) -> Frame:
+    """The two columns of the pair swapped in a share `size` of the rows."""
     a, b = pair.split(" < ")
     hit = rows_of(half, rng, size)
     return half.with_columns(pl.when(hit).then(b).otherwise(a).alias(a), pl.when(hit).then(a).otherwise(b).alias(b))
@@ -234,6 +242,7 @@ def told(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
+    """Measure, and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shared", type=Path, required=True, help="folder with data/agile")
     parser.add_argument("--folder", type=Path, default=Path("demo"), help="where inputs are kept")

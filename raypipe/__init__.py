@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     from raypipe.errors import DataSciencePlatformError as DataSciencePlatformError
     from raypipe.errors import RaypipeError as RaypipeError
     from raypipe.etl.infer import SchemaInferrer as SchemaInferrer
-    from raypipe.etl.process import DataProcessor as DataProcessor
-    from raypipe.etl.processor import FittedProcessor as FittedProcessor
+    from raypipe.etl.processing.process import DataProcessor as DataProcessor
+    from raypipe.etl.processing.processor import FittedProcessor as FittedProcessor
     from raypipe.etl.reader import DataReader as DataReader
     from raypipe.etl.schemas.registry import SchemaRegistry as SchemaRegistry
     from raypipe.etl.validate import DataValidator as DataValidator
     from raypipe.insights.generator import InsightGenerator as InsightGenerator
+    from raypipe.insights.statistics.engine import StatisticsEngine as StatisticsEngine
     from raypipe.monitor.logs import setup_logging as setup_logging
     from raypipe.pipeline import AnalyticsPipeline as AnalyticsPipeline
     from raypipe.pipeline.convert import write as write
@@ -37,11 +38,11 @@ if TYPE_CHECKING:
 _HOME = {
     "AnalyticsPipeline": "raypipe.pipeline",
     "DashboardGenerator": "raypipe.dashboard.generator",
-    "DataProcessor": "raypipe.etl.process",
+    "DataProcessor": "raypipe.etl.processing.process",
     "DataReader": "raypipe.etl.reader",
     "DataSciencePlatformError": "raypipe.errors",
     "DataValidator": "raypipe.etl.validate",
-    "FittedProcessor": "raypipe.etl.processor",
+    "FittedProcessor": "raypipe.etl.processing.processor",
     "Frame": "raypipe.engine.frame",
     "InsightGenerator": "raypipe.insights.generator",
     "PipelineConfig": "raypipe.config",
@@ -54,6 +55,7 @@ _HOME = {
     "SchedulerConfig": "raypipe.engine.scheduler",
     "SchemaInferrer": "raypipe.etl.infer",
     "SchemaRegistry": "raypipe.etl.schemas.registry",
+    "StatisticsEngine": "raypipe.insights.statistics.engine",
     "TaskScheduler": "raypipe.engine.scheduler",
     "setup_logging": "raypipe.monitor.logs",
     "write": "raypipe.pipeline.convert",

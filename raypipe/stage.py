@@ -16,6 +16,7 @@ from pydantic import PositiveInt, SerializeAsAny
 
 from raypipe._optional import require_extra
 from raypipe.blocks.frames import ROW
+from raypipe.blocks.rowlines import RowLines
 from raypipe.config import Frozen, Resources
 from raypipe.errors import ConfigError, MissingColumnsError
 
@@ -33,7 +34,8 @@ ASIDE_SCHEMA = pa.schema(
 ragged line). `line`: number of the text line within the part, from 0 (null where a source has no lines).
 `raw`: the whole row, as JSON or as the text line. The engine adds stage and part."""
 
-ASIDE_RULES_SCHEMA = ASIDE_SCHEMA.append(pa.field("rules", pa.large_list(pa.large_string())))
+RULE_NAME = pa.dictionary(pa.int32(), pa.large_string())
+ASIDE_RULES_SCHEMA = ASIDE_SCHEMA.append(pa.field("rules", pa.large_list(RULE_NAME)))
 """The same with the ids of all rules that a row breaks, the first of which gives the reason. Stages that check no rules
 leave that column out."""
 
@@ -85,6 +87,8 @@ class PartRead:
     """Bytes taken from the file."""
     lines: int | None = None
     """Text lines that the part spans, so that line numbers of later parts can be told."""
+    row_lines: RowLines | None = None
+    """The line in which each row begins, from 0, by its number within the part; None where that is not known."""
     notes: dict[str, Any] = field(default_factory=dict)
     """Small facts for the driver, e.g. counts of cells that disagreed with the planned type of their column."""
 

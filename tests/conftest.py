@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from raypipe.config import EngineConfig
 from raypipe.engine.inline import InlineEngine
@@ -14,6 +15,8 @@ from raypipe.engine.run import Engine
 from raypipe.engine.session import Session, close_session, open_session
 
 CPUS = 2
+# `make test-slow` runs the laws with `--hypothesis-profile=thorough`; see `tests.laws.examples`.
+settings.register_profile("thorough", max_examples=1000)
 
 
 @pytest.fixture(scope="session")

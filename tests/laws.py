@@ -10,11 +10,18 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from hypothesis import settings
 
 from raypipe.blocks.frames import ROW, without_row_numbers
 from raypipe.stage import ASIDE_RULES_SCHEMA, ASIDE_SCHEMA, MapStage, ReduceStage, Sifted
 
 PART = "00000/table.csv@0"
+USUAL_EXAMPLES = 100
+
+
+def examples(count: int) -> int:
+    """So many examples for a law of which each example is costly; with the profile `thorough`, ten times as many."""
+    return max(1, count * settings.default.max_examples // USUAL_EXAMPLES)
 
 
 def numbered(table: pa.Table, start: int = 0) -> pa.Table:

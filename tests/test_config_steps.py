@@ -77,7 +77,7 @@ def test_the_null_of_yaml_is_the_word_null():
 
 
 def test_names_of_steps_are_distinct():
-    from raypipe.etl.course import wishes_of
+    from raypipe.etl.processing.course import wishes_of
 
     steps = [{"step": "scale", "columns": "a", "name": "same"}, {"step": "scale", "columns": "b", "name": "same"}]
     with pytest.raises(ConfigError, match="the name 'same' is taken"):

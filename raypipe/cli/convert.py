@@ -51,6 +51,9 @@ def convert(
         list[str] | None,
         typer.Option("--set", "-s", help="A setting of the destination: csv.delimiter=;; or any: read_options.…"),
     ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the same conversion that was killed; DEST is on a disk.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON on standard output.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
@@ -72,7 +75,7 @@ def convert(
     errors = Console(stderr=True)
     with contextlib.ExitStack() as stack:
         tell = None if quiet else stack.enter_context(_Line(errors))
-        done = run_convert(settings, dest, quarantine=quarantine, on_progress=tell)
+        done = run_convert(settings, dest, quarantine=quarantine, on_progress=tell, resume=resume)
     if as_json:
         sys.stdout.write(json.dumps(done.to_dict(), default=str, ensure_ascii=True) + "\n")
     else:

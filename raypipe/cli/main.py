@@ -15,6 +15,7 @@ from rich.console import Console
 import raypipe
 from raypipe.cli import jobs, submit
 from raypipe.cli.cluster import app as cluster_app
+from raypipe.cli.compare import compare
 from raypipe.cli.convert import convert
 from raypipe.cli.exits import INVALID, tidy_exit
 from raypipe.cli.process import process
@@ -58,7 +59,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON o
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 
 
-for command in (convert, submit.submit, jobs.jobs, jobs.status, jobs.logs, jobs.stop, process):
+for command in (convert, submit.submit, jobs.jobs, jobs.status, jobs.logs, jobs.stop, process, compare):
     app.command()(command)
 
 
@@ -282,6 +283,9 @@ def timeline(
 @app.command()
 def history(
     place: Annotated[str, typer.Argument(help="Folder of runs, or the address of one in a bucket.")] = "output",
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Say what changed since the run of the same source before.")
+    ] = False,
     config: Config = None,
     set_: Set = None,
     as_json: AsJson = False,
@@ -290,7 +294,12 @@ def history(
     from raypipe.cli.history import history_json, show_history
     from raypipe.pipeline.history import list_runs
 
-    runs = list_runs(place, _settings(config, set_, data_source=place).storage)
+    storage = _settings(config, set_, data_source=place).storage
+    runs = list_runs(place, storage)
+    if compare:
+        from raypipe.pipeline.compare import with_verdicts
+
+        runs = with_verdicts(runs, storage)
     if as_json:
         out.print_json(history_json(runs))
     else:

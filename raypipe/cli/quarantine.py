@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from raypipe.config import PipelineConfig, StorageConfig
+from raypipe.config import EngineConfig, PipelineConfig, StorageConfig
 from raypipe.errors import ConfigError
 from raypipe.insights.words import plain
 
@@ -109,6 +109,7 @@ def replay(
     fixed: Annotated[Path | None, typer.Argument(help="File of mended rows; none takes the rows as they are.")] = None,
     output: Output = "output",
     config: Config = None,
+    engine: Annotated[str, typer.Option(help="auto, inline or ray: by default Ray only where they are many.")] = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Read the rows again as the run read them; those that pass join its rows, the others stay in quarantine."""
@@ -116,9 +117,14 @@ def replay(
     from raypipe.pipeline.replaying import replay as replay_rows
     from raypipe.pipeline.runfiles import find_run
 
+    engines: dict[str, EngineConfig] = {
+        "auto": EngineConfig(), "inline": EngineConfig(engine="inline"), "ray": EngineConfig(engine="ray")
+    }  # fmt: skip
+    if engine not in engines:
+        raise ConfigError(f"--engine: got {engine!r}; it takes {', '.join(engines)}")
     files = find_run(run, output, _storage(config))
     with quarantined(files, to_change=True) as state:
-        done = replay_rows(state, fixed)
+        done = replay_rows(state, fixed, engines[engine])
     if as_json:
         out.print_json(done.model_dump_json())
         return

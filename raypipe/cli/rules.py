@@ -123,9 +123,9 @@ def check(
 @app.command("import")
 def import_rules(
     file: Annotated[Path, typer.Argument(help="Suite, schema or contract of another tool.")],
-    tool: Annotated[str, typer.Option("--from", help="gx, dbt, pandera or odcs.")],
+    tool: Annotated[str, typer.Option("--from", help="gx, dbt, pandera, odcs or soda.")],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Rule file to write; default: print.")] = None,
-    model: Annotated[str | None, typer.Option("--model", help="dbt, odcs: which of several tables.")] = None,
+    model: Annotated[str | None, typer.Option("--model", help="dbt, odcs, soda: which of several tables.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Bring rules over from another tool; what has no rule of the same meaning is listed with the reason."""

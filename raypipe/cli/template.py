@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from raypipe.config import PipelineConfig
+from raypipe.config.texts import field_texts
 from raypipe.errors import ConfigError
 from raypipe.etl.outputs import writing
 
@@ -64,8 +65,9 @@ def assigned(assignments: list[str]) -> dict[str, Any]:
 def _lines(model: type[BaseModel], given: dict[str, Any], indent: str) -> list[str]:
     lines: list[str] = []
     mark = "" if indent else "# "
+    texts = field_texts(model)
     for name, field in model.model_fields.items():
-        lines += _wrapped(field.description, indent)
+        lines += _wrapped(texts.get(name), indent)
         default = _default(field)
         if isinstance(default, BaseModel) and isinstance(given.get(name), dict):
             lines += [f"{indent}{name}:", *_some_lines(type(default), given[name], indent + "  "), ""]
@@ -81,8 +83,9 @@ def _lines(model: type[BaseModel], given: dict[str, Any], indent: str) -> list[s
 def _some_lines(model: type[BaseModel], given: dict[str, Any], indent: str) -> list[str]:
     """The settings of one part: those given as they are, the others commented out."""
     lines: list[str] = []
+    texts = field_texts(model)
     for name, field in model.model_fields.items():
-        lines += _wrapped(field.description, indent)
+        lines += _wrapped(texts.get(name), indent)
         mark, value = ("", given[name]) if name in given else ("# ", _default(field))
         lines.append(f"{indent}{mark}{name}: {_scalar(value)}")
     return lines

@@ -85,7 +85,8 @@ class ReadOptions(Frozen):
     formats: dict[str, CellFormat] = Field(default_factory=dict)
     """Column -> how its cells are written; such a column is not looked at for it."""
     dtypes: dict[str, str] = Field(default_factory=dict)
-    """Column -> type, for columns whose type is known: int64, float64, boolean, text, date, datetime."""
+    """Column -> type, for columns whose type is known: int64, float64, boolean, text, date, datetime,
+    datetime_utc, time, duration, or decimal(digits,decimals) such as decimal(12,2), which rounds nothing."""
     columns: tuple[str, ...] | None = None
     """Read only these."""
     nested: Literal["flatten", "text", "keep"] = "flatten"

@@ -156,7 +156,7 @@ class Chain:
         tally.bytes_out, tally.seconds = self._bytes_of(block), time.perf_counter() - started
         tally.peak_rss_bytes = self._process.memory_info().rss
         report.tallies[source.name] = tally
-        report.lines, report.notes = read.lines, dict(read.notes)
+        report.lines, report.row_lines, report.notes = read.lines, read.row_lines, dict(read.notes)
         if aside.num_rows:
             report.asides.append((source.name, aside))
         return block

@@ -18,7 +18,7 @@ from raypipe.engine.chain import Chain, ChainSpec
 from raypipe.engine.faults import is_fault, say
 from raypipe.engine.operations import GroupRows, JoinRows, Operation, SortRows
 from raypipe.errors import ConfigError, RaypipeError, ReadError, SchemaError, StageFailedError
-from raypipe.stage import MapStage, Part, SourceStage
+from raypipe.stage import MapStage, Part, SourceStage, Stage
 
 if TYPE_CHECKING:
     import modin.pandas as mpd
@@ -57,6 +57,10 @@ class Frame(ABC):
         block, _ = self._chain.run(self.parts[index], None, True)
         assert block is not None
         return block
+
+    @abstractmethod
+    def run_stages(self, *stages: Stage) -> Mapping[str, Any]:
+        """What stages find in one pass over the rows, by their names; where the rows are, none of them moves."""
 
     def iter_blocks(self) -> Iterator[pa.Table]:
         """The blocks one after the other, as a user sees them."""

@@ -183,7 +183,7 @@ class PassJournal:
     def on_read(self, report: PartReport) -> None:
         """Note that a part was read."""
         told = PartReport(report.part, report.file, bytes_read=report.bytes_read, lines=report.lines)
-        told.notes = report.notes
+        told.row_lines, told.notes = report.row_lines, report.notes
         self._effects.append(("read", told))
 
     def on_aside(self, stage: str, part: Part, rows: pa.Table) -> None:

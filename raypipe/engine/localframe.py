@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from raypipe.engine.faults import is_fault, say
 from raypipe.engine.frame import Frame, MapFunction
 from raypipe.engine.operations import Operation
 from raypipe.errors import RaypipeError, SchemaError, StageFailedError
-from raypipe.stage import MapStage, Part, PartRead, Plan, SourceStage
+from raypipe.stage import MapStage, Part, PartRead, Plan, SourceStage, Stage
 
 if TYPE_CHECKING:
     from raypipe.engine.rayframe import RayFrame
@@ -58,6 +58,14 @@ class LocalFrame(Frame):
         outcome = InlineEngine(EngineConfig()).run(Pass(plan, frame=self, keep=True))
         assert outcome.frame is not None
         return outcome.frame
+
+    def run_stages(self, *stages: Stage) -> Mapping[str, Any]:
+        """See `Frame.run_stages`."""
+        from raypipe.engine.inline import InlineEngine
+        from raypipe.engine.run import Pass
+
+        plan = Plan(source=self.source, prefix=self.prefix, stages=stages)
+        return InlineEngine(EngineConfig(engine="inline")).run(Pass(plan, frame=self)).results
 
     def release(self) -> None:
         """See `Frame.release`."""
@@ -167,6 +175,9 @@ def canonical(table: pa.Table) -> pa.Table:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise SchemaError(f"frame: the table has more than one column {twice[0]!r}; rename all but one")
+    zero = next((name for name in names if "\0" in name), None)
+    if zero is not None:
+        raise SchemaError(f"frame: the name of column {zero!r} holds a zero byte, which no library takes; rename it")
     try:
         return from_polars(to_polars(table))
     except BaseException as error:

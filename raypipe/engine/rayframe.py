@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 import logging
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from raypipe.engine.run import Pass, next_prefix
 from raypipe.engine.session import Session
 from raypipe.engine.spare import Spared
 from raypipe.engine.stored import StoredBlocks, store_parts, stored_bytes
-from raypipe.stage import Part, Plan
+from raypipe.stage import Part, Plan, Stage
 
 if TYPE_CHECKING:
     import modin.pandas as mpd
@@ -140,6 +140,11 @@ class RayFrame(Frame):
         from raypipe.engine import modinframe
 
         return modinframe.to_modin(self._exchange(), self)
+
+    def run_stages(self, *stages: Stage) -> Mapping[str, Any]:
+        """See `Frame.run_stages`."""
+        plan = Plan(source=self.source, prefix=self.prefix, stages=stages)
+        return self._engine.run(Pass(plan, frame=self)).results
 
     def release(self) -> None:
         """See `Frame.release`."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from raypipe.blocks.rowlines import RowLines
 from raypipe.errors import RaypipeError
 
 
@@ -62,6 +63,7 @@ class PartReport:
     receipts: list[dict[str, Any]] = field(default_factory=list)
     bytes_read: int = 0
     lines: int | None = None
+    row_lines: RowLines | None = None
     notes: dict[str, Any] = field(default_factory=dict)
     rows_out: int = 0
     bytes_out: int = 0

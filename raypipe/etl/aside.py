@@ -34,7 +34,7 @@ def numbered(block: pa.Table) -> pa.Table:
     return block.append_column(pa.field(ROW, pa.int64()), pa.array(np.arange(block.num_rows, dtype=np.int64)))
 
 
-def set_aside(block: pa.Table, which: pl.Series, faults: Sequence[Fault], rules: pl.Series | None = None) -> pa.Table:
+def set_aside(block: pa.Table, which: pl.Series, faults: Sequence[Fault], rules: pa.Array | None = None) -> pa.Table:
     """All rows of the block in the form of `ASIDE_SCHEMA`.
 
     Parameters
@@ -45,8 +45,9 @@ def set_aside(block: pa.Table, which: pl.Series, faults: Sequence[Fault], rules:
         For each row, the index in `faults` of its first fault.
     faults : sequence of Fault
         What may be wrong.
-    rules : pl.Series or None
-        For each row, the ids of all rules that it breaks; the result then has `ASIDE_RULES_SCHEMA`.
+    rules : pa.Array or None
+        For each row, the ids of all rules that it breaks, as `rule_lists` gives them; the result then has
+        `ASIDE_RULES_SCHEMA`.
     """
     if block.num_rows == 0:
         return NONE_ASIDE
@@ -65,9 +66,8 @@ def set_aside(block: pa.Table, which: pl.Series, faults: Sequence[Fault], rules:
             "raw": raw_json(block.drop_columns([ROW])),
         }
     )
-    if rules is None:
-        return from_polars(frame).cast(ASIDE_SCHEMA)
-    return from_polars(frame.with_columns(rules.alias("rules"))).cast(ASIDE_RULES_SCHEMA)
+    aside = from_polars(frame).cast(ASIDE_SCHEMA)
+    return aside if rules is None else aside.append_column(ASIDE_RULES_SCHEMA.field("rules"), rules)
 
 
 def as_text(cells: pl.Series) -> pl.Series:

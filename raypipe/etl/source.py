@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 class TableSource(SourceStage):
     """Files of one format as one table, cut into parts. Small, and the same in every process."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     format: str
     """Name of an entry of `FORMATS`."""

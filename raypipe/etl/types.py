@@ -11,7 +11,8 @@ import pyarrow as pa
 
 from raypipe.blocks.frames import from_polars
 from raypipe.config import CellFormat, Frozen
-from raypipe.etl.formats.cells import EVERY_KIND, KINDS, Found
+from raypipe.etl.formats.cells import EVERY_KIND, KINDS, Found, kind_type
+from raypipe.etl.formats.decimal_cells import decimal_kind
 
 Misfits = dict[str, dict[str, Any]]
 """Column -> counts of cells that did not fit its planned type, over any number of parts."""
@@ -40,7 +41,7 @@ def arrow_type(kind: str) -> pa.DataType:
     >>> arrow_type("text")
     DataType(large_string)
     """
-    return from_polars(pl.DataFrame({"x": pl.Series([], dtype=EVERY_KIND[kind])})).schema.field("x").type
+    return from_polars(pl.DataFrame({"x": pl.Series([], dtype=kind_type(kind))})).schema.field("x").type
 
 
 @functools.cache
@@ -52,6 +53,8 @@ def kind_of(kind: pa.DataType) -> str | None:
     >>> kind_of(pa.date32())
     'date'
     """
+    if pa.types.is_decimal128(kind):
+        return decimal_kind(kind.precision, kind.scale) if 0 <= kind.scale <= kind.precision else None
     return next((name for name in EVERY_KIND if arrow_type(name) == kind), None)
 
 

@@ -14,14 +14,16 @@ import pyarrow as pa
 from raypipe.blocks.profile import Profile
 from raypipe.config import ValidationConfig
 from raypipe.engine.report import StageTally
-from raypipe.etl.repeats import Repeats
+from raypipe.etl.processing.repeats import Repeats
 from raypipe.etl.rules.columns import column_outcomes, key_outcomes, key_stages
 from raypipe.etl.rules.counting import SET_ASIDE as RULES_SET_ASIDE
 from raypipe.etl.rules.counting import SetFaultsAside
 from raypipe.etl.rules.judging import column_outcome, figure_stages, row_stages, rule_outcomes
+from raypipe.etl.rules.losers import SetRepeatsAside, acting, measured_again, repeats_stage
+from raypipe.etl.rules.measuring import Found, MeasureFigures
 from raypipe.etl.rules.quality import quality_findings
 from raypipe.etl.rules.rows import CHECKED, SET_ASIDE, CheckRows, RowCheck
-from raypipe.etl.rules.rule import RowRule, Rule, SchemaRule
+from raypipe.etl.rules.rule import Rule, SchemaRule
 from raypipe.etl.rules.ruleset import RuleSet
 from raypipe.etl.rules.schema import DataSchema
 from raypipe.etl.wording import percent, shown
@@ -71,7 +73,7 @@ class DataValidator:
         if self.config.quarantine:
             return checks
         kept = {"action": "count"}
-        return tuple(check.model_copy(update=kept) if isinstance(check, RowRule) else check for check in checks)
+        return tuple(check.model_copy(update=kept) if hasattr(check, "action") else check for check in checks)
 
     def stages(self, schema: pa.Schema | None = None) -> tuple[Stage, ...]:
         """All that must run over the blocks, in order: what sets rows aside comes first."""
@@ -79,10 +81,27 @@ class DataValidator:
         first = (row_stage,) if row_stage is not None else ()
         return (*first, *row_stages(self.checks), *self.reduce_stages(schema))
 
+    @property
+    def acts_later(self) -> bool:
+        """Whether a rule sets rows aside that are known only when all were seen."""
+        return bool(acting(self.checks))
+
+    def repeats_stage(self, results: Mapping[str, Any]) -> SetRepeatsAside | None:
+        """What sets those rows aside in a second pass, from the results of the first; None where there are none."""
+        return repeats_stage(self.checks, results.get(MeasureFigures.__name__, Found()))
+
+    def joined(self, first: Mapping[str, Any], again: Mapping[str, Any]) -> dict[str, Any]:
+        """The results that `verdict` judges, of both passes."""
+        both = {**first, **again}
+        if MeasureFigures.__name__ in first:
+            name = MeasureFigures.__name__
+            both[name] = measured_again(self.checks, first[name], again[name])
+        return both
+
     def counts(self, tallies: Mapping[str, StageTally]) -> dict[str, int]:
         """What the stages that set rows aside counted, of all that a pass tells of its stages."""
         found: Counter[str] = Counter()
-        for name in (CheckRows.__name__, SetFaultsAside.__name__):
+        for name in (CheckRows.__name__, SetFaultsAside.__name__, SetRepeatsAside.__name__):
             if name in tallies:
                 found.update(tallies[name].counts)
         return dict(found)

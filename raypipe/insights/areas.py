@@ -40,5 +40,55 @@ AREAS: dict[str, frozenset[str]] = {
         "yield defect defects scrap machine machines output batch downtime line rework speed temperature pressure shift"
         " tool quality production"
     ),
+    "finance": words_of(
+        "amount balance budget cash cost costs credit debit debt expense expenses fee fees interest invoice ledger"
+        " liability loan margin payment payments profit tax"
+    ),
+    "customers": words_of(
+        "account age churn churned city client contact country customer customers gender loyalty member rating region"
+        " satisfaction score segment subscription tenure"
+    ),
+    "people": words_of(
+        "absence department employee employees headcount hire hired hours job leave manager overtime performance role"
+        " salary seniority staff team tenure training vacancy wage"
+    ),
+    "logistics": words_of(
+        "carrier delay delivered delivery dest destination distance dispatch freight late leadtime origin parcel route"
+        " shipment shipping stock transit truck vehicle warehouse weight"
+    ),
+    "risk": words_of(
+        "alarm alert breach claim claims default error errors exposure failure failures fault fraud incident incidents"
+        " limit loss losses rating risk severity"
+    ),
 }
 """Area of business -> words of column names."""
+
+QUESTIONS: dict[str, str] = {
+    "sales": "What sells, to whom, and when?",
+    "revenue": "Where does the money come from, and how sure is it?",
+    "marketing": "Who answers, through which channel, at what cost?",
+    "operations": "Where is time lost, and when?",
+    "production": "Where does output or quality get lost?",
+    "finance": "What is owed, spent and earned, and does it add up?",
+    "customers": "Who are they, and who leaves?",
+    "people": "Who is there, who leaves, and where is work too much?",
+    "logistics": "What arrives late, on which way?",
+    "risk": "What goes wrong, how often, and how badly?",
+}
+"""Area of business -> what it asks of its data."""
+
+_PERIODS = "Compare like periods, and plan for the cycle: an average over it is right for no day."
+_CHANGES = "Old and new rows differ: judge targets and limits by the latest ones."
+ADVICE: dict[str, str] = {
+    "data_quality": "Mend this first: figures of the area rest on it.",
+    "data_distribution": "Report medians and quantiles beside totals: a few rows carry most of the sum.",
+    "outliers": "Look at these rows one by one: they are the costly cases, or faults of recording.",
+    "anomalies": "Look at these rows one by one: they are the costly cases, or faults of recording.",
+    "correlation": "Steer by one of these figures: they move together.",
+    "feature_relationships": "Ask what can be acted upon: what goes with a result need not cause it.",
+    "seasonality": _PERIODS,
+    "trends": _CHANGES,
+    "change_points": _CHANGES,
+    "clustering": "Treat the groups apart: one rule for all fits none of them.",
+}
+"""Category of finding -> what it means for an area that is stressed."""

@@ -12,6 +12,7 @@ from raypipe.config import Frozen
 from raypipe.insights.areas import ID_WORDS, words_of
 from raypipe.insights.models import TargetReport, Timeline
 from raypipe.insights.series.models import SeriesReport
+from raypipe.insights.statistics.models import Statistics
 from raypipe.results import RuleOutcome, StepReport, ValidationResult
 
 MIN_ROWS = 20
@@ -51,9 +52,10 @@ class Facts:
     validation: ValidationResult | None = None
     target: TargetReport | None = None
     timeline: Timeline | None = None
-    series: SeriesReport | None = None
     steps: tuple[StepReport, ...] = ()
     context: InsightContext = field(default_factory=InsightContext)
+    statistics: Statistics | None = None
+    series: SeriesReport | None = None
 
     @property
     def target_name(self) -> str | None:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
+from typing import Any
 
 from raypipe.blocks.profile import Profile
 from raypipe.config.insights.report import ReportConfig
 from raypipe.insights.areas import AREAS, words_of
 from raypipe.insights.facts import Facts, InsightContext
-from raypipe.insights.findings import associations, course, distributions, quality, series, target
+from raypipe.insights.findings import associations, course, distributions, keys, quality, series, target
+from raypipe.insights.findings import statistics as pairs
+from raypipe.insights.measured import measured
+from raypipe.insights.merging import merged
 from raypipe.insights.models import TargetReport, Timeline
 from raypipe.insights.series.models import SeriesReport
-from raypipe.insights.words import count, name, names, plain
+from raypipe.insights.statistics.models import Statistics
+from raypipe.insights.wording.catalogue import Catalogue, catalogue_of
+from raypipe.insights.words import count, names
 from raypipe.results import Insight, StepReport, ValidationResult
 
 Finder = Callable[[Facts], Iterator[Insight]]
@@ -25,12 +31,18 @@ FINDERS: tuple[Finder, ...] = (
     quality.duplicate_rows,
     quality.constant_columns,
     quality.identifiers,
+    keys.duplicate_keys,
     quality.untidy_text,
     quality.wrong_types,
     quality.non_finite,
     quality.cleaning,
     associations.missing_together,
     associations.strong_correlations,
+    pairs.associations,
+    pairs.curved_relations,
+    pairs.explained_correlations,
+    pairs.group_differences,
+    pairs.gaps_that_follow,
     target.unmeasured_target,
     target.leakage,
     target.drivers,
@@ -64,13 +76,19 @@ class InsightGenerator:
     Parameters
     ----------
     settings : ReportConfig, optional
-        How many findings are told one by one.
+        How many findings are told one by one, and in which words.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such language, or the catalogue of words cannot be used.
     """
 
     def __init__(self, settings: ReportConfig | None = None) -> None:
         self._settings = settings or ReportConfig()
+        self._words: Catalogue = catalogue_of(self._settings.language, self._settings.catalogue)
 
-    def generate(
+    def generate(  # noqa: PLR0913 - what each part of the analysis measured; all but the first go by name
         self,
         profile: Profile,
         validation: ValidationResult | None = None,
@@ -78,6 +96,8 @@ class InsightGenerator:
         timeline: Timeline | None = None,
         steps: Iterable[StepReport] = (),
         context: InsightContext | str | None = None,
+        *,
+        statistics: Statistics | None = None,
         series_report: SeriesReport | None = None,
     ) -> tuple[Insight, ...]:
         """All findings, highest priority first.
@@ -86,22 +106,62 @@ class InsightGenerator:
         ----------
         context : InsightContext or str, optional
             What the run knows beside the data; a text alone is the business context.
+        statistics : Statistics, optional
+            Of the same table, from `StatisticsEngine`.
+        series_report : SeriesReport, optional
+            The course over time taken apart, from `measure_series`; without it nothing is said of trends, seasons,
+            changes and unusual periods.
         """
         known = context if isinstance(context, InsightContext) else InsightContext(business=context)
-        facts = Facts(profile, validation, target_report, timeline, series_report, tuple(steps), known)
-        found = [insight for finder in FINDERS for insight in finder(facts)]
-        stressed = [stress(insight, known.business, facts.target_name) for insight in found]
+        facts = Facts(profile, validation, target_report, timeline, tuple(steps), known, statistics, series_report)
+        found = [self._words.reworded(insight) for insight in gather(facts)]
+        stressed = [stress(insight, known.business, facts.target_name) for insight in merged(found)]
         return tuple(
             sorted(_crowded(stressed, self._settings.max_per_type), key=lambda insight: -insight.priority_score)
         )
 
+    def generate_comprehensive_insights(
+        self,
+        data: Any,
+        target_column: str | None = None,
+        time_column: str | None = None,
+        business_context: str | None = None,
+    ) -> dict[str, Any]:
+        """Everything that can be said of a table in memory, in the sections of the older platform.
+
+        Parameters
+        ----------
+        data : Frame, or an Arrow, Polars or pandas table
+        target_column, time_column : str, optional
+
+        Returns
+        -------
+        dict
+            What `insights.json` holds: dataset_overview, key_insights (priority 8 and more), detailed_insights (5 to
+            7), additional_insights, actionable_recommendations, data_quality_assessment, business_insights,
+            next_steps, metadata.
+        """
+        from raypipe.insights.comprehensive import comprehensive_insights
+
+        return comprehensive_insights(self, data, (target_column, time_column), business_context)
+
+    @property
+    def words(self) -> Catalogue:
+        """The words that it tells findings in."""
+        return self._words
+
+
+def gather(facts: Facts) -> list[Insight]:
+    """What every finder has to say, measured; not yet joined, stressed or ranked."""
+    return [measured(insight, facts) for finder in FINDERS for insight in finder(facts)]
+
 
 def stress(insight: Insight, business: str | None, target: str | None = None) -> Insight:
-    """The finding, one point of priority higher and saying why, where it bears on what the business asked for.
+    """The finding, one point of priority higher, with the word that is why, where it bears on what was asked for.
 
     A finding about the target and another column is judged by the other: else all of them would be stressed alike.
     """
-    if not business or not insight.columns_affected or insight.priority_score >= 10:
+    if not business or not insight.columns_affected:
         return insight
     asked = words_of(business)
     areas = [area for area in AREAS if area in asked]
@@ -111,12 +171,8 @@ def stress(insight: Insight, business: str | None, target: str | None = None) ->
         area = next((area for area in areas if words & AREAS[area]), None)
         hit = area or next((word for word in sorted(words & asked) if len(word) > 3), None)
         if hit:
-            reason = f" {name(column)} bears on {plain(hit)}, which this analysis is to stress."
-            return insight.replace(
-                priority_score=insight.priority_score + 1,
-                impact=insight.impact + reason,
-                evidence={**insight.evidence, "stressed_for": hit},
-            )
+            raised = min(insight.priority_score + 1, 10)
+            return insight.replace(priority_score=raised, evidence={**insight.evidence, "stressed_for": hit})
     return insight
 
 

@@ -36,6 +36,18 @@ NON_FINITE_POINTS, NON_FINITE_CAP = 2.0, 10.0
 """Points a percent of numbers that are NaN or infinite."""
 PADDED_POINTS, PADDED_CAP = 0.1, 5.0
 """Points a percent of padded texts."""
+_TERMS = (
+    (MISSING_POINTS, "missing %", MISSING_CAP),
+    (DUPLICATE_POINTS, "repeated rows %", DUPLICATE_CAP),
+    (CONSTANT_POINTS, "constant columns", CONSTANT_CAP),
+    (CARDINALITY_POINTS, "columns of too varied text", CARDINALITY_CAP),
+    (QUARANTINE_POINTS, "rows set aside %", QUARANTINE_CAP),
+    (RULE_POINTS, "broken rules", RULE_CAP),
+    (NON_FINITE_POINTS, "not finite %", NON_FINITE_CAP),
+    (PADDED_POINTS, "padded texts %", PADDED_CAP),
+)
+FORMULA = "100 - " + " - ".join(f"min({points:g} x {what}, {cap:g})" for points, what, cap in _TERMS)
+"""How the score is computed, in one line; it is at least 0."""
 
 
 class Deduction(Frozen):
@@ -44,6 +56,8 @@ class Deduction(Frozen):
     reason: str
     points: float
     """Points taken off, above 0."""
+    rule: str = ""
+    """How the points follow."""
 
 
 class QualityScore(Frozen):
@@ -73,7 +87,9 @@ def quality_score(
     """
     if not profile.rows or not profile.columns:
         return QualityScore(
-            score=0.0, grade="Poor", deductions=(Deduction(reason="The table has no data.", points=100.0),)
+            score=0.0,
+            grade="Poor",
+            deductions=(Deduction(reason="The table has no data.", points=100.0, rule="nothing to score"),),
         )
     found = [*_cells(profile), *_rows(profile, quarantined_rows), *_columns(profile), *_rules(validation)]
     charged = sorted((part for part in found if part.points > 0), key=lambda part: -part.points)
@@ -119,13 +135,16 @@ def _columns(profile: Profile) -> Iterator[Deduction]:
 def _rules(validation: ValidationResult | None) -> Iterator[Deduction]:
     broken = broken_rules(validation)
     reason = f"{count(len(broken), 'rule')} of the schema broken"
-    yield Deduction(reason=reason, points=min(RULE_POINTS * len(broken), RULE_CAP))
+    rule = f"{RULE_POINTS:g} points a rule, at most {RULE_CAP:g}"
+    yield Deduction(reason=reason, points=min(RULE_POINTS * len(broken), RULE_CAP), rule=rule)
 
 
 def _per_percent(share: float, points: float, cap: float, reason: str) -> Deduction:
-    return Deduction(reason=reason, points=min(points * 100 * share, cap))
+    rule = f"{points:g} points a percent, at most {cap:g}"
+    return Deduction(reason=reason, points=min(points * 100 * share, cap), rule=rule)
 
 
 def _per_column(columns: list[str], points: float, cap: float, what: str) -> Deduction:
     reason = f"{count(len(columns), 'column')} {what}: {names(columns)}"
-    return Deduction(reason=reason, points=min(points * len(columns), cap))
+    rule = f"{points:g} points a column, at most {cap:g}"
+    return Deduction(reason=reason, points=min(points * len(columns), cap), rule=rule)

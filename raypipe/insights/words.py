@@ -69,7 +69,8 @@ def correlation(r: float, n: int) -> str:
     """A correlation with its 95 % interval and its rows."""
     interval = fisher_interval(r, n)
     digits = 3 if interval and interval[1] - interval[0] < 0.02 else 2
-    bounds = f", 95 % interval {interval[0]:.{digits}f} to {interval[1]:.{digits}f}" if interval else ""
+    low, high = (f"{end:.{digits}f}" for end in interval or (0.0, 0.0))
+    bounds = f", 95 % interval {low} to {high}" if interval and low != high else ""
     return f"r = {r:.{digits}f}{bounds}, {n:,} rows"
 
 

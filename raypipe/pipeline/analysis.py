@@ -17,16 +17,25 @@ from raypipe.engine.retry import RetryPolicy
 from raypipe.engine.scheduler import SchedulerConfig, TaskScheduler
 from raypipe.engine.tasks import TaskResults, not_available
 from raypipe.etl.types import APPEARED
+from raypipe.insights.actions import Run
 from raypipe.insights.calendar import is_calendar
+from raypipe.insights.document import document
 from raypipe.insights.facts import InsightContext
 from raypipe.insights.generator import InsightGenerator
+from raypipe.insights.overview import Overview
 from raypipe.insights.quality import QualityScore, quality_score
 from raypipe.insights.relations import RelateTarget, plan_relations
-from raypipe.insights.report import Overview, write_report
-from raypipe.insights.sample import FirstRows, SampleRows
+from raypipe.insights.report import write_report
+from raypipe.insights.sample import FirstRows, SampleRows, sample_size
 from raypipe.insights.series.measure import measure_series
 from raypipe.insights.series.models import SeriesReport
+from raypipe.insights.statistics.coding import TOO_MANY
+from raypipe.insights.statistics.engine import Draft, StatisticsEngine
+from raypipe.insights.statistics.models import PairStatistics, Statistics
+from raypipe.insights.statistics.tails import CountTails, plan_tails
 from raypipe.insights.timeline import CourseOverTime, plan_timeline
+from raypipe.insights.wording.catalogue import catalogue_of
+from raypipe.pipeline.manifest import masked_config
 from raypipe.pipeline.state import Analysis, RunState
 from raypipe.results import Insight
 from raypipe.stage import Stage
@@ -34,6 +43,7 @@ from raypipe.stage import Stage
 RunPass = Callable[[tuple[Stage, ...]], Mapping[str, Any]]
 TARGET, COURSE, PASS = "target", "course over time", "relations and course over time"
 SERIES = "time series"
+SCREENING, ALL_PAIRS, STATISTICS = "statistics of the sample", "pairs over all rows", "statistics"
 QUALITY, INSIGHTS, REPORT = "quality score", "insights", "report"
 TASK_LIMIT_S = 600.0
 """For tasks that work on summaries. The pass over the rows has none: it takes as long as there are rows."""
@@ -82,8 +92,9 @@ class _Work:
         # In the thread that executes: the engine looks at the cancel itself, and callbacks come from this thread.
         self.tasks.add_task(PASS, self._measure, planned, where="caller", always=True)
         self.tasks.add_task(QUALITY, self._quality)
+        measured = self._plan_statistics()
         self.tasks.add_task(SERIES, self._series, [PASS])
-        self.tasks.add_task(INSIGHTS, self._insights, [PASS], after=[SERIES], always=True)
+        self.tasks.add_task(INSIGHTS, self._insights, [PASS, *measured], after=[SERIES], always=True)
         self.tasks.add_task(REPORT, self._report, after=[QUALITY, INSIGHTS], always=True)
 
     def _plan_target(self) -> list[str]:
@@ -111,16 +122,37 @@ class _Work:
         self.tasks.add_task(COURSE, plan_timeline, args=given)
         return [COURSE]
 
+    def _plan_statistics(self) -> list[str]:
+        if not self.config.analysis.statistics.enabled:
+            self.reasons[STATISTICS] = "switched off (analysis.statistics.enabled: false)"
+            return []
+        self.tasks.add_task(SCREENING, self._screen, [PASS], always=True)
+        self.tasks.add_task(ALL_PAIRS, self._all_pairs, [SCREENING], where="caller")
+        self.tasks.add_task(STATISTICS, _statistics, [SCREENING, ALL_PAIRS], always=True)
+        return [STATISTICS]
+
+    def _screen(self, measured: Mapping[str, Any] | None) -> Draft:
+        engine, found = StatisticsEngine(self.config.analysis.statistics, self.config.seed), measured or {}
+        sample, tails = found.get(SampleRows.__name__), found.get(CountTails.__name__)
+        return engine.draft(self.run.data[1], sample, tails, self.config.target_column)
+
+    def _all_pairs(self, draft: Draft) -> tuple[PairStatistics, ...] | None:
+        """The pairs that stand out in the sample, over all rows; None where the sample has them all."""
+        stage = draft.exact_stage()
+        return None if stage is None else self.run_pass((stage,))[stage.name]
+
     def _measure(self, *planned: Stage | None) -> Mapping[str, Any]:
         """One pass over the rows, for all that needs to see them."""
         frame, profile = self.run.data
         stages: list[Stage] = [FirstRows(rows=self.config.dashboard.max_table_rows)]
         if frame.schema.names:
             limits = self.config.analysis
-            rows = max(1, min(limits.sample_rows, limits.sample_cells // len(frame.schema.names)))
+            rows = sample_size(profile, limits.sample_rows, limits.sample_cells)
             stages.append(
                 SampleRows(rows=rows, columns=tuple(frame.schema.names), seed=self.config.seed, of=profile.rows)
             )
+        if self.config.analysis.statistics.enabled:
+            stages.append(plan_tails(profile))
         return self.run_pass((*stages, *(stage for stage in planned if stage is not None)))
 
     def _quality(self) -> QualityScore:
@@ -132,29 +164,34 @@ class _Work:
         if line is None or line.course is None:
             return None
         if not settings.enabled:
-            self.reasons["time series"] = "switched off (analysis.series.enabled: false)"
+            self.reasons[SERIES] = "switched off (analysis.series.enabled: false)"
             return None
         report = measure_series(line.course, settings)
-        self.reasons.update({f"time series: {what}": why for what, why in report.not_computed.items()})
+        self.reasons.update({f"{SERIES}: {what}": why for what, why in report.not_computed.items()})
         return report
 
-    def _insights(self, measured: Mapping[str, Any] | None) -> tuple[Insight, ...]:
+    def _insights(
+        self, measured: Mapping[str, Any] | None, statistics: Statistics | None = None
+    ) -> tuple[Insight, ...]:
         found, run = measured or {}, self.run
-        context = InsightContext(
-            business=self.config.business_context,
-            target=self.config.target_column,
-            rows_read=run.loaded.outcome.rows_in,
-            rows_quarantined=run.loaded.quarantine.rows,
-            type_changes={one.column: one.reason for one in run.loaded.promotions if one.from_type != APPEARED},
-        )
         target, course = found.get(RelateTarget.__name__), found.get(CourseOverTime.__name__)
         generator = InsightGenerator(self.config.analysis.report)
-        series = self.tasks.results[SERIES].value
-        return generator.generate(run.data[1], run.validation, target, course, run.steps, context, series)
+        return generator.generate(
+            run.data[1],
+            run.validation,
+            target,
+            course,
+            run.steps,
+            _context(self.config, run),
+            statistics=statistics,
+            series_report=self.tasks.results[SERIES].value,
+        )
 
-    def _report(self) -> str:
+    def _report(self) -> tuple[str, dict[str, Any]]:
+        """The report, and the same for programs."""
         results = self.tasks.results
-        return _report(self.config, self.run, self.gathered(results), _warnings(results))
+        overview = _overview(self.config, self.run, self.gathered(results), _warnings(results))
+        return write_report(overview, self.config.analysis.report.template), document(overview)
 
     def _points(self, sample: pa.Table | None) -> pa.Table | None:
         """Rows for scatter charts: the first of the sample, which are a sample themselves."""
@@ -168,18 +205,34 @@ class _Work:
     def gathered(self, results: TaskResults) -> Analysis:
         """What the tasks found so far."""
         measured = results[PASS].value or {}
+        report, told = results[REPORT].value or ("", {})
         return Analysis(
             insights=results[INSIGHTS].value or (),
             quality=results[QUALITY].value,
             target=measured.get(RelateTarget.__name__),
             timeline=measured.get(CourseOverTime.__name__),
             series=results[SERIES].value,
+            statistics=results[STATISTICS].value if STATISTICS in results else None,
             head=measured.get(FirstRows.__name__),
             points=self._points(measured.get(SampleRows.__name__)),
             sample=measured.get(SampleRows.__name__),
-            report=results[REPORT].value or "",
-            reasons=self.reasons,
+            report=report,
+            document=told,
+            reasons=_told(self.reasons, results[STATISTICS].value if STATISTICS in results else None),
         )
+
+
+def _told(reasons: dict[str, str], statistics: Statistics | None) -> dict[str, str]:
+    """The reasons, with that for columns that are in no pair because there are too many."""
+    many = [why for why in statistics.skipped.values() if why.startswith(TOO_MANY)] if statistics else []
+    if not many:
+        return reasons
+    setting = "analysis.statistics.max_pair_columns pairs more"
+    return {**reasons, "pairs of columns": f"{len(many):,} further columns are in no pair; {setting}"}
+
+
+def _statistics(draft: Draft | None, pairs: tuple[PairStatistics, ...] | None) -> Statistics | None:
+    return None if draft is None else draft.finished(pairs)
 
 
 def _warnings(results: TaskResults) -> list[str]:
@@ -194,31 +247,44 @@ def _no_dates(run: RunState, column: str, kind: str) -> str:
     return f"the time column {column!r} holds {kind}, which is no date{why}; {advice}"
 
 
-def _report(config: PipelineConfig, run: RunState, found: Analysis, warnings: list[str]) -> str:
+def _context(config: PipelineConfig, run: RunState) -> InsightContext:
+    """What the run knows beside the data."""
+    return InsightContext(
+        business=config.business_context,
+        target=config.target_column,
+        rows_read=run.loaded.outcome.rows_in,
+        rows_quarantined=run.loaded.quarantine.rows,
+        type_changes={one.column: one.reason for one in run.loaded.promotions if one.from_type != APPEARED},
+    )
+
+
+def _overview(config: PipelineConfig, run: RunState, found: Analysis, warnings: list[str]) -> Overview:
     counts = run.row_counts()
     known = enumerate([*run.attempts.warnings, *warnings], start=1)
-    return write_report(
-        Overview(
-            profile=run.data[1],
-            title=config.dashboard_title or f"Insights - {Path(str(config.data_source)).stem}",
-            insights=found.insights,
-            quality=found.quality,
-            validation=run.validation,
-            target=found.target,
-            timeline=found.timeline,
-            series=found.series,
-            steps=run.steps,
-            not_computed={**found.reasons, **{f"warning {number}": text for number, text in known}},
-            provenance={
-                "run": run.run_id,
-                "raypipe": raypipe.__version__,
-                "source": str(config.data_source),
-                "engine": f"{run.engine.name} ({run.engine_reason})",
-                "rows read": counts.read,
-                "rows kept": counts.kept,
-                "rows quarantined": counts.quarantined,
-                "rows dropped": sum(counts.dropped.values()),
-                "seed": config.seed,
-            },
-        )
+    source, words = masked_config(str(config.data_source)), config.analysis.report
+    return Overview(
+        profile=run.data[1],
+        title=config.dashboard_title or f"Insights - {Path(source).stem}",
+        insights=found.insights,
+        quality=found.quality,
+        validation=run.validation,
+        target=found.target,
+        timeline=found.timeline,
+        series=found.series,
+        steps=run.steps,
+        not_computed={**found.reasons, **{f"warning {number}": text for number, text in known}},
+        context=_context(config, run),
+        run=Run(source, run.run_id, str(config.output_dir), config.target_column, config.time_column),
+        words=catalogue_of(words.language, words.catalogue),
+        provenance={
+            "run": run.run_id,
+            "raypipe": raypipe.__version__,
+            "source": source,
+            "engine": f"{run.engine.name} ({run.engine_reason})",
+            "rows read": counts.read,
+            "rows kept": counts.kept,
+            "rows quarantined": counts.quarantined,
+            "rows dropped": sum(counts.dropped.values()),
+            "seed": config.seed,
+        },
     )

@@ -22,13 +22,15 @@ from raypipe.engine.layout import explain
 from raypipe.engine.localframe import LocalFrame, as_frame
 from raypipe.engine.run import Engine, Outcome, Pass, PassProgress
 from raypipe.errors import ConfigError, DataInvalidError, MissingColumnsError, RunCancelledError
-from raypipe.etl.course import Rehearsal
 from raypipe.etl.outputs import RunFolder
 from raypipe.etl.pins import PINS_FILE, pins_of
-from raypipe.etl.process import DataProcessor
+from raypipe.etl.processing.course import Rehearsal
+from raypipe.etl.processing.process import DataProcessor
 from raypipe.etl.validate import DataValidator
 from raypipe.etl.wording import counted
 from raypipe.etl.writers.choose import check_parts
+from raypipe.insights.document import INSIGHTS_FILE
+from raypipe.insights.report import check_report
 from raypipe.monitor.logs import log_to_file
 from raypipe.pipeline.analysis import analyse
 from raypipe.pipeline.ending import result_of, write_down
@@ -198,6 +200,7 @@ class AnalyticsPipeline:
         self._check_columns(source.schema())
         validator, processor = self._validator(), self._processor()
         processor.check(source.schema())
+        check_report(self.config.analysis.report)
         if self.config.save_intermediate:
             check_parts(self.config.write)
         if validator is not None and self.config.strict_validation:
@@ -321,6 +324,12 @@ class AnalyticsPipeline:
         run.folder.write_json("profile.json", profile_json(run.data[1]))
         if run.analysis.series is not None:
             run.folder.write_json("series.json", run.analysis.series.model_dump(mode="json"))
+        if run.analysis.statistics is not None:
+            run.folder.write_json("statistics.json", run.analysis.statistics.model_dump(mode="json"))
+        if run.loaded.profile is not run.profile:
+            run.folder.write_json("profile_before.json", profile_json(run.loaded.profile))
+        if run.analysis.document:
+            run.folder.write_json(INSIGHTS_FILE, run.analysis.document)
         run.folder.write_text("insights_report.md", run.analysis.report)
         if (pins := pins_of(run.source, self.config.read_options)) is not None:
             run.folder.write_text(PINS_FILE, pins)

@@ -12,7 +12,7 @@ from raypipe.blocks.profile import Profile
 from raypipe.config import PipelineConfig, ProcessingConfig
 from raypipe.engine.choose import choose_engine
 from raypipe.engine.run import Pass, PassProgress
-from raypipe.etl.process import DataProcessor
+from raypipe.etl.processing.process import DataProcessor
 from raypipe.etl.validate import DataValidator
 from raypipe.pipeline.ingest import Ingest, open_source
 from raypipe.results import ValidationResult
@@ -52,11 +52,12 @@ def check_source(
     validator = DataValidator.of(config.validation, config.strict_validation) if config.validate_data else None
 
     def new_pass(plan: Plan, **options: Any) -> Pass:
-        return Pass(plan, on_progress=on_progress, **{**options, "keep": False})
+        return Pass(plan, on_progress=on_progress, **options)
 
     with tempfile.TemporaryDirectory(prefix="raypipe-") as folder:
         path = quarantine or Path(folder) / "quarantine.parquet"
-        done = Ingest(config, engine, validator, DataProcessor(NO_STEPS, None, None), path, new_pass).run(source)
+        work = Ingest(config, engine, validator, DataProcessor(NO_STEPS, None, None), path, new_pass, keep=False)
+        done = work.run(source)
         done.quarantine.close()
     validation = None
     if validator is not None:

@@ -13,18 +13,21 @@ from raypipe.config import PipelineConfig, ProcessingConfig, StorageConfig, Writ
 from raypipe.engine.choose import choose_engine
 from raypipe.engine.frame import Frame
 from raypipe.engine.inline import InlineEngine
+from raypipe.engine.journal import Journal
 from raypipe.engine.localframe import LocalFrame, as_frame
+from raypipe.engine.report import PartReport
 from raypipe.engine.run import Engine, Pass, PassProgress
 from raypipe.errors import ConfigError, ConservationError, DataInvalidError
-from raypipe.etl.process import DataProcessor
+from raypipe.etl.processing.process import DataProcessor
 from raypipe.etl.source import TableSource
 from raypipe.etl.validate import DataValidator
 from raypipe.etl.writers.choose import open_target
 from raypipe.etl.writers.target import Blocks, Target, Written
+from raypipe.pipeline.goingon import keep_journal
 from raypipe.pipeline.ingest import Ingest, Ingested, open_source, summary_of
 from raypipe.pipeline.manifest import masked_config
 from raypipe.results import ValidationResult
-from raypipe.stage import Plan, Stage
+from raypipe.stage import Plan, SinkStage, Stage
 from raypipe.storage.address import is_remote, local_path
 
 NO_STEPS = ProcessingConfig(trim_text=False, parse_dates=False, drop_empty_columns=False, drop_empty_rows=False)
@@ -74,6 +77,7 @@ def convert(
     quarantine: Path | None = None,
     on_progress: Progress | None = None,
     cancel: threading.Event | None = None,
+    resume: bool = False,
 ) -> Converted:
     """Write the source of `config` to `dest`, in one pass where its types turn out to be what a sample said.
 
@@ -85,11 +89,16 @@ def convert(
         See `open_target`.
     quarantine : Path, optional
         Where rows go that cannot be read or break a rule (Parquet); None names it after `dest`.
+    resume : bool
+        Go on with a conversion to a file or folder on a disk that was killed: parts that it had committed are not
+        read again.
 
     Raises
     ------
     ConfigError, SchemaError
         If source, destination and options do not go together; known before a row is read.
+    ResumeError
+        If there is nothing to go on with, or source or settings have changed since.
     DataInvalidError
         Under `strict_validation`, if a rule is broken or a row was set aside; nothing is written then.
     OutputError
@@ -101,9 +110,10 @@ def convert(
     with open_target(dest, config.write, config.storage) as target:
         target.check(source.schema())
         engine, _ = choose_engine(config.engine, source.size_bytes)
+        journal = keep_journal(config, source, target, _ConvertPass, resume=resume)
         work = _ConvertPass(
             config, engine, _validator(config), DataProcessor(NO_STEPS, None, None), quarantine or beside(dest),
-            _pass_maker(on_progress, cancel), target=target,
+            _pass_maker(on_progress, cancel, journal), target=target,
         )  # fmt: skip
         try:
             done = work.run(source)
@@ -206,6 +216,8 @@ class _ConvertPass(Ingest):
 
     target: Target
     keep: bool = False
+    later: SinkStage | None = None
+    """What writes the rows once the rules have named those that only all rows together tell; None: nothing waits."""
 
     def plan(self, source: TableSource) -> Plan:
         schema = source.schema()
@@ -213,12 +225,20 @@ class _ConvertPass(Ingest):
         if self.validator is not None:
             stages += [*self.validator.stages(schema), summary_of(schema)]
         sink = self.target.sink(schema)
-        self.keep = sink is None
-        return Plan(source=source, stages=tuple([*stages, sink] if sink is not None else stages))
+        self.keep = sink is None or self._acts_later
+        self.later = sink if self._acts_later else None
+        return Plan(source=source, stages=tuple(stages if self.keep or sink is None else [*stages, sink]))
+
+    def on_part(self, report: PartReport) -> None:
+        for receipt in report.receipts:
+            self.target.take(receipt)
 
     def commit(self, done: Ingested) -> Written:
         """Close the quarantine, then let the rows appear."""
         outcome, aside = done.outcome, done.quarantine
+        if self.later is not None and outcome.frame is not None:
+            plan = Plan(source=outcome.frame.source, prefix=outcome.frame.prefix, stages=(self.later,))
+            outcome.receipts = self.engine.run(self.new_pass(plan, name="write", frame=outcome.frame)).receipts
         if aside.rows:
             aside.close()
         else:
@@ -256,9 +276,12 @@ def _validator(config: PipelineConfig) -> DataValidator | None:
     return DataValidator.of(config.validation, config.strict_validation)
 
 
-def _pass_maker(on_progress: Progress | None, cancel: threading.Event | None) -> Callable[..., Pass]:
+def _pass_maker(
+    on_progress: Progress | None, cancel: threading.Event | None, journal: Journal | None
+) -> Callable[..., Pass]:
     def new_pass(plan: Plan, **options: Any) -> Pass:
-        return Pass(plan, on_progress=on_progress, cancel=cancel or threading.Event(), **options)
+        recorded = journal.next_pass(options["name"]) if journal is not None else None
+        return Pass(plan, on_progress=on_progress, cancel=cancel or threading.Event(), journal=recorded, **options)
 
     return new_pass
 

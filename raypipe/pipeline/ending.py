@@ -62,6 +62,7 @@ def result_of(config: PipelineConfig, run: RunState, tracker: Tracker, summary: 
             "target": run.analysis.target,
             "timeline": run.analysis.timeline,
             "series": run.analysis.series,
+            "statistics": run.analysis.statistics,
         },
         insights=run.analysis.insights,
         insights_report=run.analysis.report,

@@ -37,6 +37,8 @@ class PastRun(Frozen):
     submission_id: str | None = None
     dashboard: str | None = None
     """Where it is."""
+    verdict: str | None = None
+    """What `compare` says of it against the run of the same source before it, where that was asked for."""
     location: str
 
 

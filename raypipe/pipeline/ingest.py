@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import logging
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,30 +12,25 @@ import pyarrow as pa
 from raypipe.blocks.profile import Profile
 from raypipe.blocks.spec import SummarySpec
 from raypipe.config import PipelineConfig
+from raypipe.engine.journal import told_to
 from raypipe.engine.report import PartReport
 from raypipe.engine.run import Engine, Outcome, Pass
-from raypipe.errors import SchemaError, StageFailedError
-from raypipe.etl.process import DataProcessor
+from raypipe.errors import StageFailedError
+from raypipe.etl.processing.process import DataProcessor
 from raypipe.etl.quarantine.writer import QuarantineWriter
 from raypipe.etl.reader import DataReader
-from raypipe.etl.source import MISCUT, TableSource, cut_exactly, settle_types
+from raypipe.etl.settling import PartNotes, until_settled
+from raypipe.etl.source import TableSource
 from raypipe.etl.summarise import Summarise
-from raypipe.etl.types import Misfits, Promotion, gather_misfits
+from raypipe.etl.types import Promotion
 from raypipe.etl.validate import DataValidator
 from raypipe.stage import Plan, Stage
-
-logger = logging.getLogger(__name__)
-
-MAX_ATTEMPTS = 4
-"""Types only ever widen (integer, float, text), so that more rounds than this mean a defect; one more may be needed for
-cuts that were guessed wrongly."""
-
 
 SUMMARY = "Summarise"
 """Name of the stage that profiles a pass."""
 
 
-MIN_PARTS = 16
+MIN_PARTS = 32
 """A source is cut into at least about this many parts, so that all cores work on one file."""
 MIN_PART_BYTES = 4 << 20
 
@@ -68,30 +61,6 @@ class Ingested:
 
 
 @dataclass
-class _Notes:
-    """What parts say beside their rows, added up in the order of parts: it does not grow with them."""
-
-    quarantine: QuarantineWriter
-    counts: Counter[str] = field(default_factory=Counter)
-    _values: Counter[str] = field(default_factory=Counter)
-    _wide: Counter[str] = field(default_factory=Counter)
-    _misfits: Misfits = field(default_factory=dict)
-
-    def on_read(self, report: PartReport) -> None:
-        self.quarantine.begin_part(report.part, report.file, report.lines)
-        note = report.notes
-        self.counts.update({key: value for key, value in note.items() if isinstance(value, int)})
-        self._values.update(note.get("values", {}))
-        self._wide.update(note.get("wide", {}))
-        if note.get("misfits"):
-            self._misfits = gather_misfits([{"misfits": self._misfits}, {"misfits": note["misfits"]}])
-
-    def misfits(self) -> Misfits:
-        """Of all parts so far."""
-        return gather_misfits([{"values": self._values, "wide": self._wide, "misfits": self._misfits}])
-
-
-@dataclass
 class Ingest:
     """Runs pass 1 over a source, again where a later block widened the type of a column."""
 
@@ -114,36 +83,79 @@ class Ingest:
         stages += [summary_of(schema), *self.processor.reduce_stages(schema)]
         return Plan(source=source, stages=tuple(stages))
 
+    def on_part(self, report: PartReport) -> None:
+        """Hear of each part that went through the pool that reads, in their order."""
+
     def run(self, source: TableSource) -> Ingested:
-        """Run until types are settled."""
-        promotions: list[Promotion] = []
-        for _ in range(MAX_ATTEMPTS + 1):
-            quarantine = QuarantineWriter(self.quarantine_path)
-            notes = _Notes(quarantine)
-            try:
-                outcome = self.engine.run(
-                    self.new_pass(
-                        self.plan(source), name="load", keep=self.keep, on_read=notes.on_read, on_aside=quarantine.add
-                    )
-                )
-                misfits = notes.misfits()
-                miscut = notes.counts[MISCUT] > 0
-                settled, found = settle_types(source, misfits, self.config.validation.max_bad_cell_share)
-            except BaseException as error:
-                end_quarantine(quarantine, error)
-                raise
-            if not found and not miscut:
-                profile = outcome.results.get(SUMMARY) or Profile(rows=outcome.rows_out, columns=())
-                return Ingested(source, outcome, profile, quarantine, promotions, dict(notes.counts))
-            quarantine.discard()
+        """Run until types are settled; then once more where rows are to be set aside that only all together name."""
+        opened: list[QuarantineWriter] = []
+
+        def read(source: TableSource, notes: PartNotes) -> Outcome:
+            opened.append(QuarantineWriter(self.quarantine_path))
+            return self.engine.run(self._first_pass(source, notes, opened[-1]))
+
+        def drop(outcome: Outcome) -> None:
+            opened[-1].discard()
             if outcome.frame is not None:
                 outcome.frame.release()  # room for the blocks of the next round
-            for promotion in [] if miscut else found:
-                logger.warning("%s; reading again", promotion.reason)
-            promotions += [] if miscut else found
-            source = cut_exactly(source) if miscut else settled
-        raise SchemaError(
-            f"read: types did not settle after {MAX_ATTEMPTS} rounds, the last for {promotions[-1].reason}"
+
+        try:
+            done = until_settled(source, read, drop, self.config.validation.max_bad_cell_share)
+            outcome = self._without_repeats(done.made, opened[-1])
+        except BaseException as error:
+            if opened:
+                end_quarantine(opened[-1], error)
+            raise
+        profile = outcome.results.get(SUMMARY) or Profile(rows=outcome.rows_out, columns=())
+        return Ingested(done.source, outcome, profile, opened[-1], done.promotions, dict(done.notes.counts))
+
+    def _first_pass(self, source: TableSource, notes: PartNotes, quarantine: QuarantineWriter) -> Pass:
+        def on_read(report: PartReport) -> None:
+            quarantine.begin_part(report)
+            notes.on_read(report)
+
+        plan = self.plan(source)
+        keep = self.keep or self._acts_later
+        return self.new_pass(
+            plan,
+            name="load",
+            keep=keep,
+            on_read=told_to(on_read, self.on_part),
+            on_aside=quarantine.add,
+        )
+
+    @property
+    def _acts_later(self) -> bool:
+        return self.validator is not None and self.validator.acts_later
+
+    def _without_repeats(self, done: Outcome, quarantine: QuarantineWriter) -> Outcome:
+        """What both passes made, where rules set rows aside that only all rows together could name."""
+        if self.validator is None or done.frame is None or not self._acts_later:
+            return done
+        stage, frame = self.validator.repeats_stage(done.results), done.frame
+        if stage is None:
+            if not self.keep:
+                frame.release()
+            return done if self.keep else replace(done, frame=None)
+        schema = frame.schema
+        again = (*self.validator.reduce_stages(schema), summary_of(schema), *self.processor.reduce_stages(schema))
+        plan = Plan(source=frame.source, prefix=frame.prefix, stages=(stage, *again))
+        tell = quarantine.add
+        made = self.engine.run(
+            self.new_pass(plan, name="repeats", frame=frame, keep=self.keep, consume=True, on_aside=tell)
+        )
+        frame.release()
+        return replace(
+            done,
+            results=self.validator.joined(done.results, made.results),
+            tallies={**done.tallies, stage.name: made.tallies[stage.name]},
+            frame=made.frame,
+            rows_out=made.rows_out,
+            bytes_read=done.bytes_read + made.bytes_read,
+            seconds=done.seconds + made.seconds,
+            peak_rss_bytes=max(done.peak_rss_bytes, made.peak_rss_bytes),
+            worker_restarts=done.worker_restarts + made.worker_restarts,
+            store_peak_bytes=max(done.store_peak_bytes, made.store_peak_bytes),
         )
 
 

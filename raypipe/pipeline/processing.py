@@ -6,8 +6,8 @@ import pyarrow as pa
 
 from raypipe.config import PipelineConfig
 from raypipe.engine.frame import Frame
+from raypipe.etl.processing.walk import RunStages, walk
 from raypipe.etl.steps.step import Step
-from raypipe.etl.walk import RunStages, walk
 from raypipe.etl.writers.files import WriteFiles
 from raypipe.pipeline.ingest import SUMMARY, summary_of
 from raypipe.pipeline.state import RunState

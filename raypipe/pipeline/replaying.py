@@ -21,9 +21,9 @@ import raypipe
 from raypipe.blocks.frames import ROW, from_polars
 from raypipe.config import EngineConfig, Frozen
 from raypipe.config.write import WriteOptions
-from raypipe.engine.inline import InlineEngine
+from raypipe.engine.choose import choose_engine
 from raypipe.engine.run import Outcome, Pass
-from raypipe.errors import ConservationError
+from raypipe.errors import ConfigError, ConservationError
 from raypipe.etl.quarantine.mended import VALUES, MendedRows
 from raypipe.etl.quarantine.rows import (
     READ,
@@ -108,7 +108,11 @@ class _Aside:
         ids = pl.scan_parquet(self.staged).select("id", "notation").slice(start, part.rows).collect()
         frame = pl.DataFrame(pl.from_arrow(rows))
         at = frame["row"].to_numpy().astype(np.int64)
-        rules = pl.col(RULES) if RULES in frame.columns else pl.lit(None, pl.List(pl.String)).alias(RULES)
+        rules = (
+            pl.col(RULES).cast(pl.List(pl.String))
+            if RULES in frame.columns
+            else pl.lit(None, pl.List(pl.String)).alias(RULES)
+        )
         notation = pl.lit(VALUES) if stage != READ else pl.lit(ids["notation"].gather(at))
         self.found.append(
             frame.select(
@@ -122,7 +126,7 @@ class _Aside:
         return pl.concat([pl.DataFrame(schema=kinds), *(rows.select(*kinds) for rows in self.found)])
 
 
-def replay(state: Quarantined, fixed: Path | None = None) -> Replayed:
+def replay(state: Quarantined, fixed: Path | None = None, engine: EngineConfig | None = None) -> Replayed:
     """Read the rows in quarantine again, add those that pass to the outputs of the run, and keep the others.
 
     Parameters
@@ -132,6 +136,9 @@ def replay(state: Quarantined, fixed: Path | None = None) -> Replayed:
     fixed : Path, optional
         A file of mended rows, from `raypipe quarantine fix`; rows that are not in it stay. None takes all rows as they
         are.
+    engine : EngineConfig, optional
+        Where they are read again; by default in this process unless they are many. The rows lie on a disk of this
+        machine, so that a cluster of others is of no use.
 
     Raises
     ------
@@ -154,15 +161,19 @@ def replay(state: Quarantined, fixed: Path | None = None) -> Replayed:
         options=WriteOptions.model_validate(record.write),
         prefix=f"part-replay-{len(state.replays) + 1:04d}-",
     )
-    outcome = _run(rows, stages, sink, aside)
+    outcome = _run(Plan(source=rows, stages=(*stages, KeptRows(), sink)), aside, engine or EngineConfig())
     return _settle(state, record, sent, _ledger(staged, outcome, aside.table(), stages), aside.table(), outcome)
 
 
-def _run(source: MendedRows, stages: tuple[MapStage, ...], sink: WriteFiles, aside: _Aside) -> Outcome:
-    """One pass through what the run did with a row. In this process: rows set aside are few."""
-    plan = Plan(source=source, stages=(*stages, KeptRows(), sink))
+def _run(plan: Plan, aside: _Aside, config: EngineConfig) -> Outcome:
+    """One pass through what the run did with a row."""
+    if config.address is not None:
+        raise ConfigError(
+            f"quarantine replay: its rows lie on this machine, which workers at {config.address} may not read. Leave "
+            "the address out; --engine ray uses all cores here"
+        )
     # Whether so many rows fail that something else must be wrong was asked when the run began; here all may.
-    engine = InlineEngine(EngineConfig(max_failed_share=1.0))
+    engine, _ = choose_engine(config.replace(max_failed_share=1.0), aside.staged.stat().st_size)
     return engine.run(Pass(plan, name="replay", on_aside=aside.add))
 
 

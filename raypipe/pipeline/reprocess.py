@@ -13,11 +13,11 @@ from raypipe.config import PipelineConfig
 from raypipe.engine.choose import choose_engine
 from raypipe.engine.frame import Frame
 from raypipe.engine.run import Engine, Outcome, Pass, PassProgress
-from raypipe.etl.course import rehearse
-from raypipe.etl.process import DataProcessor
-from raypipe.etl.processor import FittedProcessor
+from raypipe.etl.processing.course import rehearse
+from raypipe.etl.processing.process import DataProcessor
+from raypipe.etl.processing.processor import FittedProcessor
+from raypipe.etl.processing.walk import Walked, walk
 from raypipe.etl.quarantine.writer import QuarantineWriter
-from raypipe.etl.walk import Walked, walk
 from raypipe.etl.writers.choose import open_target
 from raypipe.etl.writers.target import Target
 from raypipe.pipeline.convert import NO_STEPS, beside

@@ -120,8 +120,13 @@ class RemoteRun(RunFiles):
         remove([self.home.address(name)], self.home.storage)
 
 
-def find_run(run: str, output: str, storage: StorageConfig) -> RunFiles:
+def find_run(run: str, output: str, storage: StorageConfig, who: str = "quarantine") -> RunFiles:
     """The files of a run: `run` is its folder, its address in a bucket, or its name under `output`.
+
+    Parameters
+    ----------
+    who : str
+        The command that wants it, as errors name it.
 
     Raises
     ------
@@ -132,23 +137,21 @@ def find_run(run: str, output: str, storage: StorageConfig) -> RunFiles:
         uri = run if is_remote(run) else f"{output.rstrip('/')}/{run}"
         files = RemoteRun(RemoteFolder(uri=str(parse_address(uri.rstrip("/"))), storage=resolved(storage)))
         if not (files.has(MANIFEST) or files.has(QUARANTINE)):
-            raise ConfigError(f"quarantine: there is no run in {files.location}. See: raypipe history {_above(uri)}")
+            raise ConfigError(f"{who}: there is no run in {files.location}. See: raypipe history {_above(uri)}")
         return files
     given, under = local_path(run).expanduser(), local_path(output).expanduser() / run
     for folder in (given, under):
         if (folder / MANIFEST).is_file() or (folder / QUARANTINE).is_file() or (folder / RESUME_FOLDER).is_dir():
             return LocalRun(folder.resolve())
     if given.is_dir() or under.is_dir():
-        raise ConfigError(
-            f"quarantine: {given if given.is_dir() else under} is no folder of a run: no {MANIFEST} there"
-        )
+        raise ConfigError(f"{who}: {given if given.is_dir() else under} is no folder of a run: no {MANIFEST} there")
     known = sorted(path.parent.name for path in local_path(output).expanduser().glob(f"*/{MANIFEST}"))
     if not known:
-        raise ConfigError(f"quarantine: there is no run {run!r}, and none under {output}; name its folder, or --output")
+        raise ConfigError(f"{who}: there is no run {run!r}, and none under {output}; name its folder, or --output")
     close = difflib.get_close_matches(run, known, n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     last = ", ".join(known[-NAMES_SHOWN:])
-    raise ConfigError(f"quarantine: there is no run {run!r} under {output}. The last ones there: {last}.{hint}")
+    raise ConfigError(f"{who}: there is no run {run!r} under {output}. The last ones there: {last}.{hint}")
 
 
 def _above(uri: str) -> str:

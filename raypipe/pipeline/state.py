@@ -15,7 +15,7 @@ from raypipe.engine.run import Engine, Outcome
 from raypipe.engine.tasks import Attempts
 from raypipe.errors import ConservationError
 from raypipe.etl.outputs import RunFolder
-from raypipe.etl.process import DataProcessor
+from raypipe.etl.processing.process import DataProcessor
 from raypipe.etl.source import TableSource
 from raypipe.etl.validate import DataValidator
 from raypipe.pipeline.ingest import Ingested
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from raypipe.insights.models import TargetReport, Timeline
     from raypipe.insights.quality import QualityScore
     from raypipe.insights.series.models import SeriesReport
+    from raypipe.insights.statistics.models import Statistics
 
 
 @dataclass
@@ -36,6 +37,7 @@ class Analysis:
     target: TargetReport | None = None
     timeline: Timeline | None = None
     series: SeriesReport | None = None
+    statistics: Statistics | None = None
     head: pa.Table | None = None
     points: pa.Table | None = None
     """The first rows of `sample`, and those columns that scatter charts show."""
@@ -43,6 +45,8 @@ class Analysis:
     """All columns of rows drawn at random: for methods that need rows."""
     report: str = ""
     """Markdown."""
+    document: dict[str, Any] = field(default_factory=dict)
+    """The same for programs: `insights.json`."""
     reasons: dict[str, str] = field(default_factory=dict)
     """Part of the analysis -> why it is absent."""
 

@@ -15,7 +15,7 @@ from raypipe.config import Frozen, PipelineConfig
 from raypipe.engine.choose import choose_engine
 from raypipe.engine.run import Pass, PassProgress
 from raypipe.errors import ConfigError
-from raypipe.etl.process import DataProcessor
+from raypipe.etl.processing.process import DataProcessor
 from raypipe.etl.rules.ruleset import RuleSet, written
 from raypipe.etl.source import TableSource
 from raypipe.etl.suggest.bounds import alpha_of

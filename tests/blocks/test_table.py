@@ -20,6 +20,7 @@ from raypipe.blocks.frames import ROW
 from raypipe.blocks.spec import SummarySpec
 from raypipe.blocks.table import finish, merge, summarise
 from raypipe.errors import SchemaError
+from tests.laws import examples
 
 SPEC = SummarySpec(exact_values=64, quantile_k=200, frequent_values=64, row_hashes=64)
 D = decimal.Decimal
@@ -101,7 +102,7 @@ def assert_same_profile(a, b):
     assert a.correlation.pairs == b.correlation.pairs
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(tables(), st.lists(st.integers(0, 130), max_size=5))
 def test_one_block_equals_many(table, cuts):
     parts = [summarise(block, SPEC) for block in cut(table, cuts)]

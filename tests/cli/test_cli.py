@@ -16,21 +16,7 @@ import pytest
 import yaml
 
 from raypipe.config import PipelineConfig
-
-
-def raypipe(*arguments: str | Path, cwd: Path, check: int | None = 0) -> subprocess.CompletedProcess[str]:
-    """Run the command line in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-m", "raypipe", *map(str, arguments)],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    if check is not None:
-        assert done.returncode == check, done.stderr + done.stdout
-    return done
+from tests.warm import run_raypipe as raypipe
 
 
 @pytest.fixture
@@ -42,7 +28,11 @@ def tiny(tmp_path: Path) -> Path:
 
 
 def test_run_says_what_it_found_and_where_it_is(tiny: Path, tmp_path: Path) -> None:
-    done = raypipe("run", tiny, "--target", "weight", "--run-id", "first", cwd=tmp_path)
+    words = ["run", str(tiny), "--target", "weight", "--run-id", "first"]
+    # As `python -m raypipe` starts it, for once: with all that has to be loaded.
+    done = subprocess.run(
+        [sys.executable, "-m", "raypipe", *words], cwd=tmp_path, capture_output=True, text=True, timeout=240, check=True
+    )
     assert "200 rows x 3 columns" in done.stdout
     assert "200 read = 200 kept + 0 quarantined + 0 dropped" in done.stdout
     assert (tmp_path / "output/first/dashboard.html").as_uri() in done.stdout

@@ -5,21 +5,19 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
+
+from tests.warm import run_raypipe
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def cluster(*arguments: str | Path, cwd: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
     """Run `raypipe cluster` in a process of its own."""
-    command = [sys.executable, "-m", "raypipe", "cluster", *map(str, arguments)]
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == code, done.stderr + done.stdout
-    return done
+    return run_raypipe("cluster", *arguments, cwd=cwd, check=code)
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import polars as pl
-import pytest
 
-from tests.cli.test_cli import raypipe, tiny
+from tests.cli.test_cli import tiny
+from tests.warm import run_raypipe as raypipe
 
 __all__ = ["tiny"]
 
@@ -28,7 +28,6 @@ def test_a_table_is_written_reported_and_not_replaced_unasked(tiny: Path, tmp_pa
     assert pl.read_csv(tmp_path / "by/colour=blue/*.csv").columns == ["id", "weight"]
 
 
-@pytest.mark.slow
 def test_rows_set_aside_are_told_and_end_a_strict_conversion(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("a,b\n" + "1,2\n" * 300 + "1,2,3\n")
     done = raypipe("convert", "a.csv", "b.jsonl", cwd=tmp_path)

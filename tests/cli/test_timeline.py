@@ -19,15 +19,7 @@ from raypipe.cli.exits import tidy_exit
 from raypipe.cli.show import show_plan
 from raypipe.errors import RunCancelledError
 from tests.monitor.simulated import ATTACKS, SimLog, SimPool, simulate_pass, simulate_run
-
-
-def raypipe(*arguments: str | Path, cwd: Path, check: int | None = 0) -> subprocess.CompletedProcess[str]:
-    """Run the command line in a process of its own."""
-    command = [sys.executable, "-m", "raypipe", *map(str, arguments)]
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=240, check=False)
-    if check is not None:
-        assert done.returncode == check, done.stderr + done.stdout
-    return done
+from tests.warm import run_raypipe as raypipe
 
 
 @pytest.fixture

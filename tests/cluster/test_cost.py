@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +11,7 @@ import yaml
 from raypipe.cluster.cost import estimate, price_table
 from raypipe.errors import ConfigError
 from tests.cluster.shipped import ROOT, SPEC, shipped
+from tests.warm import run_raypipe
 
 
 @pytest.mark.parametrize("target", ["aws", "gcp", "azure"])
@@ -46,11 +45,10 @@ def test_a_machine_without_a_price_is_said_and_makes_the_sum_a_lower_bound(tmp_p
         pool["machine"]["aws"] = "x99.huge"
     path = tmp_path / "cluster.yaml"
     path.write_text(yaml.safe_dump(values))
-    command = [sys.executable, "-m", "raypipe", "cluster", "cost", str(path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    done = run_raypipe("cluster", "cost", path, cwd=ROOT)
     assert "not available, because the table has no price of x99.huge" in done.stdout
     assert "at least 2.16" in done.stdout
-    told = json.loads(subprocess.run([*command, "--json"], cwd=ROOT, capture_output=True, text=True, check=True).stdout)
+    told = json.loads(run_raypipe("cluster", "cost", path, "--json", cwd=ROOT).stdout)
     assert told["complete"] is False
     assert told["lines"][1]["per_hour"] is None
 

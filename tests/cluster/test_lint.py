@@ -6,8 +6,6 @@ import copy
 import importlib.util
 import json
 import random
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from raypipe.cluster.lint.check import lint
 from raypipe.errors import ConfigError
 from tests.cluster.faults import AWS, FAULTS
 from tests.cluster.shipped import FOLDER, ROOT, Fault
+from tests.warm import run_raypipe
 
 
 def test_no_fault_is_found_in_the_files_that_ship() -> None:
@@ -120,8 +119,6 @@ def test_a_key_that_is_no_text_is_told(tmp_path: Path) -> None:
 
 def test_the_command_prints_findings_as_json_and_exits_with_1(tmp_path: Path) -> None:
     path, line = Fault("head-cpus", AWS, "CPU: 0", "CPU: 4").plant(tmp_path)
-    command = [sys.executable, "-m", "raypipe", "cluster", "lint", "--json", str(path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 1, done.stderr
+    done = run_raypipe("cluster", "lint", "--json", path, cwd=ROOT, check=1)
     (found,) = json.loads(done.stdout)["findings"]
     assert (found["rule"], found["line"], found["file"]) == ("head-cpus", line, str(path))

@@ -26,6 +26,7 @@ from raypipe.cluster.spec import ClusterSpec
 from raypipe.engine.launcher import installed_ray, launcher_problems
 from raypipe.errors import ConfigError, OutputError
 from tests.cluster.shipped import FOLDER, ROOT, SPEC, shipped
+from tests.warm import run_raypipe
 
 LAUNCHERS = ("aws.yaml", "gcp.yaml", "azure.yaml", "onprem.yaml")
 RAY_KINDS = {"raycluster": "rayclusters", "rayjob": "rayjobs", "raycronjob": "raycronjobs"}
@@ -64,9 +65,7 @@ def test_a_file_that_was_changed_by_hand_is_named_with_its_line(tmp_path: Path) 
     path.write_text("".join(lines))
     (tmp_path / "gcp.yaml").unlink()
     shutil.copy(SPEC, tmp_path)
-    command = [sys.executable, "-m", "raypipe", "cluster", "render", "--check", str(tmp_path / "cluster.yaml")]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 1, done.stderr
+    done = run_raypipe("cluster", "render", "--check", tmp_path / "cluster.yaml", cwd=ROOT, check=1)
     assert f"{path}:5: differs" in done.stdout
     assert f"{tmp_path / 'gcp.yaml'}: missing" in done.stdout
 

@@ -16,6 +16,7 @@ from pydantic_core import PydanticUndefined
 
 from raypipe.config import PipelineConfig
 from raypipe.config.steps import AnyStep
+from raypipe.config.texts import field_texts
 from tests.docs.pages import ROOT
 
 PAGE = ROOT / "docs" / "guide" / "settings.md"
@@ -24,8 +25,8 @@ BEGIN, END = "<!-- settings: written from raypipe.config -->\n", "<!-- end of se
 
 def reference() -> str:
     """One table for the top level, and one for each nested part."""
-    tables = ["## Top level\n\n" + _table(_plain_fields(PipelineConfig))]
-    tables += [f"## `{name}`\n\n{_table(_plain_fields(model))}" for name, model in _parts(PipelineConfig)]
+    tables = ["## Top level\n\n" + _table(PipelineConfig, _plain_fields(PipelineConfig))]
+    tables += [f"## `{name}`\n\n{_table(model, _plain_fields(model))}" for name, model in _parts(PipelineConfig)]
     return "\n".join(tables)
 
 
@@ -54,10 +55,10 @@ def _nested(field: FieldInfo) -> type[BaseModel] | None:
     return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
 
 
-def _table(fields: list[tuple[str, FieldInfo]]) -> str:
+def _table(model: type[BaseModel], fields: list[tuple[str, FieldInfo]]) -> str:
+    texts = field_texts(model)
     rows = [
-        f"| `{name}` | {_kind(field)} | {_default(field)} | {_cell(field.description or '')} |"
-        for name, field in fields
+        f"| `{name}` | {_kind(field)} | {_default(field)} | {_cell(texts.get(name, ''))} |" for name, field in fields
     ]
     return "\n".join(["| Setting | Values | Default | Meaning |", "|---|---|---|---|", *rows]) + "\n"
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic.fields import FieldInfo
 
 from raypipe.config.steps import STEP_SETTINGS, ColumnSteps, StepSettings
+from raypipe.config.texts import field_texts
 from raypipe.etl.steps.fitted import FittedStep
 from raypipe.etl.steps.learn import _nothing
 from raypipe.etl.steps.registry import FITTED, RECIPES
@@ -40,15 +41,16 @@ def _section(name: str, kind: type[StepSettings]) -> str:
     shared = {"step", "name", "but"} | ({"columns"} if _has_plain_columns(kind) else set())
     fields = [(field, info) for field, info in kind.model_fields.items() if field not in shared]
     told = f"### {name}\n\n{_cell(kind.__doc__ or '')}\n"
-    return f"{told}\n{_table(fields)}" if fields else told
+    return f"{told}\n{_table(kind, fields)}" if fields else told
 
 
 def _has_plain_columns(kind: type[StepSettings]) -> bool:
     return issubclass(kind, ColumnSteps) and kind.model_fields["columns"].is_required()
 
 
-def _table(fields: list[tuple[str, FieldInfo]]) -> str:
-    rows = [f"| `{name}` | {_kind(one)} | {_default(one)} | {_cell(one.description or '')} |" for name, one in fields]
+def _table(kind: type[StepSettings], fields: list[tuple[str, FieldInfo]]) -> str:
+    texts = field_texts(kind)
+    rows = [f"| `{name}` | {_kind(one)} | {_default(one)} | {_cell(texts.get(name, ''))} |" for name, one in fields]
     return "\n".join(["| Setting | Values | Default | Meaning |", "|---|---|---|---|", *rows]) + "\n"
 
 

@@ -22,9 +22,11 @@ from raypipe.config import PipelineConfig
 from tests.docs import rules_reference
 from tests.docs.pages import PAGES, ROOT, RUNNABLE, Example, anchors_of, examples_of, name_of, prose_of
 from tests.docs.settings_reference import BEGIN, END, PAGE, every_setting, reference
+from tests.warm import address
 
 SALES = ROOT / "docs" / "examples" / "sales.csv"
 ALIKE = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+WARM = ROOT / "tests" / "warm.py"
 COMMAND_S = 120
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)|<(?:img|source)[^>]+(?:src|srcset)=\"([^\"]+)\"")
 
@@ -38,7 +40,7 @@ def shell(tmp_path: Path) -> dict[str, str]:
     """An environment in which `raypipe` and `python` are those of this test run."""
     commands = tmp_path / ".commands"
     commands.mkdir()
-    for name, arguments in (("raypipe", "-m raypipe"), ("python", "")):
+    for name, arguments in (("raypipe", f'-S -E "{WARM}" "{address()}"'), ("python", "")):
         (commands / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {arguments} "$@"\n')
         (commands / name).chmod(0o755)
     # What a test runner leaves in the environment is none of a stranger's business.
@@ -47,8 +49,8 @@ def shell(tmp_path: Path) -> dict[str, str]:
     return {**kept, "PATH": path, "PYTHONPATH": str(ROOT), "COLUMNS": "100", "NO_COLOR": "1"}
 
 
-SLOW = {"frames.md", "engines.md", "clusters.md", "schemas.md", "writing.md"}
-"""Pages whose examples start Rays, or a dozen commands, one after the other."""
+SLOW = {"frames.md", "engines.md", "clusters.md"}
+"""Pages whose examples start Rays, one after the other."""
 
 
 def _marked(page: Path) -> Any:

@@ -52,6 +52,13 @@ def test_functions_over_blocks_add_up_also_when_no_block_is_kept(engine: Engine)
         assert frame.head(3)["x"].to_pylist() == [1111, 1112, 1113]
 
 
+def test_a_pass_over_a_frame_gives_what_its_stages_find(engine: Engine) -> None:
+    frame = frame_of(engine)
+    assert frame.run_stages(SumX())["SumX"]["sum"] == sum(range(1, 101))
+    frame.release()
+    assert frame.run_stages(SumX())["SumX"]["sum"] == sum(range(1, 101))
+
+
 def test_the_schema_of_a_frame_is_that_of_its_blocks_also_without_any(engine: Engine) -> None:
     frame = frame_of(engine, NUMBERS.replace(source=Numbers(rows=0)))
     wider = frame.map_blocks(lambda block: block.append_column("y", block["x"]))

@@ -21,6 +21,7 @@ from raypipe.errors import ConfigError, MissingColumnsError, ReadError
 from raypipe.etl.reader import DataReader, ReadResult
 from raypipe.etl.source import TableSource, settle_types
 from raypipe.etl.types import gather_misfits
+from tests.laws import examples
 
 
 def write(folder: Path, content: str | bytes, name: str = "x.csv") -> Path:
@@ -251,7 +252,7 @@ def absolute(source: TableSource) -> tuple[list[Any], list[Any], dict[str, Any]]
     return good, aside, {name: {**found, "line": 0} for name, found in misfits.items()}
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lines=st.lists(line, min_size=1, max_size=12), target=st.integers(1, 60), end=st.sampled_from(["\n", "\r\n"]))
 def test_where_a_file_is_cut_changes_nothing(tmp_path: Path, lines: list[str], target: int, end: str) -> None:
     text = end.join(["a,b,c", *["1,2,3"] * 3, *lines]) + end
@@ -268,7 +269,7 @@ def test_where_a_file_is_cut_changes_nothing(tmp_path: Path, lines: list[str], t
     assert pickle.loads(pickle.dumps(cut)) == cut
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lines=st.lists(line, max_size=12), target=st.integers(1, 60))
 @example(lines=['"a\nb",,"open'], target=1)
 @example(lines=[',"a,b","open'], target=1)

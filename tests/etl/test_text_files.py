@@ -14,6 +14,7 @@ from raypipe.config import CellFormat, ReadOptions
 from raypipe.errors import ConfigError, RaypipeError, ReadError
 from raypipe.etl.pins import pinned_options, reading_facts
 from raypipe.etl.reader import DataReader, ReadResult
+from tests.laws import examples
 
 BANK = """\
 Kontoauszug;DE02 1203 0000 0000 2020 51
@@ -361,7 +362,7 @@ line = st.one_of(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     lines=st.lists(line, min_size=1, max_size=12), target=st.integers(1, 60), end=st.sampled_from(["\n", "\r\n", "\r"])
 )

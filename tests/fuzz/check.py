@@ -14,7 +14,7 @@ from raypipe.blocks.frames import to_polars
 from raypipe.errors import RaypipeError
 from raypipe.etl.reader import DataReader
 from raypipe.etl.source import cut_exactly
-from tests.fuzz.corpus import as_file
+from tests.fuzz.stores import put
 
 SLOWEST_S = 30.0
 """A file of some kilobytes that takes longer hangs."""
@@ -24,8 +24,7 @@ def outcome(name: str, content: bytes) -> str:
     """`read`, `some aside` or `refused`; AssertionError where a law is broken, and any other error is a crash."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="raypipe-fuzz-") as folder:
-        path = Path(folder, name)
-        path.write_bytes(as_file(name, content))
+        path = put(Path(folder), name, content)
         try:
             reader = DataReader(path)
             whole = _read(reader, 1 << 25)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import bz2
-import datetime as dt
-import decimal
 import gzip
 import io
 import json
@@ -17,20 +15,10 @@ import fastavro
 import pyarrow as pa
 import pyarrow.orc as orc
 import pyarrow.parquet as pq
-import xlsxwriter
 
-ROWS: list[dict[str, Any]] = [
-    {
-        "id": row,
-        "price": None if row % 7 == 3 else row / 8,
-        "name": f'é "{row}", {row}\n' if row % 5 == 0 else f"plain {row}",
-        "day": dt.date(2024, 1, 1) + dt.timedelta(days=row),
-        "ok": row % 3 == 0,
-        "tags": ["a", "b"][: row % 3],
-        "at": {"x": row, "y": {"z": "deep"}},
-    }
-    for row in range(40)
-]
+from tests.fuzz.rows import ROWS, table, xlsx
+from tests.fuzz.stores import stores
+
 AVRO = {
     "type": "record",
     "name": "row",
@@ -46,12 +34,6 @@ AVRO = {
             {"name": "y", "type": {"type": "record", "name": "y", "fields": [{"name": "z", "type": "string"}]}}]}},
     ],
 }  # fmt: skip
-
-
-def _table() -> pa.Table:
-    table = pa.Table.from_pylist(ROWS)
-    exact = [decimal.Decimal(row["id"]) / 100 for row in ROWS]
-    return table.append_column("exact", pa.array(exact, pa.decimal128(20, 2)))
 
 
 def _csv() -> bytes:
@@ -73,20 +55,20 @@ def _array() -> bytes:
 
 def _parquet() -> bytes:
     sink = io.BytesIO()
-    pq.write_table(_table(), sink, row_group_size=15)
+    pq.write_table(table(), sink, row_group_size=15)
     return sink.getvalue()
 
 
 def _ipc(new: Callable[..., Any]) -> bytes:
     sink = io.BytesIO()
-    with new(sink, _table().schema) as writer:
-        writer.write_table(_table(), 15)
+    with new(sink, table().schema) as writer:
+        writer.write_table(table(), 15)
     return sink.getvalue()
 
 
 def _orc() -> bytes:
     sink = io.BytesIO()
-    orc.write_table(_table(), sink)
+    orc.write_table(table(), sink)
     return sink.getvalue()
 
 
@@ -100,31 +82,6 @@ def _zip(name: str, content: bytes) -> bytes:
     sink = io.BytesIO()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(name, content)
-    return sink.getvalue()
-
-
-def _xlsx() -> bytes:
-    sink = io.BytesIO()
-    with xlsxwriter.Workbook(sink, {"in_memory": True, "default_date_format": "yyyy-mm-dd"}) as book:
-        sheet = book.add_worksheet()
-        sheet.write_row(0, 0, ["id", "price", "name", "day", "ok"])
-        for number, row in enumerate(ROWS, 1):
-            sheet.write_row(number, 0, [row[name] for name in ("id", "price", "name", "day", "ok")])
-    return sink.getvalue()
-
-
-SHEET, SHEET_FILE = "xl/worksheets/sheet1.xml", "sheet.xlsx"
-"""A file that stands in the corpus as the XML of its sheet, so that changes get past the checksums of the archive."""
-
-
-def as_file(name: str, content: bytes) -> bytes:
-    """The content as it is put on a disk under this name."""
-    if name != SHEET_FILE:
-        return content
-    sink = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(_xlsx())) as book, zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as made:
-        for member in book.namelist():
-            made.writestr(member, content if member == SHEET else book.read(member))
     return sink.getvalue()
 
 
@@ -144,6 +101,6 @@ def corpus() -> dict[str, bytes]:
         "x.json.xz": lzma.compress(_array()),
         "x.jsonl.zst": pa.compress(_lines(), "zstd", asbytes=True),
         "x.csv.zip": _zip("x.csv", _csv()),
-        "x.xlsx": _xlsx(),
-        SHEET_FILE: zipfile.ZipFile(io.BytesIO(_xlsx())).read(SHEET),
+        "x.xlsx": xlsx(),
+        **stores(),
     }

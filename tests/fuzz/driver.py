@@ -26,6 +26,10 @@ from typing import Any
 
 from tests.fuzz.corpus import corpus
 from tests.fuzz.mutate import mutated
+from tests.fuzz.page import write_page
+
+SLOWEST_S = 30.0
+"""As in `check`, which is only imported where its imports are instrumented."""
 
 EVERY_S = 1.0
 HUNG_S = 60.0
@@ -37,16 +41,26 @@ def main() -> int:
     options.add_argument("--seconds", type=float, default=120.0, help="in all, shared out among the formats")
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--plain", action="store_true", help="random mutations, without atheris")
-    options.add_argument("--only", help="one file name of the corpus, such as x.orc")
+    options.add_argument("--only", nargs="+", help="file names of the corpus, such as x.orc; others stay in the report")
     options.add_argument("--out", type=Path, default=Path("fuzz.json"))
+    options.add_argument("--page", type=Path, help="write docs/fuzzing.md here, too")
     given = options.parse_args()
-    names = [name for name in corpus() if given.only in (None, name)]
+    names = [name for name in corpus() if given.only is None or name in given.only]
+    os.environ.setdefault("POLARS_MAX_THREADS", "1")  # files are so small that threads only wait for each other
     share = given.seconds / max(1, len(names))
-    report = {name: _in_a_process(name, share, given.seed, given.plain, given.out.parent) for name in names}
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text(json.dumps({"seconds": given.seconds, "seed": given.seed, "formats": report}, indent=1) + "\n")
+    old = json.loads(given.out.read_text()) if given.only and given.out.exists() else {"formats": {}}
+    known = {name: {"seed": old["seed"], **counts} for name, counts in old["formats"].items()}
+    report: dict[str, dict[str, Any]] = {name: known[name] for name in corpus() if name in known}
+    machine = f"{os.cpu_count()} cores, {'mutations drawn at random' if given.plain or not _atheris() else 'atheris'}"
+    for name in names:
+        report[name] = _in_a_process(name, share, given.seed, given.plain, given.out.parent) | {"seed": given.seed}
+        spent = sum(counts["seconds"] for counts in report.values())
+        told = {"seconds": round(spent), "seed": given.seed, "machine": machine, "formats": report}
+        given.out.write_text(json.dumps(told, indent=1) + "\n")
+        if given.page is not None:
+            write_page(given.page, told, SLOWEST_S)
     for name, counts in report.items():
-        print(f"{name:14} " + "  ".join(f"{what}: {count}" for what, count in counts.items() if what != "broken"))
+        print(f"{name:16} " + "  ".join(f"{what}: {count}" for what, count in counts.items() if what != "broken"))
         for one in counts["broken"]:
             print(f"  {one['file']}: {one['error']}")
     return min(1, sum(len(counts["broken"]) for counts in report.values()))
@@ -57,16 +71,20 @@ def _in_a_process(name: str, seconds: float, seed: int, plain: bool, folder: Pat
     folder.mkdir(parents=True, exist_ok=True)
     state, last = folder / f".fuzz-{name}.json", folder / f".fuzz-{name}.last"
     state.unlink(missing_ok=True)
-    process = multiprocessing.get_context("spawn").Process(
-        target=_fuzz, args=(name, seconds, seed, plain, (state, last))
-    )
+    last.unlink(missing_ok=True)
+    # What atheris leads has to be imported under its eyes; else one process imports it for all.
+    context: Any = multiprocessing.get_context("forkserver" if plain else "spawn")
+    if plain:
+        context.set_forkserver_preload(["tests.fuzz.check"])
+    process = context.Process(target=_fuzz, args=(name, seconds, seed, plain, (state, last)))
+    began = time.monotonic()
     process.start()
-    process.join(seconds + HUNG_S + SETUP_S)
-    hung = process.is_alive()
+    hung = _hangs(process, last, began + seconds + SETUP_S)
     if hung:
         process.kill()
         process.join()
     counts: dict[str, Any] = json.loads(state.read_text()) if state.exists() else {"inputs": 0, "broken": []}
+    counts |= {"seconds": round(time.monotonic() - began, 1), "bytes": len(corpus()[name])}
     if hung or process.exitcode not in (0, None):
         kept = folder / f"fuzz-crash-{name}"
         if last.exists():
@@ -78,7 +96,18 @@ def _in_a_process(name: str, seconds: float, seed: int, plain: bool, folder: Pat
     return counts
 
 
-SETUP_S = 30.0
+def _hangs(process: Any, last: Path, until: float) -> bool:
+    """Wait for its end; whether it is at one input for too long, or goes on long behind its time."""
+    while process.is_alive():
+        process.join(EVERY_S)
+        busy = time.time() - last.stat().st_mtime if last.exists() else 0.0
+        if process.is_alive() and (busy > HUNG_S or time.monotonic() > until + HUNG_S):
+            return True
+    return False
+
+
+SETUP_S = 240.0
+"""To import everything, instrumented, on a busy machine."""
 
 
 class Tally:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.fuzz.check import outcome
 from tests.fuzz.corpus import corpus
+from tests.fuzz.known import KNOWN, Case
 from tests.fuzz.mutate import mutated
 
 CORPUS = corpus()
@@ -20,8 +21,12 @@ def test_a_file_as_it_was_written_is_read_whole(name: str) -> None:
     assert outcome(name, CORPUS[name]) == "read"
 
 
-# Arrow's own ORC reader dies of some damaged stripes, and would take the tests along; `make fuzz` counts those.
-@pytest.mark.parametrize("name", [name for name in CORPUS if name != "x.orc"])
+@pytest.mark.parametrize("case", KNOWN, ids=[case.file for case in KNOWN])
+def test_what_once_broke_a_law_is_read_or_refused(case: Case) -> None:
+    assert outcome(case.name, case.content) == case.outcome
+
+
+@pytest.mark.parametrize("name", CORPUS)
 @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(choice=st.randoms(use_true_random=False))
 def test_a_mutated_file_is_read_or_refused_and_no_row_is_lost(name: str, choice: random.Random) -> None:

@@ -12,7 +12,8 @@ from raypipe.blocks.frames import from_polars
 from raypipe.blocks.profile import Profile
 from raypipe.blocks.table import finish, summarise
 from raypipe.config.insights.series import SeriesConfig
-from raypipe.insights.generator import InsightGenerator
+from raypipe.insights.facts import Facts, InsightContext
+from raypipe.insights.generator import InsightGenerator, gather
 from raypipe.insights.models import TargetReport, Timeline
 from raypipe.insights.relations import plan_relations
 from raypipe.insights.series.measure import measure_series
@@ -49,6 +50,18 @@ def findings(
     return InsightGenerator().generate(
         profile, more.pop("validation", None), report, line, series_report=series, **more
     )
+
+
+def alone(table: pa.Table, target: str | None = None, time_column: str | None = None, **more: Any) -> list[Insight]:
+    """What each finder says by itself, before findings of one fact are joined."""
+    profile = profile_of(table)
+    report = relate(table, target, profile) if target else None
+    line = follow(table, time_column, target, profile) if time_column else None
+    context = more.get("context")
+    known = context if isinstance(context, InsightContext) else InsightContext(business=context)
+    series = measure_series(line.course, SeriesConfig()) if line and line.course else None
+    steps = tuple(more.get("steps", ()))
+    return gather(Facts(profile, more.get("validation"), report, line, steps, known, series=series))
 
 
 def noise(rows: int, seed: int, columns: int = 18) -> pa.Table:

@@ -59,7 +59,9 @@ def line(flights, profile) -> Timeline:
 @pytest.fixture(scope="module")
 def insights(profile, report, line) -> tuple[Insight, ...]:
     series = measure_series(line.course, SeriesConfig())
-    return InsightGenerator().generate(profile, None, report, line, (), "operations of an airline", series)
+    return InsightGenerator().generate(
+        profile, None, report, line, (), "operations of an airline", series_report=series
+    )
 
 
 def test_departure_delay_drives_arrival_delay(report):

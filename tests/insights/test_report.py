@@ -88,7 +88,9 @@ def test_any_table_gets_a_report_with_every_section(table):
         "Quality score",
         "Key insights",
         "Further insights",
+        "Business context",
         "Recommendations",
+        "Next steps",
         "Target",
         "Course over time",
         "Validation",
@@ -116,7 +118,7 @@ def test_key_insights_stand_apart_and_equal_recommendations_are_told_once():
     assert "finding 5" not in key
     assert "finding 5" in further
     assert "1. Do it. (for “a”, “b”)" in report
-    assert "2. " not in report
+    assert "2. " not in report.split("## Recommendations")[1].split("## Next steps")[0]
     assert "*Evidence:* share 0.25; threshold 0.05" in report
 
 
@@ -145,11 +147,11 @@ def test_everything_that_was_measured_is_told():
     )
     for text in (
         "95.0 of 100: Excellent",
-        "5.0 | 1 column with a single value",
+        "5.0 | 1 column with a single value: “one” | 5 points a column, at most 15",
         "Target “y”, regression, 120 rows",
         "| x | pearson r | 1 | 1 | 120 | suspected |",
         "“one” was not measured: it has the same value",
-        "Time column “d”, by day (UTC) from 2024-01-01 to 2024-12-01",
+        "Time column “d”, by day from 2024-01-01 to 2024-12-01",
         "not valid: 1 error, 1 warning",
         "Error: y \\| must be positive",
         "| impute | “x” | 1,234 | 5 | “z” |",

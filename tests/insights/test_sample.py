@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from raypipe.blocks.frames import ROW
-from raypipe.insights.sample import SampleRows
+from raypipe.insights.sample import MAX_CHARS, SAMPLE_BYTES, SampleRows, sample_size
+from tests.insights.tables import profile_of
 
 
 def sample(table: pa.Table, cuts: list[int], **fields: object) -> pa.Table:
@@ -46,3 +47,21 @@ def test_knowing_the_rows_of_the_table_changes_no_sample() -> None:
     assert sample(table, [], rows=50, columns=("a",), of=20_000).equals(whole)
     assert sample(table, [3, 9_000], rows=50, columns=("a",), of=20_000).equals(whole)
     assert sample(table, [10], rows=20_000, columns=("a",), of=20_000).num_rows == 20_000
+
+
+def test_long_texts_are_cut_so_that_they_cannot_make_the_sample_huge() -> None:
+    table = pa.table({"prose": pa.array(["ä" * 50_000, "short", None] * 20, pa.large_string()), "n": range(60)})
+    found = sample(table, [7], rows=50, columns=("prose", "n"))
+    assert {len(text) for text in found["prose"].to_pylist() if text} == {MAX_CHARS, 5}
+    assert found.nbytes < 50 * (2 * MAX_CHARS + 100)
+
+
+def test_a_sample_of_wide_or_heavy_rows_has_fewer_of_them() -> None:
+    narrow = profile_of(pa.table({"a": range(100), "b": range(100)}))
+    assert sample_size(narrow, 20_000, 2_000_000) == 20_000
+    assert sample_size(narrow, 20_000, 1_000) == 500
+    prose = profile_of(pa.table({f"t{i}": pa.array(["x" * 900] * 4, pa.large_string()) for i in range(200)}))
+    assert sample_size(prose, 20_000, 10**9) * 900 * 200 <= SAMPLE_BYTES
+    long = profile_of(pa.table({"t": pa.array(["x" * 100_000] * 4, pa.large_string())}))
+    assert sample_size(long, 20_000, 10**9) == 20_000
+    assert sample_size(profile_of(pa.table({"a": pa.array([], pa.int64())})), 20_000, 10) == 10

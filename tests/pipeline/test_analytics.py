@@ -60,7 +60,7 @@ def test_a_run_keeps_every_promise_about_its_results_and_files(sales: Path, tmp_
     folder = Path(results["output_directory"])
     wanted = {
         "dashboard.html", "insights_report.md", "execution_summary.json", "profile.json", "validation.json",
-        "quarantine.parquet", "events.jsonl", "pipeline.log",
+        "quarantine.parquet", "events.jsonl", "pipeline.log", "statistics.json",
     }  # fmt: skip
     assert wanted <= {path.name for path in folder.iterdir()}
     assert pl.read_parquet(folder / "processed").height == 598

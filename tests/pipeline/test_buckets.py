@@ -28,7 +28,7 @@ from tests.storage.test_reading import csv_text
 
 FILES = ["dashboard.html", "events.jsonl", "execution_summary.json", "insights_report.md", "pipeline.log",
          "processing.json", "profile.json", "quarantine.parquet", "read_options.yaml", "replay.json", "run.json",
-         "validation.json"]  # fmt: skip
+         "statistics.json", "validation.json"]  # fmt: skip
 INLINE = EngineConfig(engine="inline")
 
 

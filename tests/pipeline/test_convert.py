@@ -57,6 +57,7 @@ def test_ray_writes_what_inline_writes(source: Path, tmp_path: Path, ray_session
     content = []
     for engine in ("inline", "ray"):
         place = tmp_path / engine / dest.rstrip("/")
+        place.parent.mkdir()  # rows set aside go beside it, and not into the working folder
         engine_settings = {"engine": engine, "block_mib": 0.05, "workers": 2}
         end = "/" if dest.endswith("/") else ""
         done = convert(settings(source, **{**how, "engine": engine_settings}), f"{place}{end}")
@@ -76,6 +77,32 @@ def test_rows_that_break_a_schema_go_aside_or_end_it_before_anything_is_written(
     assert done.rows_quarantined == 2 * ROWS // 50 + 1
     assert pl.read_parquet(tmp_path / "out.parquet")["n"].max() == 48
     assert any("wanted at most 48" in note for note in done.notes)
+
+
+@pytest.mark.parametrize("dest", ["out.parquet", "out/", "out.db"])
+def test_rows_that_only_all_rows_together_name_are_not_written(tmp_path: Path, dest: str) -> None:
+    """They are known when the first pass is over, so that writing waits for it."""
+    (tmp_path / "in.csv").write_text("id,n\n" + "".join(f"{row % 900},{row}\n" for row in range(1_000)))
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("rules:\n  - {rule: unique, columns: [id], action: quarantine}\n")
+    table = {"write": {"sql": {"table": "t"}}} if dest == "out.db" else {}
+    done = convert(settings(tmp_path / "in.csv", validation={"rules_path": rules}, **table), f"{tmp_path}/{dest}")
+    assert (done.rows_read, done.rows_written, done.rows_quarantined) == (1_000, 900, 100)
+    if dest != "out.db":
+        assert pl.read_parquet(tmp_path / dest)["id"].sort().to_list() == list(range(900))
+
+
+@pytest.mark.parametrize("dest", ["new/out.csv", "new/out/"])
+def test_rows_set_aside_lie_beside_what_is_written_also_in_a_folder_that_is_made_for_it(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dest: str
+) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    done = convert(settings(source), f"{tmp_path}/{dest}")
+    assert done.quarantine == f"{tmp_path}/{dest.rstrip('/')}.quarantine.parquet"
+    assert Path(done.quarantine).is_file()
+    assert list(here.iterdir()) == []
 
 
 def test_source_and_destination_are_two_places(source: Path) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from raypipe.pipeline import AnalyticsPipeline
 from raypipe.pipeline.history import list_runs
 from raypipe.pipeline.manifest import masked_config
 from tests.storage.servers import Bucket
+from tests.warm import run_raypipe
 
 ROWS = "city,price\n" + "".join(f"Ulm,{row}\n" for row in range(40))
 
@@ -94,7 +93,6 @@ def test_history_tells_runs_newest_first_and_those_without_a_record(source: Path
         list_runs(tmp_path / "nowhere")
 
 
-@pytest.mark.slow
 def test_history_and_timeline_of_a_bucket_from_the_command_line(s3: Bucket, tmp_path: Path) -> None:
     uri = s3.put("in/prices.csv", ROWS.encode())
     environment = {**os.environ, "AWS_ENDPOINT_URL": s3.url, "RAY_JOB_CONFIG_JSON_ENV_VAR": json.dumps(
@@ -102,8 +100,7 @@ def test_history_and_timeline_of_a_bucket_from_the_command_line(s3: Bucket, tmp_
     )}  # fmt: skip
 
     def raypipe(*words: str) -> str:
-        command = [sys.executable, "-m", "raypipe", *words]
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        done = run_raypipe(*words, cwd=tmp_path, env=environment, check=None)
         assert done.returncode == 0 or "timeline" in words, done.stderr
         return done.stdout + done.stderr * bool(done.returncode)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ from typer.testing import CliRunner
 
 from raypipe import AnalyticsPipeline, PipelineConfig
 from raypipe.cli.main import app
-from raypipe.config import StorageConfig
+from raypipe.config import EngineConfig, StorageConfig
 from raypipe.engine.journal import locked
+from raypipe.engine.session import Session
 from raypipe.errors import ConfigError, MissingColumnsError, ReadError, ResumeError
 from raypipe.etl.quarantine.counts import count
 from raypipe.etl.quarantine.mends import Mends
@@ -67,9 +69,9 @@ def export(home: Path, path: Path, mends: Mends | None = None) -> pl.DataFrame:
     return pl.read_csv(path, infer_schema=False) if path.suffix == ".csv" else pl.DataFrame()
 
 
-def replayed(home: Path, fixed: Path | None = None) -> Replayed:
+def replayed(home: Path, fixed: Path | None = None, engine: EngineConfig | None = None) -> Replayed:
     with quarantined(find_run(str(home), "output", StorageConfig()), to_change=True) as state:
-        done = replay(state, fixed)
+        done = replay(state, fixed, engine)
     done.check()
     return done
 
@@ -139,6 +141,19 @@ def test_each_format_carries_the_rows_there_and_back(home: Path, tmp_path: Path,
     ]
 
 
+def test_a_replay_on_ray_ends_as_one_in_this_process(home: Path, tmp_path: Path, ray_session: Session) -> None:
+    export(home, tmp_path / "mended.csv", Mends.parse([], ["units:many=3", "units:-1=8", "city:Rom=Kiel"]))
+    other = tmp_path / "other"
+    shutil.copytree(home, other)
+    made = [replayed(home, tmp_path / "mended.csv", EngineConfig(engine="ray"))]
+    made.append(replayed(other, tmp_path / "mended.csv", EngineConfig(engine="inline")))
+    assert made[0] == made[1]
+    assert made[0].replayed == 4
+    assert_frame_equal(rows_of(home), rows_of(other))
+    with pytest.raises(ConfigError, match="its rows lie on this machine, which workers at 10.0.0.1:1 may not read"):
+        replayed(home, tmp_path / "mended.csv", EngineConfig(address="10.0.0.1:1"))
+
+
 def test_rows_as_they_are_stay_for_the_reasons_that_they_had(home: Path) -> None:
     done = replayed(home)
     assert (done.number, done.replayed, done.still_quarantined) == (None, 0, 5)
@@ -152,7 +167,7 @@ def test_a_mend_that_is_still_wrong_keeps_the_row_with_its_new_reason(home: Path
     assert done.reasons["column 'units' wants int64, got 'lots'"] == 2
     with quarantined(find_run(str(home), "output", StorageConfig())) as state:
         aside = pl.read_parquet(state.path)
-    assert aside.filter(pl.col("value") == "lots")["line"].to_list() == [5, None]
+    assert aside.filter(pl.col("value") == "lots")["line"].to_list() == [5, 10]
     assert aside["id"].n_unique() == 5
 
 

@@ -19,7 +19,7 @@ from raypipe import AnalyticsPipeline, PipelineConfig
 from raypipe.engine import journal as journals
 from raypipe.errors import ConfigError, ResumeError, RunCancelledError
 
-ROWS = 60_000
+ROWS = 30_000
 FILES = ("profile.json", "validation.json", "quarantine.parquet", "insights_report.md")
 
 
@@ -32,7 +32,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
         file.write("id,day,city,price,quantity\n")
         for row in range(ROWS):
             city = draw.choice(["Ulm", " Bonn ", "Köln", ""])
-            price = "n/a" if row % 20_011 == 17 else f"{draw.gauss(100, 15):.2f}"
+            price = "n/a" if row % 10_007 == 17 else f"{draw.gauss(100, 15):.2f}"
             file.write(f"{row},2024-{1 + row % 12:02d}-{1 + row % 28:02d},{city},{price},{draw.randrange(50)}\n")
     return path
 
@@ -41,7 +41,7 @@ def settings(table: Path, output: Path, **more: Any) -> dict[str, Any]:
     engine = {"engine": "inline", "checkpoint_s": 0.01, "block_mib": 0.05, **more.pop("engine", {})}
     return {
         "data_source": str(table), "output_dir": str(output), "target_column": "price", "time_column": "day",
-        "save_intermediate": True, "engine": engine, **more,
+        "save_intermediate": True, "generate_dashboard": False, "engine": engine, **more,
     }  # fmt: skip
 
 
@@ -171,7 +171,7 @@ def test_settings_that_do_not_change_the_result_may_differ(unfinished: Path) -> 
 
 def test_a_changed_source_is_refused(unfinished: Path) -> None:
     source = unfinished / "sales.csv"
-    source.write_bytes(source.read_bytes() + b"60000,2024-01-01,Ulm,1.0,1\n")
+    source.write_bytes(source.read_bytes() + b"30000,2024-01-01,Ulm,1.0,1\n")
     refused(unfinished, r"sales.csv was changed")
 
 

@@ -19,8 +19,9 @@ from raypipe.engine.report import PartReport
 from raypipe.errors import ConfigError, ConservationError, OutputError, RunCancelledError, StageFailedError
 from raypipe.etl.outputs import RunFolder
 from raypipe.etl.quarantine.writer import QuarantineWriter
+from raypipe.etl.settling import PartNotes
 from raypipe.etl.types import gather_misfits
-from raypipe.pipeline.ingest import _Notes, end_quarantine
+from raypipe.pipeline.ingest import end_quarantine
 from raypipe.stage import ASIDE_SCHEMA, Part
 
 ROWS = 600
@@ -190,11 +191,7 @@ notes = st.fixed_dictionaries(
 @settings(max_examples=60, deadline=None)
 @given(st.lists(notes, max_size=12))
 def test_notes_of_parts_are_added_up_as_if_all_had_been_kept(given: list[dict[str, Any]]) -> None:
-    class Nowhere:
-        def begin_part(self, part: str, file: str, lines: int | None) -> None:
-            pass
-
-    kept = _Notes(Nowhere())  # type: ignore[arg-type]
+    kept = PartNotes()
     for number, note in enumerate(given):
         kept.on_read(PartReport(f"{number:05d}", "a.csv", notes=note))
     assert kept.misfits() == gather_misfits(given)

@@ -9,7 +9,7 @@ import pytest
 
 from raypipe.config import PipelineConfig
 from raypipe.errors import ConfigError, MissingColumnsError
-from raypipe.etl.processor import FittedProcessor
+from raypipe.etl.processing.processor import FittedProcessor
 from raypipe.pipeline import AnalyticsPipeline
 from raypipe.pipeline.reprocess import reprocess
 

@@ -36,10 +36,10 @@ def test_a_table_suggests_what_one_would_write_by_hand(orders: Path) -> None:
         ("not_null", ("id",)), ("unique", ("id",)), ("increasing", ("id",)), ("in_set", ("category",)),
         ("matches", ("code",)), ("between", ("amount",)), ("columns_ascend", ("ordered", "shipped")),
         ("columns_ascend", ("tax", "amount")), ("null_share", ("note",)), ("not_in_future", ("shipped",)),
-        ("length_between", ("code",)), ("median_between", ("quantity",)), ("mean_between", ("quantity",)),
+        ("length_is", ("code",)), ("median_between", ("quantity",)), ("mean_between", ("quantity",)),
     } <= kinds  # fmt: skip
     by_kind = {(rule.rule, rule.columns): rule for rule in found.rules.rules}
-    assert getattr(by_kind["matches", ("code",)], "pattern") == r"\p{Lu}+\-\d+"  # noqa: B009 (a field of this rule)
+    assert getattr(by_kind["matches", ("code",)], "pattern") == r"\p{Lu}+-\d+"  # noqa: B009 (a field of this rule)
     assert getattr(by_kind["between", ("id",)], "max") is None  # noqa: B009 (a field of this rule)
     assert found.learned_rows + found.held_out_rows == 3_000
     assert found.dropped == ()

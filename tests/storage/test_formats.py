@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from raypipe.config import ReadOptions
+from raypipe.errors import ReadError
 from raypipe.etl.reader import DataReader
 from tests.etl.formats.test_typed_formats import arrow_file, arrow_stream, avro_of_fastavro, orc_of_pyarrow
 from tests.storage.servers import Bucket
@@ -37,7 +38,18 @@ def packed_lines(folder: Path) -> Path:
     return folder / "x.jsonl.gz"
 
 
-MAKERS = [arrow_file, arrow_stream, orc_of_pyarrow, avro_of_fastavro, lines, array, packed, packed_lines]
+def workbook(folder: Path) -> Path:
+    """So large that its sheet is cut."""
+    xlsxwriter = pytest.importorskip("xlsxwriter", reason="xlsxwriter is absent: pip install 'raypipe[excel]'")
+    with xlsxwriter.Workbook(str(folder / "x.xlsx")) as book:
+        sheet = book.add_worksheet()
+        sheet.write_row(0, 0, ["a", "b", "c"])
+        for row in range(1, 6_000):
+            sheet.write_row(row, 0, [row, row / 7, f"city {row % 9}"])
+    return folder / "x.xlsx"
+
+
+MAKERS = [arrow_file, arrow_stream, orc_of_pyarrow, avro_of_fastavro, lines, array, packed, packed_lines, workbook]
 
 
 @pytest.mark.parametrize("make", MAKERS)
@@ -53,6 +65,19 @@ def test_an_object_gives_the_parts_and_rows_of_the_same_file(
         got.append([(part.id, part.rows, read(part).block.to_pylist()) for part in source.parts()])
     assert got[0] == got[1]
     assert len(got[0]) > 1
+
+
+@pytest.mark.parametrize("name", ["orders.xlsx", "orders.xls", "orders.ods"])
+def test_a_workbook_in_a_bucket_gives_the_rows_of_the_same_file(s3: Bucket, name: str) -> None:
+    pytest.importorskip("python_calamine", reason="calamine is absent: pip install 'raypipe[excel]'")
+    path = Path(__file__).parents[1] / "fixtures" / "libreoffice" / name
+    uri = s3.put(name, path.read_bytes())
+    got, wanted = DataReader(uri, storage=s3.storage).read(), DataReader(path).read()
+    assert got.equals(wanted)
+    assert got.num_rows == 3
+    s3.put(name, path.read_bytes()[:-700])
+    with pytest.raises(ReadError, match=f"{name}: .*damaged"):
+        DataReader(uri, storage=s3.storage).read()
 
 
 def test_folders_in_a_bucket_are_columns(s3: Bucket) -> None:

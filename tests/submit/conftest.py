@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,6 +24,7 @@ from jobs.local_head import LocalHead, local_head
 from raypipe.submit.client import JobsClient
 from raypipe.submit.replies import JobState
 from raypipe.submit.target import Target, Token
+from tests.warm import run_raypipe
 
 ROOT = Path(__file__).resolve().parents[2]
 END_S = 180.0
@@ -94,6 +96,14 @@ class Running:
         return self.process.wait(timeout_s)
 
 
+@dataclass(frozen=True)
+class Ended:
+    """`raypipe …`, and what it said."""
+
+    out: str
+    err: str
+
+
 class Cli:
     """Runs `raypipe` in processes of their own."""
 
@@ -106,19 +116,22 @@ class Cli:
         }  # fmt: skip
         self._number = 0
 
-    def begin(self, *words: object, **env: str) -> Running:
+    def _place(self) -> Path:
         self._number += 1
         folder = self.folder / f"call{self._number}"
         folder.mkdir()
-        return Running([str(word) for word in words], {**self.env, **env}, folder)
+        return folder
 
-    def __call__(self, *words: object, code: int = 0, timeout_s: float = END_S, **env: str) -> Running:
-        with self.begin(*words, **env) as running:
-            got = running.code(timeout_s)
-        assert got == code, f"exit code {got}\n{running.out[-2000:]}\n{running.err[-6000:]}"
-        return running
+    def begin(self, *words: object, **env: str) -> Running:
+        return Running([str(word) for word in words], {**self.env, **env}, self._place())
 
-    def submit(self, config: Path, *words: object, code: int = 0, **env: str) -> Running:
+    def __call__(self, *words: object, code: int = 0, timeout_s: float = END_S, **env: str) -> Ended:
+        plain = [str(word) for word in words]
+        done = run_raypipe(*plain, cwd=self._place(), check=None, env={**self.env, **env}, timeout=timeout_s)
+        assert done.returncode == code, f"exit code {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-6000:]}"
+        return Ended(done.stdout, done.stderr)
+
+    def submit(self, config: Path, *words: object, code: int = 0, **env: str) -> Ended:
         return self("submit", config, "--shared", self.folder, *words, code=code, **env)
 
     def begin_submit(self, config: Path, *words: object, **env: str) -> Running:
@@ -150,7 +163,7 @@ SLOW_ENGINE = {"engine": "inline", "block_mib": 0.05, "checkpoint_s": 0.2}
 """Many small parts, committed often: something to break off."""
 
 
-def records(running: Running, event: str) -> list[dict[str, Any]]:
+def records(running: Running | Ended, event: str) -> list[dict[str, Any]]:
     """Objects of `--json` of one kind."""
     found = [json.loads(line) for line in running.out.splitlines() if line.startswith("{")]
     return [one for one in found if one["event"] == event]

@@ -17,6 +17,7 @@ from tests.faults.command import print_of_file
 from tests.submit.conftest import (
     SLOW_ENGINE,
     Cli,
+    Ended,
     Running,
     Wire,
     await_end,
@@ -89,7 +90,7 @@ def test_ctrl_c_lets_go_of_a_job_and_a_second_one_stops_it(cli: Cli, job: Job, c
     assert client.job("let-go").status == "STOPPED"
 
 
-def name_in(done: Running) -> str:
+def name_in(done: Running | Ended) -> str:
     """The submission id that was told."""
     return done.err.split("sent: job ")[1].split(",")[0]
 
@@ -186,5 +187,5 @@ def test_a_head_that_dies_is_noticed_and_what_is_kept_is_told(job: Job, tmp_path
     assert str(tmp_path / "runs" / "doomed") in said
 
 
-def said_by(running: Running) -> str:
+def said_by(running: Running | Ended) -> str:
     return " ".join(running.err.split())

@@ -76,7 +76,7 @@ class Glances:
 
 def plain_texts(texts: pl.Series, kind: str, how: CellFormat) -> pl.Series:
     """Trimmed texts in the plain way of their kind, as `cells.parse` reads them; null where one does not fit `how`."""
-    if kind in ("int64", "float64"):
+    if kind in ("int64", "float64") or kind.startswith("decimal"):
         return texts if _is_plain_number(how) else _by_value(texts, lambda cells: plain_numbers(cells, how))
     if kind in ("date", "datetime"):
         return texts if how.date_order == "iso" else _by_value(texts, lambda cells: iso_texts(cells, how.date_order))

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from raypipe.config import CellFormat, Frozen
 from raypipe.errors import ConfigError
+from raypipe.etl.formats.decimal_cells import MOST_DIGITS, decimal_type, decimals, holding
 
 KINDS: dict[str, pl.DataType] = {
     "int64": pl.Int64(),
@@ -69,9 +70,17 @@ class Found(Frozen):
 
 def check_kind(kind: str, column: str) -> str:
     """`kind`, if it is one that text can be read as; else ConfigError."""
-    if kind not in EVERY_KIND:
-        raise ConfigError(f"dtypes: column {column!r} wants type {kind!r}; types are: {', '.join(EVERY_KIND)}.")
+    if kind not in EVERY_KIND and decimal_type(kind) is None:
+        raise ConfigError(
+            f"dtypes: column {column!r} wants type {kind!r}; types are: {', '.join(EVERY_KIND)}, and"
+            f" decimal(digits,decimals), such as decimal(12,2), of at most {MOST_DIGITS} digits in all."
+        )
     return kind
+
+
+def kind_type(kind: str) -> pl.DataType:
+    """The type of a kind."""
+    return decimal_type(kind) or EVERY_KIND[kind]
 
 
 def trimmed(texts: pl.Series, null_values: Iterable[str]) -> pl.Series:
@@ -112,7 +121,8 @@ def parse(texts: pl.Series, kind: str) -> pl.Series:
         return _where(full.str.to_time("%H:%M:%S%.f", strict=False, cache=False), full.str.contains(_TIME))
     if kind == "duration":
         return _duration(texts)
-    return texts
+    exact = decimal_type(kind)
+    return decimals(texts, exact) if exact is not None else texts
 
 
 def _duration(texts: pl.Series) -> pl.Series:
@@ -326,7 +336,16 @@ def _look_closer(kind: str, note: str | None, values: pl.Series, counts: dict[st
     """One letter alone is no boolean; dates in several formats are worth a note."""
     if kind == "boolean" and values.str.len_bytes().max() == 1 and values.str.to_lowercase().n_unique() == 1:
         return "text", None
+    if kind == "text" and not note and counts.keys() <= {"text", "int64", "float64"} and (exact := _exact(values)):
+        return kind, f"has numbers with more digits than float64 holds, so it stays text; {exact} in dtypes keeps all"
     return kind, note or (_mixed_dates(values, counts) if kind == "text" else None)
+
+
+def _exact(values: pl.Series) -> str | None:
+    """The type of decimals that would hold the values, if some have too many digits for a float and none is a code."""
+    if not may_be_too_precise(values) or not too_precise(values).any() or values.str.contains(_CODE).any():
+        return None
+    return holding(values)
 
 
 def _by_share(counts: dict[str, int], total: int) -> str:

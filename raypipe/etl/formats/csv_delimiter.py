@@ -87,16 +87,24 @@ def _check_options(options: ReadOptions, encoding: str) -> None:
 
 
 def _find_quote(head: Codes, wanted: str | None) -> str | None:
-    """A single quote where fields are wrapped in those and no double quote is in sight."""
-    single, double = ord("'"), ord('"')
-    if wanted != '"' or (head == double).any() or not (head == single).any():
+    """A single quote where fields are wrapped in those, and none in double quotes."""
+    doubles = _wraps(head, '"')
+    if wanted != '"' or doubles[0] or doubles[1]:
         return wanted
-    at = np.flatnonzero(head == single)
+    opening, closing, every = _wraps(head, "'")
+    return "'" if opening >= 3 and closing >= 3 and opening + closing >= _SURE_SHARE * every else wanted
+
+
+def _wraps(head: Codes, quote: str) -> tuple[int, int, int]:
+    """How many of these characters stand where a field opens, where one closes, and anywhere.
+
+    One that is a field by itself does neither.
+    """
+    at = np.flatnonzero(head == ord(quote))
     code = np.append(head, 10)
     edges = np.array([ord(char) for char in ",;|\t\n\r"], code.dtype)
-    opening = int(np.isin(code[at - 1], edges).sum())
-    closing = int(np.isin(code[at + 1], edges).sum())
-    return "'" if opening >= 3 and closing >= 3 and opening + closing >= _SURE_SHARE * at.size else wanted
+    opens, closes = np.isin(code[at - 1], edges), np.isin(code[at + 1], edges)
+    return int((opens & ~closes).sum()), int((closes & ~opens).sum()), at.size
 
 
 def _find_delimiter(head: Codes, others: Sequence[Codes], base: Dialect) -> str:

@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import polars.selectors as cs
 
+from raypipe.blocks.rowlines import RowLines
 from raypipe.errors import ReadError
 from raypipe.etl.formats.cells import FLOAT_DIGITS
 from raypipe.etl.formats.csv_layout import MARK, Layout, Placed, Take, empty_aside, read_rows, read_text, to_utf8
 from raypipe.etl.formats.csv_quotes import Codes, Flags, Grammar, Positions, Rows, gather
-from raypipe.etl.formats.csv_typing import plain_floats, type_rows
+from raypipe.etl.formats.csv_typing import lines_of, plain_floats, type_rows
 from raypipe.etl.formats.csv_view import data_rows, rows_of
 from raypipe.etl.wording import counted, shown
 from raypipe.stage import PartRead
@@ -61,8 +63,24 @@ def read_part(task: Task, layout: Layout) -> PartRead:
         row_numbers=read.row_numbers,
         bytes_read=len(task.raw),
         lines=lines + task.first_line,
+        row_lines=_row_lines(placed, layout, (task.first_line, body), lines),
         notes=read.notes | ({"bytes_read_as_cp1252": wrong} if wrong and layout.lenient else {}),
     )
+
+
+def _row_lines(placed: Placed, layout: Layout, origin: tuple[int, bytes], total: int) -> RowLines | None:
+    """The line in which each row begins; without the scanner, only line breaks in texts set rows and lines apart."""
+    frame, lines = placed.frame, placed.lines
+    if lines is None and frame.height == total:
+        return RowLines.even(origin[0])
+    numbers = np.arange(frame.height) if placed.numbers is None else placed.numbers
+    if lines is None:
+        eol = chr(layout.grammar.eol)
+        breaks = frame.select(pl.sum_horizontal(cs.string().str.count_matches(eol, literal=True).fill_null(0), 0))
+        behind = breaks.to_series().cum_sum().to_numpy().astype(np.int64)
+        known = frame.height and frame.height + behind[-1] == total  # else they are in a column that is not read
+        lines = numbers + np.append(0, behind[:-1]) if known else lines_of(placed, layout, origin[1])
+    return RowLines.of(numbers, lines + origin[0])
 
 
 def count_lines(body: bytes, layout: Layout) -> int:

@@ -32,11 +32,12 @@ from raypipe.etl.formats.csv_quotes import (
 from raypipe.etl.formats.csv_view import LOOK_AHEAD, LOOK_BACK, Marks, settled_before, view
 from raypipe.storage.source import Place, open_bytes
 
-CHUNK = 1 << 18
-"""Codes summarised at a time; so few that every array in between stays in the cache."""
-CHUNKS_A_TASK = 64
+CHUNK = 1 << 20
+"""Codes summarised at a time: so few that arrays in between stay near, so many that the calls for each weigh little."""
+CHUNKS_A_TASK = 16
 AHEAD = 4
 """Codes looked at behind a chunk."""
+BYTE = 256
 
 
 @dataclass(frozen=True)
@@ -206,6 +207,8 @@ def _window(file: CodeFile, grammar: Grammar, lo: int, chunk: int) -> Window:
 def _glance(file: CodeFile, grammar: Grammar, lo: int, chunk: int) -> ChunkSummary:
     """Summary from the parity of quotes, where the chunk is clean for one state at its start; else the exact one."""
     window = _window(file, grammar, lo, chunk)
+    if _surely_without(window.codes, grammar.quote):
+        return ChunkSummary()
     quotes = np.flatnonzero(window.codes[window.lo : window.hi] == grammar.quote)
     if not quotes.size:
         return ChunkSummary()
@@ -225,6 +228,12 @@ def _glance(file: CodeFile, grammar: Grammar, lo: int, chunk: int) -> ChunkSumma
     if not closes or not any(clean) or after[-1] == grammar.quote:
         return _summarise(file, grammar, lo, chunk)
     return ChunkSummary(after=(odd, not odd), clean=(clean[0], clean[1]), opens=True, exact=False)
+
+
+def _surely_without(codes: Codes, code: int | None) -> bool:
+    """Whether a code does not stand there, told by one search of the bytes that were read; False where it may."""
+    held = codes.base
+    return isinstance(held, bytes) and code is not None and code < BYTE and code not in held
 
 
 def _summarise(

@@ -42,7 +42,7 @@ def type_rows(placed: Placed, layout: Layout, origin: tuple[int, bytes]) -> Part
     aside = placed.aside
     numbers = placed.numbers
     if faults:
-        lines = _lines(placed, layout, origin[1])
+        lines = lines_of(placed, layout, origin[1])
         aside, keep = _set_misfits_aside(placed, layout, faults, lines)
         for want, wrong in faults:
             misfits[want.name]["line"] = int(lines[np.flatnonzero(wrong.to_numpy())[0]]) + origin[0]
@@ -63,7 +63,7 @@ def _numbers(numbers: Positions | None) -> Any:
     return from_polars(pl.DataFrame({"n": pl.Series(numbers, dtype=pl.Int64)}))["n"].combine_chunks()
 
 
-def _lines(placed: Placed, layout: Layout, body: bytes) -> Positions:
+def lines_of(placed: Placed, layout: Layout, body: bytes) -> Positions:
     """Line of each placed row."""
     if placed.lines is not None:
         return placed.lines

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import functools
 import io
 import posixpath
 import zipfile
@@ -34,7 +35,7 @@ ZIP, OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 _OLE_HEAD = 1 << 20
 AHEAD = 1 << 20
-DAMAGE = (zipfile.BadZipFile, zlib.error, ExpatError, ElementTree.ParseError, EOFError, KeyError, ValueError)
+DAMAGE = (zipfile.BadZipFile, zlib.error, ExpatError, ElementTree.ParseError, EOFError, LookupError, ValueError)
 """What a damaged workbook makes of the standard library."""
 
 
@@ -158,8 +159,8 @@ class Package:
     def grammar(self, prefix: str) -> Grammar:
         """What it takes to understand the cells of a sheet."""
         texts = pl.Series([], dtype=pl.String)
-        with contextlib.suppress(KeyError), self.open(self._parts["sharedStrings"]) as stream:
-            texts = shared_texts(stream)
+        with contextlib.suppress(KeyError):
+            texts = shared_texts(functools.partial(self.open, self._parts["sharedStrings"]))
         return Grammar(prefix, self._styles(), texts)
 
     def _book(self, member: str) -> tuple[tuple[Sheet, ...], bool]:
@@ -217,6 +218,21 @@ def _tags(stream: IO[bytes]) -> Iterator[tuple[str, dict[str, str]]]:
         yield element.tag.rpartition("}")[2], dict(element.attrib)
 
 
+class PanicsTold:
+    """Turns a panic of calamine, which is no `Exception`, into a ReadError: damaged workbooks make it panic."""
+
+    def __init__(self, place: object) -> None:
+        self._place = place
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        # Each library in Rust has a class of that name of its own, which can only be had by catching one.
+        if error is not None and kind is not None and kind.__name__ == "PanicException":
+            raise ReadError(damaged(self._place, error)) from error
+
+
 class CalamineSheet(Protocol):
     """What we use of calamine's sheets."""
 
@@ -238,10 +254,11 @@ def load_calamine(place: Place) -> Any:
     """
     calamine = require_extra("excel", by=f"{place}")
     try:
-        if isinstance(place, RemoteFile):
-            with open_file(place) as file:
-                return calamine.CalamineWorkbook.from_filelike(io.BytesIO(file.read()))
-        return calamine.CalamineWorkbook.from_path(str(place))
+        with PanicsTold(place):
+            if isinstance(place, RemoteFile):
+                with open_file(place) as file:
+                    return calamine.CalamineWorkbook.from_filelike(io.BytesIO(file.read()))
+            return calamine.CalamineWorkbook.from_path(str(place))
     except calamine.PasswordError as error:
         raise ReadError(encrypted(place)) from error
     except calamine.CalamineError as error:
@@ -252,8 +269,9 @@ def load_sheet(book: Any, sheet: Sheet, place: object) -> Any:
     """A sheet of a workbook that calamine reads, loaded whole; ReadError if it is damaged."""
     calamine = require_extra("excel", by=f"{place}")
     try:
-        return book.get_sheet_by_name(sheet.name)
-    except calamine.CalamineError as error:
+        with PanicsTold(place):
+            return book.get_sheet_by_name(sheet.name)
+    except (calamine.CalamineError, OSError, ValueError) as error:
         raise ReadError(damaged(place, error)) from error
 
 

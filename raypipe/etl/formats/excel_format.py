@@ -12,6 +12,7 @@ import polars as pl
 import pyarrow as pa
 
 from raypipe.blocks.frames import canonical_schema
+from raypipe.blocks.rowlines import RowLines
 from raypipe.config import ReadOptions
 from raypipe.errors import MissingColumnsError
 from raypipe.etl.formats.cells import Found, check_kind, find_kinds
@@ -156,7 +157,10 @@ def _typed(grid: Grid, layout: Layout, piece: Slice, take: Take | None) -> PartR
     placed = Placed(grid.texts[good], good, lines[good], _aside(grid, layout, bad, lines), notes)
     read = type_rows(placed, layout, (0, b""))
     return replace(
-        read, bytes_read=int(grid.texts.estimated_size()), lines=None if take is not None else piece.end - piece.start
+        read,
+        bytes_read=int(grid.texts.estimated_size()),
+        lines=None if take is not None else piece.end - piece.start,
+        row_lines=RowLines.of(good, lines[good]),
     )
 
 

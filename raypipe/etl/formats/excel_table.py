@@ -247,7 +247,8 @@ def as_grid(cells: pl.DataFrame, columns: Sequence[int], merges: Sequence[Merge]
     wrong = pl.col("kind") == ERROR
     faulty = cells.filter(wrong & (pl.col("text") != "#N/A"))
     good = cells.filter(~wrong)
-    rows = np.unique(cells["row"].to_numpy())
+    in_order = cells["row"].to_numpy()
+    rows = in_order[np.diff(in_order, prepend=-1) > 0]
     reasons = pl.Series([None], dtype=pl.String).new_from_index(0, rows.size)
     if errors == "quarantine" and faulty.height:
         reasons = _said(reasons, rows, faulty, "cell {} holds the error {}")

@@ -7,9 +7,7 @@ then each piece is parsed by itself, so that memory is bounded by the piece (and
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
-from html import unescape
 from typing import IO, Any
 from xml.parsers import expat
 
@@ -17,8 +15,9 @@ import numpy as np
 import polars as pl
 
 from raypipe.config import Frozen
-from raypipe.etl.formats.excel_cells import BOOLEAN, EMPTY_CELLS, ERROR, NUMBER, TEXT, column_index
-from raypipe.etl.formats.excel_strings import STEP, decoded
+from raypipe.etl.formats.excel_cells import BOOLEAN, EMPTY_CELLS, ERROR, NUMBER, TEXT, column_index, column_letters
+from raypipe.etl.formats.excel_scan import TYPES, Raw, numbers_behind, raw_cells, tags_named
+from raypipe.etl.formats.excel_strings import STEP, all_decoded
 
 PIECE = 1 << 18
 """A place to cut at is kept every so many bytes."""
@@ -27,13 +26,9 @@ EDGE = 1 << 12
 _OPENS = re.compile(rb"<(?:([\w.-]+):)?sheetData\s*(/?)>")
 _MERGE = re.compile(rb"<(?:[\w.-]+:)?mergeCell\s[^>]*?ref=[\"']([A-Z]+)(\d+):([A-Z]+)(\d+)[\"']")
 _ROW_NUMBER = re.compile(rb"[^>]*?\sr=[\"'](\d+)[\"']")
-_CELL = re.compile(
-    r'<c r="([A-Z]{1,3})(\d{1,7})"(?: s="(\d+)")?(?: t="(\w+)")?'
-    r"(?:/>|>(?:<f[^>]*/>|<f[^>]*>[^<]*</f>)?(?:<v>([^<]*)</v>|<v/>"
-    r'|<is><t(?: xml:space="preserve")?>([^<]*)</t></is>)?</c>)'
-)
-_ROWS_ONLY = re.compile(r"(?:<row(?: [^>]*)?>|</row>|\s)*")
-
+_PLACE = re.compile(r"([A-Z]{1,3})(\d{1,7})", re.ASCII)
+_KINDS = np.array([NUMBER, TEXT, TEXT, TEXT, TEXT, BOOLEAN, ERROR], np.int8)
+"""Class of a cell by its type, the index in `TYPES`; that of the first is told by its style."""
 
 Mark = tuple[int, int]
 """A place where a row begins: its offset in the XML, and its number from 0."""
@@ -97,7 +92,7 @@ class _Rows:
     """Finds the starts of rows in a stream of XML."""
 
     def __init__(self, prefix: bytes, at: int) -> None:
-        self._tag = re.compile(rb"<" + re.escape(prefix) + rb"row(?=[\s>/])")
+        self._name = prefix + b"row"
         self._close = re.compile(rb"</" + re.escape(prefix) + rb"sheetData\s*>")
         self.at, self.row, self.plain, self.done = at, -1, True, False
         self.marks: list[Mark] = []
@@ -109,16 +104,29 @@ class _Rows:
         end = max(0, end)
         body = text[:end]
         self.plain &= b"<!" not in body
-        for found in self._tag.finditer(body):
-            number = _ROW_NUMBER.match(text, found.end())
-            row = int(number[1]) - 1 if number else self.row + 1
-            self.plain &= row > self.row
-            self.row = row
-            if not self.marks or self.at + found.start() - self.marks[-1][0] >= PIECE:
-                self.marks.append((self.at + found.start(), row))
+        starts, numbers = self._numbers(text, body)
+        self.plain &= bool((np.diff(numbers, prepend=self.row) > 0).all())
+        last_mark = self.marks[-1][0] if self.marks else -PIECE
+        while (at := int(np.searchsorted(starts, last_mark + PIECE - self.at))) < starts.size:
+            last_mark = self.at + int(starts[at])
+            self.marks.append((last_mark, int(numbers[at])))
+        self.row = int(numbers[-1]) if numbers.size else self.row
         self.at += end
         self.done = close is not None or last
         return text[end:]
+
+    def _numbers(self, text: bytes, body: bytes) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        """Where each row of the next bytes begins, and its number from 0."""
+        starts = tags_named(body, self._name)
+        numbers = numbers_behind(text, starts + len(self._name) + 1, b' r="')
+        if numbers is None:
+            found, row = [], self.row
+            for start in starts.tolist():
+                number = _ROW_NUMBER.match(text, start + len(self._name) + 1)
+                row = int(number[1]) - 1 if number else row + 1
+                found.append(row)
+            return starts, np.array(found, np.int64)
+        return starts, numbers - 1
 
 
 def _merge(found: re.Match[bytes]) -> Merge:
@@ -178,47 +186,28 @@ def cells_of(piece: bytes, first_row: int, grammar: Grammar) -> pl.DataFrame:
     grammar : Grammar
         Of the sheet.
     """
-    text = piece.decode("utf-8", "replace")
-    found = _quick(text) if not grammar.prefix else None
-    return _classed(found if found is not None else _exact(text, first_row), grammar)
+    if not piece.isascii():
+        piece = piece.decode("utf-8", "replace").encode()
+    found = raw_cells(piece) if not grammar.prefix else None
+    return _classed(found if found is not None else _exact(piece, first_row), grammar)
 
 
-Raw = tuple[Sequence[int], Sequence[int], Sequence[str], Sequence[str], Sequence[str | None]]
-"""Rows, columns, types, styles and values of cells."""
-
-
-def _quick(text: str) -> Raw | None:
-    """The cells, if the piece is written as workbooks mostly are; None if that is not certain."""
-    if "<!" in text or not _ROWS_ONLY.fullmatch(_CELL.sub("", text)):
-        return None
-    found = _CELL.findall(text)
-    if not found:
-        return [], [], [], [], []
-    letters, rows, styles, types, values, inline = zip(*found, strict=True)
-    known = {name: column_index(name) for name in set(letters)}
-    columns = [known[name] for name in letters]
-    said = [value or other for value, other in zip(values, inline, strict=True)] if any(inline) else list(values)
-    if "&" in text:
-        said = [_entities(value) if "&" in value else value for value in said]
-    return [int(row) - 1 for row in rows], columns, types, styles, said
-
-
-def _entities(value: str) -> str:
-    """XML knows five names; others, which HTML knows, stay as they are."""
-    return re.sub(r"&(?:amp|lt|gt|quot|apos|#\d+|#x[0-9a-fA-F]+);", lambda hit: unescape(hit[0]), value)
-
-
-def _exact(text: str, first_row: int) -> Raw:
-    """The cells, by an XML parser: what `_quick` is held to."""
+def _exact(piece: bytes, first_row: int) -> Raw:
+    """The cells, by an XML parser: what `raw_cells` is held to."""
     reader = _CellReader(first_row)
     parser = expat.ParserCreate()
     parser.buffer_text = True
     parser.StartElementHandler, parser.EndElementHandler = reader.start, reader.end
     parser.CharacterDataHandler = reader.text
-    parser.Parse("<r>", False)
-    parser.Parse(text, False)
-    parser.Parse("</r>", True)
-    return reader.rows, reader.columns, reader.types, reader.styles, reader.values
+    parser.Parse(b"<r>", False)
+    parser.Parse(piece, False)
+    parser.Parse(b"</r>", True)
+    codes = {name: code for code, name in enumerate(TYPES)}
+    types = [codes.get(name, 0) for name in reader.types]
+    styles = [int(style) if style.isdecimal() else 0 for style in reader.styles]
+    rows, columns = np.array(reader.rows, np.int64), np.array(reader.columns, np.int64)
+    texts = pl.Series(reader.values, dtype=pl.String)
+    return Raw(rows, columns, np.array(types, np.int64), np.array(styles, np.int64), texts)
 
 
 class _CellReader:
@@ -233,23 +222,30 @@ class _CellReader:
         self._row, self._column = first_row - 1, -1
         self._type, self._style = "", ""
         self._parts: list[str] = []
-        self._takes, self._phonetic = False, False
+        self._takes, self._phonetic, self._numbered = False, False, False
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         """A tag opens."""
         local = name.rpartition(":")[2]
         if local == "c":
-            letters = attributes.get("r", "").rstrip("0123456789")
-            self._column = column_index(letters) if letters else self._column + 1
+            self._column = self._placed(attributes["r"]) if "r" in attributes else self._column + 1
             self._type, self._style = attributes.get("t", ""), attributes.get("s", "")
             self._parts = []
         elif local == "row":
-            self._row = int(attributes["r"]) - 1 if "r" in attributes else self._row + 1
+            self._numbered = "r" in attributes
+            self._row = int(attributes["r"]) - 1 if self._numbered else self._row + 1
             self._column = -1
         elif local == "rPh":
             self._phonetic = True
         elif local in ("v", "t"):
             self._takes = not self._phonetic
+
+    def _placed(self, said: str) -> int:
+        """Column of a cell; ValueError if it says that it is none of this row, where the row says its number."""
+        found = _PLACE.fullmatch(said)
+        if found is None or (self._numbered and int(found[2]) - 1 != self._row):
+            raise ValueError(f"a cell of row {self._row + 1} says that it is {said[:20]!r}")
+        return column_index(found[1])
 
     def end(self, name: str) -> None:
         """A tag closes."""
@@ -272,43 +268,48 @@ class _CellReader:
 
 
 def _classed(raw: Raw, grammar: Grammar) -> pl.DataFrame:
-    rows, columns, types, styles, values = raw
-    frame = pl.DataFrame(
-        {
-            "row": pl.Series(rows, dtype=pl.Int64),
-            "col": pl.Series(columns, dtype=pl.Int32),
-            "type": pl.Series(types, dtype=pl.String),
-            "style": pl.Series(styles, dtype=pl.String),
-            "text": pl.Series(values, dtype=pl.String),
-        }
-    ).filter(pl.col("text").fill_null("") != "")
-    if not frame.height:
+    if not raw.rows.size:
         return EMPTY_CELLS
-    style = frame["style"].cast(pl.Int64, strict=False).fill_null(0).clip(0, max(0, len(grammar.styles) - 1))
-    of_style = grammar.styles[style.to_numpy()] if len(grammar.styles) else np.full(frame.height, NUMBER, np.int8)
-    kinds = {"s": TEXT, "str": TEXT, "inlineStr": TEXT, "d": TEXT, "b": BOOLEAN, "e": ERROR}
-    said = frame["type"].replace_strict(kinds, default=-1, return_dtype=pl.Int8).to_numpy()
-    kind = pl.Series("kind", np.where(said < 0, of_style, said), dtype=pl.Int8)
-    text = _resolved(frame["type"], frame["text"], grammar.shared)
-    cells = frame.select("row", "col").with_columns(kind, text.alias("text"))
-    return cells.filter(pl.col("text").fill_null("") != "")
+    _check_once(raw)
+    style = raw.styles.clip(0, max(0, len(grammar.styles) - 1))
+    of_style = grammar.styles[style] if len(grammar.styles) else np.full(style.size, NUMBER, np.int8)
+    kind = np.where(raw.types == TYPES.index("n"), of_style, _KINDS[raw.types])
+    cells = pl.DataFrame(
+        {
+            "row": raw.rows,
+            "col": raw.columns.astype(np.int32),
+            "kind": kind,
+            "text": _resolved(raw.types, raw.texts, grammar.shared),
+        }
+    )
+    filled = (cells["text"] != "").fill_null(value=False)
+    return cells if filled.all() else cells.filter(filled)
 
 
-def _resolved(types: pl.Series, texts: pl.Series, shared: pl.Series) -> pl.Series:
+def _check_once(raw: Raw) -> None:
+    """ValueError if a cell stands there twice: one of its values would be lost."""
+    places = raw.rows * (1 << 20) + raw.columns
+    if not (np.diff(places) > 0).all():
+        found, counts = np.unique(places, return_counts=True)
+        if (counts > 1).any():
+            row, column = divmod(int(found[counts > 1][0]), 1 << 20)
+            raise ValueError(f"cell {column_letters(column)}{row + 1} stands there twice")
+
+
+def _resolved(types: np.ndarray[Any, Any], texts: pl.Series, shared: pl.Series) -> pl.Series:
     """What cells say: shared texts looked up, coded characters decoded, booleans and ISO dates in one form."""
-    of_shared = types == "s"
-    if of_shared.any():
-        index = texts.cast(pl.Int64, strict=False)
-        index = pl.select(pl.when(of_shared & (index >= 0) & (index < len(shared))).then(index)).to_series()
-        texts = pl.select(pl.when(of_shared).then(shared.gather(index)).otherwise(texts)).to_series()
-    if (types == "b").any():
-        texts = pl.select(
-            pl.when(types != "b").then(texts).when(texts == "0").then(pl.lit("FALSE")).otherwise(pl.lit("TRUE"))
-        ).to_series()
-    if (types == "d").any():
-        iso = texts.str.replace("T", " ").str.replace(r"(\.0+)?Z?$", "").str.replace(" 00:00:00$", "")
-        texts = pl.select(pl.when(types == "d").then(iso).otherwise(texts)).to_series()
-    inline = types.is_in(["inlineStr", "str"])
-    if inline.any() and (inline & texts.str.contains("_x", literal=True)).any():
-        texts = pl.Series([decoded(text) if text and "_x" in text else text for text in texts], dtype=pl.String)
+    places = {name: np.flatnonzero(types == TYPES.index(name)) for name in TYPES[1:-1]}
+    if (at := places["s"]).size:
+        index = texts.gather(at).cast(pl.Int64, strict=False)
+        index = pl.select(pl.when((index >= 0) & (index < len(shared))).then(index)).to_series()
+        texts = texts.scatter(at, shared.gather(index))
+    if (at := places["b"]).size:
+        said = pl.when(texts.gather(at) == "0").then(pl.lit("FALSE")).otherwise(pl.lit("TRUE"))
+        texts = texts.scatter(at, pl.select(said).to_series())
+    if (at := places["d"]).size:
+        iso = texts.gather(at).str.replace("T", " ").str.replace(r"(\.0+)?Z?$", "").str.replace(" 00:00:00$", "")
+        texts = texts.scatter(at, iso)
+    for at in (places["str"], places["inlineStr"]):
+        if at.size:
+            texts = texts.scatter(at, all_decoded(texts.gather(at)))
     return texts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -119,7 +120,7 @@ class JsonFormat(Format):
             got = read_records(records, layout, piece.first_line, marked)
             notes = got.notes | ({"blank_lines": blank} if blank and piece.take is None else {})
             lines = None if piece.take is not None else got.lines
-            return PartRead(got.block, got.aside, got.row_numbers, size, lines, notes)
+            return replace(got, bytes_read=size, lines=lines, notes=notes)
 
         return read
 

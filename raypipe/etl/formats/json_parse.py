@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.json as pj
 
 from raypipe.blocks.frames import from_polars
+from raypipe.blocks.rowlines import RowLines
 from raypipe.etl.aside import VALUE_CHARS
 from raypipe.etl.formats.cells import count_wide
 from raypipe.etl.formats.csv_layout import MARK
@@ -93,7 +94,9 @@ def read_records(records: Records, layout: JsonLayout, first_line: int, marked: 
         Some bytes did not belong to the encoding; `MARK` stands in front of them.
     """
     read = _Read()
-    fields = None if marked else _nested_fields(layout)
+    # Arrow's parser has rules of its own for what fits a decimal.
+    exact_only = marked or any(pa.types.is_decimal(one.type) for one in layout.schema)
+    fields = None if exact_only else _nested_fields(layout)
     for start, stop in _pieces(records):
         piece = records.chosen(np.arange(start, stop))
         table = _quick(piece, layout, fields) if fields is not None else None
@@ -113,6 +116,7 @@ def read_records(records: Records, layout: JsonLayout, first_line: int, marked: 
         aside=pa.Table.from_pylist(read.aside, ASIDE_SCHEMA) if read.aside else NONE_ASIDE,
         row_numbers=pa.array(_kept(read.lost, records.count)) if read.lost else None,
         lines=records.total_lines + first_line,
+        row_lines=RowLines.of(np.arange(records.count), records.lines + first_line),
         notes=notes | ({"misfits": read.misfits} if read.misfits else {}),
     )
 

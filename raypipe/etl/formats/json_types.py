@@ -13,6 +13,7 @@ import pyarrow as pa
 from raypipe.blocks.frames import from_polars
 from raypipe.etl.formats.cells import PLAN_SHARE, count_codes, find_kinds, narrowest, parse, trimmed
 from raypipe.etl.formats.csv_typing import read_column
+from raypipe.etl.formats.decimal_cells import decimal_type
 from raypipe.etl.formats.json_values import (
     MOST_DIGITS,
     NOT_A_NUMBER,
@@ -129,16 +130,17 @@ def _parsed(series: pl.Series, tokens: list[str], kind: str, planned: PlannedCol
     everything = pl.Series([True]).new_from_index(0, series.len())
     if kind == "text":
         return (read_column(series, "text", planned.null_values)[0] if planned.null_values else series), everything
-    wanted = {"n": _NUMBERS, "b": ("boolean",), "s": _TIMES}
+    exact = () if decimal_type(kind) is None else (kind,)
+    wanted = {"n": (*_NUMBERS, *exact), "b": ("boolean",), "s": _TIMES}
     if planned.is_fixed:
-        wanted |= {"s": (*_TIMES, *_NUMBERS, "boolean")}
+        wanted |= {"s": (*_TIMES, *_NUMBERS, *exact, "boolean")}
     right = pl.Series([kind in wanted.get(token, ()) for token in tokens])
     clean = trimmed(series, planned.null_values)
     clean = clean.set((clean == NOT_A_NUMBER).fill_null(False) & pl.Series([token == "n" for token in tokens]), None)
     values = parse(clean.set(~right, None), kind)
     if kind == "float64":
-        exact = pl.Series([token != "n" or significant(text) <= MOST_DIGITS for text, token in zip(series, tokens)])
-        values = values.set(~exact, None)
+        sure = pl.Series([token != "n" or significant(text) <= MOST_DIGITS for text, token in zip(series, tokens)])
+        values = values.set(~sure, None)
     return values, clean.is_null() | (values.is_not_null() & right)
 
 

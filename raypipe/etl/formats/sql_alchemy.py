@@ -77,9 +77,6 @@ class AlchemyBackend:
                 for window in map(Window, ends[:-1], ends[1:])
             ]
 
-    def edges(self, file: SqlFile, rows: int) -> tuple[list[int], int]:
-        raise NotImplementedError("other databases are cut by ranges of a column, or by counting rows")
-
     def read(self, file: SqlFile, names: list[str], window: Window) -> PartRead:
         wanted = file.selected(names)
         with _connected(file.address) as (sa, connection):

@@ -18,7 +18,7 @@ from raypipe.etl.formats.format import EVERYWHERE, Cut, Cutting, Format, Look, R
 from raypipe.etl.formats.schemas import conform
 from raypipe.etl.formats.slices import Slice, draw_seed, take_rows
 from raypipe.etl.formats.sql_address import SqlAddress, is_database, parse_database
-from raypipe.etl.formats.sql_source import Backend, SqlFile, Window
+from raypipe.etl.formats.sql_source import Backend, RowIds, SqlFile, Window
 from raypipe.etl.formats.sql_text import even_edges
 from raypipe.stage import PartRead
 
@@ -82,10 +82,23 @@ class SqlFormat(Format):
             if piece.take is not None:
                 got = _drawn(got, Take(piece.take, draw_seed(source.seed, part_id)))
             elif piece.rows is not None:
+                if as_read.address.dialect == "sqlite":
+                    _check_count(as_read, piece, got, source.cutting is not None and source.cutting.max_rows is None)
                 got = _first(got, piece.rows)
             return replace(got, block=conform(got.block, got.block.num_rows, schema))
 
         return read
+
+
+def _check_count(file: SqlFile, piece: Slice, got: PartRead, whole: bool) -> None:
+    """ReadError if a range of an SQLite file, which has not changed, holds other rows than were counted in it."""
+    found, counted = got.block.num_rows + got.aside.num_rows, piece.rows or 0
+    if found < counted or (whole and found > counted):
+        raise ReadError(
+            f"{file.path}: the database is damaged: it counts {counted:,} rows in a range, and gives {found:,}. Look at"
+            " it with sqlite3 FILE 'PRAGMA integrity_check', and restore it, or save what is left with sqlite3 FILE"
+            " .recover"
+        )
 
 
 def _backend(address: SqlAddress) -> Backend:
@@ -114,7 +127,7 @@ def _slices(file: SqlFile, backend: Backend, rows: int, how: Cutting) -> list[Sl
     """Windows of about `rows` rows each, in order."""
     counts: Sequence[int | None]
     exact = how.max_rows is not None or how.sample_rows is not None
-    if file.by == "row":
+    if file.by == "row" and isinstance(backend, RowIds):
         edges, total = backend.edges(file, max(1, rows))
         counts = [rows] * len(edges) + [total - rows * len(edges)]
         return _as_slices(file, [Window(*pair) for pair in _pairs(edges)], counts)

@@ -98,9 +98,6 @@ class PostgresBackend:
         found = dict(self._ask(file, f"SELECT {inside} AS b, count(*) FROM {file.relation} GROUP BY 1"))
         return [int(found.get(at, 0)) for at in range(len(edges) + 1)]
 
-    def edges(self, file: SqlFile, rows: int) -> tuple[list[int], int]:
-        raise NotImplementedError("tables of PostgreSQL are cut by blocks")
-
     def read(self, file: SqlFile, names: list[str], window: Window) -> PartRead:
         def fetched(columns: Sequence[SqlColumn]) -> pa.Table:
             return _fetch(file, _query(file.replace(columns=tuple(columns)), names, window), names)

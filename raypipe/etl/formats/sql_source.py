@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import pyarrow as pa
 
@@ -133,8 +133,13 @@ class Backend(Protocol):
     def counts(self, file: SqlFile, edges: list[int]) -> list[int]:
         """Rows below the first edge, between each two, and from the last one on."""
 
-    def edges(self, file: SqlFile, rows: int) -> tuple[list[int], int]:
-        """`by="row"`: the id of every `rows`-th row, and how many rows there are."""
-
     def read(self, file: SqlFile, names: list[str], window: Window) -> PartRead:
         """The rows of a window."""
+
+
+@runtime_checkable
+class RowIds(Protocol):
+    """What a backend can do whose files are cut `by="row"`."""
+
+    def edges(self, file: SqlFile, rows: int) -> tuple[list[int], int]:
+        """The id of every `rows`-th row, and how many rows there are."""

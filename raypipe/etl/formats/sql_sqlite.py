@@ -49,12 +49,11 @@ class SqliteBackend:
 
     def look(self, address: SqlAddress, options: ReadOptions) -> SqlFile:
         path = _path(address)
-        with _connected(address) as connection:
+        with _connected(address) as connection, _worded(address):
             tables = _names(connection, "'table', 'view'")
             table = check_choice(options, tables, address)
             relation = relation_of((table,) if table else None, options.query)
-            with _worded(address):
-                names = [item[0] for item in connection.execute(f"SELECT * FROM {relation} LIMIT 0").description]
+            names = [item[0] for item in connection.execute(f"SELECT * FROM {relation} LIMIT 0").description]
             what = f"table {table!r}" if table else "the query"
             check_columns(names, options, what)
             row_id = _row_id(connection, relation, names) if table in _names(connection, "'table'") else None
@@ -144,6 +143,12 @@ def _worded(address: SqlAddress) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
+        # SQLite has no class of its own for damage, and what it says of it is one of these.
+        if "malformed" in str(error) or "not a database" in str(error) or "decode to UTF-8" in str(error):
+            raise ReadError(
+                f"{address}: the database is damaged: {error}. Look at it with sqlite3 FILE 'PRAGMA integrity_check',"
+                " and restore it, or save what is left with sqlite3 FILE .recover"
+            ) from error
         raise ReadError(
             f"{address}: the database says: {error}. The query is read_options.query, if it is yours."
         ) from error

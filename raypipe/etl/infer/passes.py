@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 from abc import ABC, abstractmethod
-from collections import Counter
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,21 +12,15 @@ from raypipe.blocks.frames import ROW
 from raypipe.blocks.profile import Profile
 from raypipe.blocks.spec import SummarySpec
 from raypipe.engine.frame import Frame
-from raypipe.engine.report import PartReport
 from raypipe.engine.run import Engine, Outcome, Pass
-from raypipe.errors import SchemaError
 from raypipe.etl.infer.evidence import GatherEvidence, InferLimits, TableEvidence
-from raypipe.etl.source import MISCUT, TableSource, cut_exactly, settle_types
+from raypipe.etl.settling import PartNotes, until_settled
+from raypipe.etl.source import TableSource
 from raypipe.etl.summarise import Summarise
-from raypipe.etl.types import Misfits, gather_misfits
 from raypipe.etl.wording import counted
 from raypipe.stage import Plan, ReduceStage
 
-logger = logging.getLogger(__name__)
-
 _BLOCK_ROWS = 1 << 18
-_MAX_ROUNDS = 5
-"""Types only ever widen (integer, float, text), and cuts are made exactly once."""
 
 
 class Passes(ABC):
@@ -91,27 +83,28 @@ class SourcePasses(Passes):
 
     def first(self, limits: InferLimits) -> tuple[Profile, TableEvidence]:
         """See `Passes.first`."""
-        promoted: list[str] = []
-        for _ in range(_MAX_ROUNDS):
-            outcome, told = self._read(limits)
-            settled, found = settle_types(self.source, told.misfits, self.max_bad_cell_share)
-            if not found and not told.miscut:
-                self._notes = [*self.source.notes, *promoted, *_aside(told.aside)]
-                self.frame = outcome.frame
-                summary = _summary(self.schema)
-                return outcome.results[summary.name], outcome.results[GatherEvidence().name]
+        aside = 0
+
+        def read(source: TableSource, notes: PartNotes) -> Outcome:
+            nonlocal aside
+            aside = 0
+
+            def on_aside(stage: str, part: object, rows: pa.Table) -> None:
+                nonlocal aside
+                aside += rows.num_rows
+
+            plan = Plan(source=source, stages=(_summary(source.schema()), GatherEvidence(limits=limits)))
+            return self.engine.run(Pass(plan, name="infer", keep=True, on_read=notes.on_read, on_aside=on_aside))
+
+        def drop(outcome: Outcome) -> None:
             if outcome.frame is not None:
                 outcome.frame.release()
-            promoted += [] if told.miscut else [one.reason for one in found]
-            self.source = cut_exactly(self.source) if told.miscut else settled
-            self.schema = self.source.schema()
-        raise SchemaError(f"infer: types did not settle after {_MAX_ROUNDS} rounds, the last for {promoted[-1]}")
 
-    def _read(self, limits: InferLimits) -> tuple[Outcome, _Told]:
-        told = _Told()
-        plan = Plan(source=self.source, stages=(_summary(self.schema), GatherEvidence(limits=limits)))
-        work = Pass(plan, name="infer", keep=True, on_read=told.on_read, on_aside=told.on_aside)
-        return self.engine.run(work), told
+        done = until_settled(self.source, read, drop, self.max_bad_cell_share)
+        self.source, self.frame = done.source, done.made.frame
+        self.schema = done.source.schema()
+        self._notes = [*done.source.notes, *(one.reason for one in done.promotions), *_aside(aside)]
+        return done.made.results[_summary(self.schema).name], done.made.results[GatherEvidence().name]
 
     def run(self, stage: ReduceStage) -> Any:
         """See `Passes.run`."""
@@ -127,40 +120,6 @@ class SourcePasses(Passes):
         """See `Passes.release`."""
         if self.frame is not None:
             self.frame.release()
-
-
-class _Told:
-    """What parts say beside their rows, added up."""
-
-    def __init__(self) -> None:
-        self._counts: Counter[str] = Counter()
-        self._misfits: Misfits = {}
-        self._values: Counter[str] = Counter()
-        self._wide: Counter[str] = Counter()
-        self.aside = 0
-
-    def on_read(self, report: PartReport) -> None:
-        """Add the notes of one part."""
-        note = report.notes
-        self._counts.update({key: value for key, value in note.items() if isinstance(value, int)})
-        self._values.update(note.get("values", {}))
-        self._wide.update(note.get("wide", {}))
-        if note.get("misfits"):
-            self._misfits = gather_misfits([{"misfits": self._misfits}, {"misfits": note["misfits"]}])
-
-    def on_aside(self, stage: str, part: object, rows: pa.Table) -> None:
-        """Count rows that have no place."""
-        self.aside += rows.num_rows
-
-    @property
-    def misfits(self) -> Misfits:
-        """Of all parts."""
-        return gather_misfits([{"values": self._values, "wide": self._wide, "misfits": self._misfits}])
-
-    @property
-    def miscut(self) -> bool:
-        """Whether a part was cut in the middle of a row."""
-        return self._counts[MISCUT] > 0
 
 
 def _summary(schema: pa.Schema) -> Summarise:

@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from raypipe.errors import ConfigError
 from raypipe.etl.interop.drafts import (
+    NO_RULE,
+    Check,
     Draft,
     Imported,
     UnmappedError,
     between,
+    chosen,
     collect,
     items,
     mapping,
+    needed,
+    no_file,
     quoted,
     read_values,
     share,
 )
 from raypipe.etl.interop.gx import EXPECTATIONS, draft_of
 
-Check = tuple[str, str, Callable[[], Sequence[Draft]]]
 CONFIG = ("severity", "where", "error_if", "warn_if", "limit", "store_failures", "tags", "enabled", "fail_calc")
 LIMIT = re.compile(r"\s*(>=|>|!=)\s*(\d+)\s*")
 HOURS = {"hour": 1, "day": 24, "week": 168}
@@ -41,12 +45,8 @@ def import_dbt(path: Path, model: str | None = None) -> Imported:
     found = dict(_models(content, path))
     if not found:
         raise ConfigError(f"{path}: is no schema file of dbt; it has no models, seeds, snapshots or sources")
-    if model is None and len(found) > 1:
-        raise ConfigError(f"{path}: has several models: {', '.join(found)}. Choose one with --model")
-    name = model if model is not None else next(iter(found))
-    if name not in found:
-        raise ConfigError(f"{path}: has no model {name!r}; it has: {', '.join(found)}")
-    return collect(name, _checks(found[name], path))
+    name, one = chosen(found, model, path, "model")
+    return collect(name, _checks(one, path))
 
 
 def _models(content: Mapping[str, Any], path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -90,7 +90,7 @@ def _drafts(test: Any, column: str | None) -> list[Draft]:
     else:
         make = TESTS.get(name)
         if make is None:
-            raise UnmappedError("raypipe has no rule of this meaning")
+            raise UnmappedError(NO_RULE)
         drafts = make(column, arguments)
     return [_configured(draft, config) for draft in drafts]
 
@@ -135,14 +135,8 @@ def _limit(text: str) -> int:
     return int(met[2]) - (1 if met[1] == ">=" else 0)
 
 
-def _need(column: str | None) -> str:
-    if column is None:
-        raise UnmappedError("it names no column")
-    return column
-
-
 def _relationships(column: str | None, a: dict[str, Any]) -> list[Draft]:
-    raise UnmappedError(f"{a.get('to')} is a model and no file; write in_table with the path of its table by hand")
+    raise no_file(a.get("to"))
 
 
 def _expression(column: str | None, a: dict[str, Any]) -> list[Draft]:
@@ -156,7 +150,7 @@ def _accepted_range(column: str | None, a: dict[str, Any]) -> list[Draft]:
         if isinstance(bound, str) and not re.fullmatch(r"'?\d{4}-\d\d-\d\d'?", bound):
             raise UnmappedError(f"the bound {bound!r} is SQL of a database")
     low, high = (bound.strip("'") if isinstance(bound, str) else bound for bound in (low, high))
-    found = between(_need(column), low, high, not closed and low is not None, not closed and high is not None)
+    found = between(needed(column), low, high, not closed and low is not None, not closed and high is not None)
     if not found:
         raise UnmappedError("neither bound is given")
     return found
@@ -170,20 +164,20 @@ def _recency(column: str | None, a: dict[str, Any]) -> list[Draft]:
 
 
 def _one(rule: str, **fields: Any) -> Callable[[str | None, dict[str, Any]], list[Draft]]:
-    return lambda column, a: [{"rule": rule, "columns": _need(column), **fields}]
+    return lambda column, a: [{"rule": rule, "columns": needed(column), **fields}]
 
 
 TESTS: dict[str, Callable[[str | None, dict[str, Any]], list[Draft]]] = {
     "not_null": _one("not_null"),
     "unique": _one("unique"),
-    "accepted_values": lambda column, a: [{"rule": "in_set", "columns": _need(column), "values": a.get("values")}],
+    "accepted_values": lambda column, a: [{"rule": "in_set", "columns": needed(column), "values": a.get("values")}],
     "relationships": _relationships,
     "dbt_utils.accepted_range": _accepted_range,
     "dbt_utils.not_accepted_values": lambda column, a: [
-        {"rule": "not_in_set", "columns": _need(column), "values": a.get("values")}
+        {"rule": "not_in_set", "columns": needed(column), "values": a.get("values")}
     ],
     "dbt_utils.not_null_proportion": lambda column, a: [
-        {"rule": "not_null", "columns": _need(column), "error": share(1 - float(a.get("at_least", 1)))}
+        {"rule": "not_null", "columns": needed(column), "error": share(1 - float(a.get("at_least", 1)))}
     ],
     "dbt_utils.not_empty_string": _one("not_blank"),
     "dbt_utils.not_constant": _one("distinct_count", min=2),

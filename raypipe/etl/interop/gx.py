@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from raypipe.errors import ConfigError
 from raypipe.etl.interop.drafts import (
+    NO_RULE,
+    Check,
     Draft,
     Imported,
     UnmappedError,
     between,
     collect,
+    dtype_named,
     items,
     mapping,
     quoted,
@@ -40,7 +43,7 @@ def import_gx(path: Path) -> Imported:
     return collect(name, _found(list(items(suite["expectations"], f"{path}: expectations")), path))
 
 
-def _found(expectations: list[Any], path: Path) -> Iterator[tuple[str, str, Callable[[], Sequence[Draft]]]]:
+def _found(expectations: list[Any], path: Path) -> Iterator[Check]:
     for number, one in enumerate(expectations):
         entry = mapping(one, f"{path}: expectation {number + 1}")
         kind = str(entry.get("type") or entry.get("expectation_type"))
@@ -55,7 +58,7 @@ def draft_of(kind: str, arguments: Arguments, condition: str | None = None) -> l
     """Rules of one expectation; UnmappedError where there is none of the same meaning."""
     make = EXPECTATIONS.get(kind)
     if make is None:
-        raise UnmappedError("raypipe has no rule of this meaning")
+        raise UnmappedError(NO_RULE)
     if arguments.get("row_condition") and condition is None:
         raise UnmappedError("its row_condition is written for another engine; add `where` in SQL by hand")
     drafts = make({name: value for name, value in arguments.items() if value is not None})
@@ -149,27 +152,7 @@ def _no_regexes(a: Arguments) -> list[Draft]:
 
 def _type(a: Arguments) -> list[Draft]:
     types = a.get("type_list") or [a.get("type_") or a.get("column_type")]
-    return [{"rule": "dtype_in", "columns": _column(a), "dtypes": [_dtype(str(one)) for one in types]}]
-
-
-def _dtype(name: str) -> str:
-    """A type of pandas, Python or a database, in the words of a schema."""
-    plain = name.lower().split("(")[0]
-    for words, dtype in DTYPES.items():
-        if plain in words:
-            return dtype
-    return name
-
-
-DTYPES: dict[tuple[str, ...], str] = {
-    ("int", "integer", "bigint", "smallint", "int64", "integertype", "longtype"): "integer",
-    ("float", "double", "real", "float64", "doubletype", "floattype"): "number",
-    ("decimal", "numeric", "number", "decimaltype"): "number",
-    ("str", "string", "text", "varchar", "char", "object", "stringtype"): "text",
-    ("bool", "boolean", "bool_", "booleantype"): "boolean",
-    ("date", "datetype"): "date",
-    ("timestamp", "datetime", "datetime64", "datetime64[ns]", "timestamptype", "timestamp_ntz"): "datetime",
-}
+    return [{"rule": "dtype_in", "columns": _column(a), "dtypes": [dtype_named(str(one)) for one in types]}]
 
 
 def _exist(a: Arguments) -> list[Draft]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,20 +11,24 @@ import yaml
 
 from raypipe.errors import ConfigError
 from raypipe.etl.interop.drafts import (
+    NO_RULE,
+    Accepted,
+    Check,
     Draft,
     Imported,
     UnmappedError,
+    anywhere,
     between,
+    chosen,
     collect,
     items,
     mapping,
+    needed,
     read_values,
-    share,
 )
 from raypipe.etl.rules.rule import Rule
 from raypipe.etl.rules.ruleset import RuleSet, written
 
-Check = tuple[str, str, Callable[[], Sequence[Draft]]]
 TYPES = {"string": "text", "integer": "integer", "number": "number", "boolean": "boolean", "date": "date",
          "timestamp": "datetime"}  # fmt: skip
 SEVERITIES = {"error": "error", "warning": "warning", "info": "info"}
@@ -47,12 +51,8 @@ def import_odcs(path: Path, table: str | None = None) -> Imported:
     }
     if not found:
         raise ConfigError(f"{path}: has no table in `schema`")
-    if table is None and len(found) > 1:
-        raise ConfigError(f"{path}: has several tables: {', '.join(found)}. Choose one with --model")
-    name = table if table is not None else next(iter(found))
-    if name not in found:
-        raise ConfigError(f"{path}: has no table {name!r}; it has: {', '.join(found)}")
-    return collect(name, _checks(found[name], path))
+    name, one = chosen(found, table, path, "table")
+    return collect(name, _checks(one, path))
 
 
 def _checks(table: Mapping[str, Any], path: Path) -> Iterator[Check]:
@@ -119,7 +119,7 @@ def _options(name: str, o: Mapping[str, Any]) -> Iterator[Check]:
         "multipleOf",
     }
     for option in [option for option in o if option not in known]:
-        yield name, option, lambda: _refuse("raypipe has no rule of this meaning")
+        yield name, option, lambda: _refuse(NO_RULE)
 
 
 def _refuse(reason: str) -> list[Draft]:
@@ -150,33 +150,31 @@ def _quality(column: str | None, q: Mapping[str, Any]) -> list[Draft]:
 
 def _allowed(q: Mapping[str, Any]) -> dict[str, Any]:
     """How many rows may be at fault, from an operator and a unit; nothing where none may."""
-    percent = str(q.get("unit", "rows")) == "percent"
-    for names, less in (
-        (("mustBe",), 0),
-        (("mustBeLessThan",), 1),
-        (("mustBeLessOrEqualTo", "mustBeLessThanOrEqualTo"), 0),
-    ):
-        for name in names:
-            if name not in q:
-                continue
-            value = q[name]
-            if name == "mustBe" and value != 0:
-                raise UnmappedError(f"it wants exactly {value} rows at fault")
-            if not percent:
-                return {"error": int(value) - less} if int(value) - less else {}
-            if less:
-                raise UnmappedError(
-                    "a share below a bound, and not equal to it, cannot be said; use mustBeLessOrEqualTo"
-                )
-            return {"error": share(float(value) / 100)} if value else {}
-    if "mustBeBetween" in q and q["mustBeBetween"][0] == 0:
-        high = q["mustBeBetween"][1]
-        return {"error": share(high / 100) if percent else int(high)}
-    raise UnmappedError("its operator is none that a bound on rows at fault can have")
+    bound = _accepted(q).rows_at_fault(str(q.get("unit", "rows")) == "percent")
+    return {"error": bound} if bound else {}
+
+
+def _accepted(q: Mapping[str, Any]) -> Accepted:
+    for name, make in OPERATORS.items():
+        if name in q:
+            return make(q[name])
+    raise UnmappedError("its operator is none that has a rule here")
+
+
+OPERATORS: dict[str, Callable[[Any], Accepted]] = {
+    "mustBe": lambda value: Accepted(value, value),
+    "mustBeLessThan": lambda value: Accepted(high=value, open_high=True),
+    "mustBeLessOrEqualTo": lambda value: Accepted(high=value),
+    "mustBeLessThanOrEqualTo": lambda value: Accepted(high=value),
+    "mustBeGreaterThan": lambda value: Accepted(low=value, open_low=True),
+    "mustBeGreaterOrEqualTo": lambda value: Accepted(low=value),
+    "mustBeGreaterThanOrEqualTo": lambda value: Accepted(low=value),
+    "mustBeBetween": lambda value: Accepted(*value),
+}
 
 
 def _nulls(column: str | None, q: Mapping[str, Any], a: Mapping[str, Any]) -> list[Draft]:
-    return [{"rule": "not_null", "columns": _need(column), **_allowed(q)}]
+    return [{"rule": "not_null", "columns": needed(column), **_allowed(q)}]
 
 
 def _missing(column: str | None, q: Mapping[str, Any], a: Mapping[str, Any]) -> list[Draft]:
@@ -184,12 +182,12 @@ def _missing(column: str | None, q: Mapping[str, Any], a: Mapping[str, Any]) -> 
     bound = _allowed(q)
     if values and bound:
         raise UnmappedError("nulls and other missing values have one bound together; write a rule `sql` by hand")
-    others: list[Draft] = [{"rule": "not_in_set", "columns": _need(column), "values": values}] if values else []
-    return [{"rule": "not_null", "columns": _need(column), **bound}, *others]
+    others: list[Draft] = [{"rule": "not_in_set", "columns": needed(column), "values": values}] if values else []
+    return [{"rule": "not_null", "columns": needed(column), **bound}, *others]
 
 
 def _invalid(column: str | None, q: Mapping[str, Any], a: Mapping[str, Any]) -> list[Draft]:
-    bound, name = _allowed(q), _need(column)
+    bound, name = _allowed(q), needed(column)
     found: list[Draft] = []
     if "validValues" in a:
         found.append({"rule": "in_set", "columns": name, "values": a["validValues"], **bound})
@@ -209,27 +207,7 @@ def _duplicates(column: str | None, q: Mapping[str, Any], a: Mapping[str, Any]) 
 
 
 def _rows(column: str | None, q: Mapping[str, Any], a: Mapping[str, Any]) -> list[Draft]:
-    low, high = None, None
-    if "mustBe" in q:
-        low = high = q["mustBe"]
-    elif "mustBeBetween" in q:
-        low, high = q["mustBeBetween"]
-    elif "mustBeGreaterThan" in q:
-        low = q["mustBeGreaterThan"] + 1
-    elif "mustBeLessThan" in q:
-        high = q["mustBeLessThan"] - 1
-    else:
-        low = q.get("mustBeGreaterOrEqualTo", q.get("mustBeGreaterThanOrEqualTo"))
-        high = q.get("mustBeLessOrEqualTo", q.get("mustBeLessThanOrEqualTo"))
-    if low is None and high is None:
-        raise UnmappedError("its operator is none that a number of rows can have")
-    return [{"rule": "row_count", "min": low, "max": high}]
-
-
-def _need(column: str | None) -> str:
-    if column is None:
-        raise UnmappedError("it names no property")
-    return column
+    return [{"rule": "row_count", **_accepted(q).bounds(whole=True)}]
 
 
 METRICS: dict[str, Callable[[str | None, Mapping[str, Any], Mapping[str, Any]], list[Draft]]] = {
@@ -241,7 +219,7 @@ METRICS: dict[str, Callable[[str | None, Mapping[str, Any], Mapping[str, Any]], 
     "duplicateCount": _duplicates,  # the names of 3.0
     "nullCount": _nulls,
     "validValues": lambda column, q, a: [
-        {"rule": "in_set", "columns": _need(column), "values": q.get("validValues") or a.get("validValues")}
+        {"rule": "in_set", "columns": needed(column), "values": q.get("validValues") or a.get("validValues")}
     ],
 }
 
@@ -287,8 +265,7 @@ def _exported(rule: Rule) -> dict[str, Any] | None:
     elif rule.rule == "in_set":
         made = {"metric": "invalidValues", "arguments": {"validValues": plain["values"]}, **bound}
     elif rule.rule == "matches":
-        pattern = plain["pattern"] if plain.get("anywhere") else f"^(?:{plain['pattern']})$"
-        made = {"metric": "invalidValues", "arguments": {"pattern": pattern}, **bound}
+        made = {"metric": "invalidValues", "arguments": {"pattern": anywhere(plain)}, **bound}
     elif rule.rule == "row_count":
         low, high = plain.get("min"), plain.get("max")
         operators = {"mustBeGreaterOrEqualTo": low} if high is None else {"mustBeLessOrEqualTo": high}

@@ -8,15 +8,18 @@ from typing import Any
 
 from raypipe.errors import ConfigError
 from raypipe.etl.interop.dbt import import_dbt
-from raypipe.etl.interop.drafts import Imported
+from raypipe.etl.interop.drafts import Imported, anywhere
 from raypipe.etl.interop.gx import import_gx
 from raypipe.etl.interop.odcs import export_odcs, import_odcs
 from raypipe.etl.interop.pandera import import_pandera
+from raypipe.etl.interop.soda import import_soda
 from raypipe.etl.rules.rule import Rule
 from raypipe.etl.rules.ruleset import RuleSet, written
 
-FROM = ("gx", "dbt", "pandera", "odcs")
+FROM = ("gx", "dbt", "pandera", "odcs", "soda")
 TO = ("odcs", "gx")
+SEVERAL = {"dbt": import_dbt, "odcs": import_odcs, "soda": import_soda}
+"""Importers of files that may be about several tables."""
 
 
 def import_from(path: Path, tool: str, model: str | None = None) -> Imported:
@@ -27,10 +30,10 @@ def import_from(path: Path, tool: str, model: str | None = None) -> Imported:
     ConfigError
         If the tool is not known, the file is none of it, or `model` makes no sense.
     """
-    if tool in ("dbt", "odcs"):
-        return import_dbt(path, model) if tool == "dbt" else import_odcs(path, model)
+    if tool in SEVERAL:
+        return SEVERAL[tool](path, model)
     if model is not None:
-        raise ConfigError("rules import: --model is for dbt and odcs, whose files hold several tables")
+        raise ConfigError(f"rules import: --model is for {', '.join(SEVERAL)}, whose files hold several tables")
     if tool == "gx":
         return import_gx(path)
     if tool == "pandera":
@@ -71,8 +74,7 @@ def _expectation(rule: Rule) -> dict[str, Any] | None:
     if rule.rule in ("in_set", "not_in_set"):
         kwargs = {**column, "value_set": plain["values"]}
     elif rule.rule == "matches":
-        pattern = plain["pattern"] if plain.get("anywhere") else f"^(?:{plain['pattern']})$"
-        kwargs = {**column, "regex": pattern}
+        kwargs = {**column, "regex": anywhere(plain)}
     elif rule.rule == "between":
         open_ = plain.get("inclusive", "both")
         strict = {"strict_min": open_ in ("max", "neither"), "strict_max": open_ in ("min", "neither")}

@@ -34,7 +34,7 @@ STAGED = ("id", "notation", "file", "line")
 class MendedRows(SourceStage):
     """A staged Parquet file: `STAGED`, then one text column a field, `c0`, `c1` and so on."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     path: Path
     rows: int

@@ -10,6 +10,7 @@ import polars as pl
 import pyarrow as pa
 
 from raypipe.etl.formats.cells import iso_days, parse
+from raypipe.etl.formats.decimal_cells import decimals
 from raypipe.etl.types import kind_of
 
 TRUTHS = {True: "true", False: "false"}
@@ -111,7 +112,7 @@ def _reader(kind: pa.DataType, dtype: pl.DataType) -> Callable[[pl.Series], pl.S
     if known is not None:
         return lambda texts: parse(texts.str.strip_chars(), known)
     if isinstance(dtype, pl.Decimal):
-        return lambda texts: _decimals(texts.str.strip_chars(), dtype)
+        return lambda texts: decimals(texts.str.strip_chars(), dtype)
     if isinstance(dtype, pl.Datetime):
         name = "datetime_utc" if dtype.time_zone else "datetime"
         return lambda texts: parse(texts.str.strip_chars(), name)
@@ -126,12 +127,6 @@ def _reader(kind: pa.DataType, dtype: pl.DataType) -> Callable[[pl.Series], pl.S
     if dtype == pl.Duration:  # nothing reads it back, so that such a value stays set aside
         return lambda texts: pl.Series([None] * len(texts), dtype=dtype)
     return lambda texts: texts.str.strip_chars().cast(dtype, strict=False)
-
-
-def _decimals(texts: pl.Series, dtype: pl.Decimal) -> pl.Series:
-    """Polars would round digits away; a text with more of them than the column holds is none of its values."""
-    exact = texts.str.contains(rf"^[+-]?\d+(\.\d{{0,{dtype.scale}}}0*)?$")
-    return pl.select(pl.when(exact).then(texts).cast(dtype, strict=False)).to_series()
 
 
 def _nested_values(texts: pl.Series, dtype: pl.DataType) -> pl.Series:

@@ -7,11 +7,12 @@ import os
 from collections import Counter
 from pathlib import Path
 
-import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from raypipe.blocks.frames import from_polars, to_polars
+from raypipe.blocks.rowlines import RowLines
+from raypipe.engine.report import PartReport
 from raypipe.errors import OutputError
 from raypipe.etl.outputs import TEMP_MARK, writing
 from raypipe.stage import Part
@@ -33,6 +34,11 @@ QUARANTINE_SCHEMA = pa.schema(
 """`row`: number within the part, from 0. `line`: number of the text line in the file, from 1; null without lines.
 `rules`: ids of all rules of a rule file that the row breaks, the first of which gives the reason; null for other
 rows."""
+_NAMES = QUARANTINE_SCHEMA.names
+_REPEATED = ["file", "part", "stage", "column", "reason", "rules.list.element"]
+"""Columns whose texts come again and again; looking for repeats in `raw` would cost more than all the rest."""
+MOST_MARKS = 1 << 20
+"""Numbers that are held to tell lines of rows (16 MiB); a file without line breaks in its cells takes one a part."""
 
 
 class QuarantineWriter:
@@ -44,39 +50,48 @@ class QuarantineWriter:
         self.path = path
         self._temp = path.with_name(f"{TEMP_MARK}{path.name}")
         with writing(path):
-            self._writer = pq.ParquetWriter(self._temp, QUARANTINE_SCHEMA)
+            self._writer = pq.ParquetWriter(self._temp, QUARANTINE_SCHEMA, use_dictionary=_REPEATED)
         self._lines: dict[str, int] = {}
         self._first_line: dict[str, int] = {}
+        self._row_lines: dict[str, RowLines] = {}
+        self._marks = 0
         self.rows = 0
         self.by_reason: Counter[tuple[str, str | None]] = Counter()
         """(stage, column) -> rows."""
 
-    def begin_part(self, part: str, file: str, lines: int | None) -> None:
-        """Note where a part begins in its file; parts come in order."""
-        if lines is not None:
-            self._first_line[part] = self._lines.get(file, 0)
-            self._lines[file] = self._first_line[part] + lines
+    def begin_part(self, report: PartReport) -> None:
+        """Note where a part begins in its file, and its rows in it; parts come in order."""
+        if report.lines is None:
+            return
+        self._first_line[report.part] = self._lines.get(report.file, 0)
+        self._lines[report.file] = self._first_line[report.part] + report.lines
+        if report.row_lines is not None and self._marks < MOST_MARKS:
+            self._row_lines[report.part] = report.row_lines
+            self._marks += len(report.row_lines.rows)
 
     def add(self, stage: str, part: Part, rows: pa.Table) -> None:
         """Append rows with `ASIDE_SCHEMA`."""
-        first = self._first_line.get(part.id, 0)
-        frame = to_polars(rows).select(
-            pl.lit(part.file).alias("file"),
-            pl.lit(part.id).alias("part"),
-            "row",
-            (pl.col("line") + first + 1).alias("line"),
-            pl.lit(stage).alias("stage"),
-            "column",
-            "value",
-            "reason",
-            "raw",
-            pl.col("rules") if "rules" in rows.column_names else pl.lit(None, pl.List(pl.String)).alias("rules"),
-        )
+        told = {"file": part.file, "part": part.id, "stage": stage}
+        have = {name: pa.repeat(text, rows.num_rows) for name, text in told.items()}
+        have |= {name: rows[name] for name in rows.column_names} | {"line": self._numbered(part.id, rows)}
+        columns = [have.get(name, pa.nulls(rows.num_rows, QUARANTINE_SCHEMA.field(name).type)) for name in _NAMES]
         with writing(self.path):
-            self._writer.write_table(from_polars(frame).cast(QUARANTINE_SCHEMA))
+            self._writer.write_table(pa.table(columns, names=_NAMES).cast(QUARANTINE_SCHEMA))
         self.rows += rows.num_rows
-        for row in frame.group_by("column", maintain_order=True).len().iter_rows():
-            self.by_reason[stage, row[0]] += row[1]
+        for column in pc.value_counts(rows["column"]).to_pylist():
+            self.by_reason[stage, column["values"]] += column["counts"]
+
+    def _numbered(self, part: str, rows: pa.Table) -> pa.Array:
+        """Line of each row in its file, from 1. A stage names rows by their numbers only."""
+        lines, first = rows["line"], self._first_line.get(part)
+        if first is None:  # a sample, or a source without lines
+            return pa.nulls(rows.num_rows, pa.int64())
+        known = self._row_lines.get(part)
+        if known is not None and lines.null_count:
+            numbers = pc.fill_null(rows["row"], 0).to_numpy()
+            found = pa.array(known.lines(numbers), mask=rows["row"].is_null().to_numpy())
+            lines = pc.coalesce(lines, found)
+        return pc.add(lines, first + 1)
 
     def close(self) -> Path:
         """Finish the file under its name; if that fails, nothing half-written stays."""

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from raypipe.blocks.frames import ROW
 from raypipe.blocks.profile import ColumnProfile, Profile
-from raypipe.etl.repeats import FindRepeats, Repeats
+from raypipe.etl.processing.repeats import FindRepeats, Repeats
 from raypipe.etl.wording import counted, listed, percent, shown
 from raypipe.results import RuleOutcome
 

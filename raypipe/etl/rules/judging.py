@@ -8,9 +8,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from raypipe.blocks.chance import false_discoveries
 from raypipe.blocks.profile import Profile
 from raypipe.etl.rules.cells import UnfitError, require_columns
-from raypipe.etl.rules.chance import holm
 from raypipe.etl.rules.counting import CountFaults, RowCounts, RuleCount, SetFaultsAside
 from raypipe.etl.rules.measuring import Found, MeasureFigures, Task, profile_measure, tasks_of
 from raypipe.etl.rules.rule import Evidence, FigureRule, Judged, NotMeasuredError, RowRule, Rule, SchemaRule
@@ -20,7 +20,7 @@ from raypipe.results import RuleOutcome, SegmentOutcome, Severity
 from raypipe.stage import Stage
 
 ALPHA = 0.001
-"""Probability of a false alarm, over all comparisons of a file, where a rule does not say."""
+"""Share of alarms that may be false, over all comparisons of a file, where a rule does not say."""
 WORSE_SEGMENTS = 20
 """Segments that an outcome names; those at fault come first."""
 
@@ -166,10 +166,13 @@ def _judged(
 
 
 def _weigh_chance(checks: Sequence[FigureRule], figures: dict[int, Judged | UnfitError | NotMeasuredError]) -> None:
-    """Let a comparison with a reference pass where its effect may be chance, over all comparisons together."""
+    """Let a comparison with a reference pass where its effect may be chance, over all comparisons together.
+
+    A small p-value makes no comparison fail: only one whose effect is too large is weighed at all.
+    """
     compared = [(check, judged) for check in checks if isinstance(judged := figures[id(check)], Judged)]
     compared = [(check, judged) for check, judged in compared if judged.p_value is not None]
-    adjusted = holm([judged.p_value or 0.0 for _, judged in compared])
+    adjusted = false_discoveries([judged.p_value or 0.0 for _, judged in compared])
     for (check, judged), p_value in zip(compared, adjusted, strict=True):
         if not judged.passed and p_value > getattr(check, "alpha", ALPHA):
             found = f"{judged.found}, which may be chance (p = {p_value:.2g} over {len(compared)} comparisons)"

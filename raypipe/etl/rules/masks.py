@@ -148,8 +148,21 @@ def first_places(mask: pl.Series, most: int, step: int = 4096) -> list[int]:
     return found
 
 
-def rule_lists(broken: Sequence[pl.Series], names: Sequence[str]) -> pl.Series:
-    """For each row, the names of all rules that it breaks, as a list."""
-    frame = pl.DataFrame([mask.alias(f"b{n}") for n, mask in enumerate(broken)])
-    picks = [pl.when(pl.col(f"b{n}")).then(pl.lit(name)) for n, name in enumerate(names)]
-    return frame.select(pl.concat_list(picks).list.drop_nulls().alias("rules")).to_series()
+def rule_lists(broken: Sequence[pl.Series], names: Sequence[str]) -> pa.LargeListArray:
+    """For each row, the names of all rules that it breaks, as a list of `RULE_NAME`.
+
+    Examples
+    --------
+    >>> rule_lists([pl.Series([True, False]), pl.Series([True, True])], ["a", "b"]).to_pylist()
+    [['a', 'b'], ['b']]
+    """
+    rows = len(broken[0]) if broken else 0
+    table = np.empty((rows, len(broken)), dtype=bool)
+    for place, mask in enumerate(broken):
+        table[:, place] = mask.to_numpy()
+    which = np.flatnonzero(table) % max(1, len(broken))
+    offsets = np.zeros(rows + 1, np.int64)
+    np.cumsum(np.count_nonzero(table, axis=1), out=offsets[1:])
+    # Codes into the names: the names themselves would be the largest part of a row that breaks many rules.
+    values = pa.DictionaryArray.from_arrays(pa.array(which.astype(np.int32)), pa.array(names, pa.large_string()))
+    return pa.LargeListArray.from_arrays(offsets, values)

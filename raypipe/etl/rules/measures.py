@@ -15,7 +15,7 @@ from raypipe.blocks.column import ColumnSummary
 from raypipe.blocks.spec import SummarySpec
 from raypipe.blocks.table import summarise
 from raypipe.etl.aside import numbered
-from raypipe.etl.repeats import FindRepeats, Repeats, RowHashes
+from raypipe.etl.processing.repeats import FindRepeats, Repeats, RowHashes
 from raypipe.etl.rules.cells import Cells, UnfitError
 from raypipe.etl.rules.comparing import is_number, time_cell
 from raypipe.etl.rules.dtypes import is_text

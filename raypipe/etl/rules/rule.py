@@ -243,6 +243,10 @@ class FigureRule(Rule):
         """What must be measured beyond the profile."""
         return ()
 
+    def names_rows(self) -> tuple[Measure, ...]:
+        """Those of `measures` that name the rows to set aside, as `Repeats`; none where rows stay."""
+        return ()
+
     def check(self, schema: pa.Schema) -> None:
         """Raise UnfitError unless the rule can be held against these columns."""
         cells = Cells(schema)

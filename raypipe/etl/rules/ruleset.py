@@ -13,6 +13,7 @@ import yaml
 from pydantic import Field, SerializeAsAny, ValidationError, field_validator
 
 from raypipe.config import Frozen
+from raypipe.config.texts import DescribedJsonSchema
 from raypipe.errors import ConfigError
 from raypipe.etl.rules.mistakes import line_of, parse_text, sentence
 from raypipe.etl.rules.registry import RULES, make_rule, rule_class
@@ -65,7 +66,7 @@ class RuleSet(Frozen):
             seen[check.id] += 1
             if twice[check.id] > 1 and seen[check.id] > 1:
                 changes["id"] = f"{check.id}#{seen[check.id]}"
-            if isinstance(check, RowRule) and check.action is None:
+            if getattr(check, "action", "none") is None:  # a field of rules that can name rows
                 changes["action"] = self.action
             if now is not None and "as_of" in type(check).model_fields and getattr(check, "as_of") is None:  # noqa: B009 (a field of some rules)
                 changes["as_of"] = now
@@ -167,8 +168,15 @@ def written(rule: Rule) -> dict[str, Any]:
     """A rule as plain values: its name, its columns, and what is not at its default."""
     values = rule.model_dump(mode="json", exclude_defaults=True, by_alias=True)
     columns = list(rule.columns)
+    values = {name: _plain_number(value) for name, value in values.items()}
     first = {"rule": rule.rule} | ({"columns": columns[0] if len(columns) == 1 else columns} if columns else {})
     return {**first, **{name: value for name, value in values.items() if name not in first}}
+
+
+def _plain_number(value: Any) -> Any:
+    """A whole number without a point, as somebody would write it."""
+    whole = isinstance(value, float) and value.is_integer() and abs(value) < 2**53
+    return int(value) if whole else value
 
 
 def rules_json_schema() -> dict[str, Any]:
@@ -176,7 +184,9 @@ def rules_json_schema() -> dict[str, Any]:
     definitions: dict[str, Any] = {}
     kinds = []
     for name, kind in RULES.items():
-        schema = kind.model_json_schema(by_alias=True, ref_template="#/$defs/{model}")
+        schema = kind.model_json_schema(
+            by_alias=True, ref_template="#/$defs/{model}", schema_generator=DescribedJsonSchema
+        )
         definitions |= schema.pop("$defs", {})
         for field in ("columns", "segments", "tags"):
             plain = schema["properties"][field]

@@ -71,7 +71,7 @@ def parse_allowance(value: Any) -> Any:
 
 
 def _plain(value: Allowance) -> int | str:
-    return value.count if value.count is not None else f"{100 * (value.share or 0.0):.10g}%"
+    return value.count if value.count is not None else f"{100 * (value.share or 0.0):.15g}%"
 
 
 Tolerance = Annotated[

@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 
 from raypipe.config import Frozen
-from raypipe.etl.repeats import trimmed
+from raypipe.etl.processing.repeats import trimmed
 from raypipe.etl.rules.dtypes import is_text
 from raypipe.etl.steps.layouts import (
     BY_NAME,

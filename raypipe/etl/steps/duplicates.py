@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from raypipe.blocks.frames import ROW
-from raypipe.etl.repeats import FindRepeats, Repeats
+from raypipe.etl.processing.repeats import FindRepeats, Repeats
 from raypipe.etl.steps.step import Evidence, Step
 from raypipe.results import StepReport
 from raypipe.stage import MapStage

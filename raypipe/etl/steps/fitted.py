@@ -28,8 +28,7 @@ NULLED = "nulled:"
 class FittedStep(Step, MapStage):
     """A step of the list, fitted: it knows its columns and all that had to be learned from the data."""
 
-    # Nobody asks for descriptions of these fields, and to read them out of the sources takes time at each start.
-    model_config = ConfigDict(arbitrary_types_allowed=True, use_attribute_docstrings=False)
+    model_config = ConfigDict(arbitrary_types_allowed=True)
 
     kind: str
     """Name of the step in the settings, under which `processing.json` holds it."""

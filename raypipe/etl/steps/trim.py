@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
-from raypipe.etl.repeats import trimmed
+from raypipe.etl.processing.repeats import trimmed
 from raypipe.etl.rules.dtypes import is_text
 from raypipe.etl.steps.step import CELLS, Evidence, Step, cell_counts, cells_of, with_columns
 from raypipe.results import StepReport

@@ -13,7 +13,7 @@ import pyarrow as pa
 from raypipe.blocks.counts import own_memory
 from raypipe.blocks.frames import data_columns
 from raypipe.config.steps import DropDuplicatesSettings
-from raypipe.etl.repeats import HASH_SEED, Repeats, marked
+from raypipe.etl.processing.repeats import HASH_SEED, Keep, Repeats, marked, wins
 from raypipe.etl.steps.fitted import FittedStep, RowStep, missing
 from raypipe.etl.steps.learn import Place, Recipe
 from raypipe.etl.steps.neighbours import row_numbers
@@ -21,7 +21,6 @@ from raypipe.etl.steps.select import Accepts, check_type, is_date, is_number
 from raypipe.etl.steps.step import Step, cells_of
 from raypipe.stage import ReduceStage, require
 
-Keep = Literal["first", "last", "max", "min", "most_complete", "none"]
 COMPARABLE = Accepts(lambda kind: is_number(kind) or is_date(kind), "numbers or dates")
 
 
@@ -75,30 +74,13 @@ class FindLosers(ReduceStage):
         if not blocks:
             return Repeats()
         frame = pl.concat([table for _, table in blocks])
-        loses = ~self._winners(frame)
+        loses = ~wins(frame["key"], self.keep, frame["score"] if "score" in frame.columns else None)
         parts = []
         for part in dict.fromkeys(part for part, _ in blocks):
             tables = [table for name, table in blocks if name == part]
             rows = np.concatenate([table["row"].to_numpy() for table in tables])
             parts.append((part, rows, np.concatenate([table["key"].to_numpy() for table in tables])))
         return marked(parts, loses.to_numpy())
-
-    def _winners(self, frame: pl.DataFrame) -> pl.Series:
-        """Which rows of all, in the order of the source, stay."""
-        key = frame["key"]
-        if self.keep == "first":
-            return key.is_first_distinct()
-        if self.keep == "last":
-            return key.is_last_distinct()
-        if self.keep == "none":
-            return key.is_unique()
-        order = frame.select(
-            pl.arg_sort_by("score", descending=self.keep != "min", nulls_last=True, maintain_order=True)
-        ).to_series()
-        best = order.filter(key.gather(order).is_first_distinct())
-        wins = np.zeros(frame.height, np.bool_)
-        wins[best.to_numpy()] = True
-        return pl.Series(wins)
 
 
 def _complete(block: pa.Table) -> pl.Series:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -76,15 +77,15 @@ def propose(known: Known) -> list[Suggestion]:
 
 
 def as_percent(share: float) -> str:
-    """A share as a tolerance is written, rounded up.
+    """A share as a tolerance is written, rounded up to about three digits.
 
     Examples
     --------
     >>> as_percent(0.0123456)
-    '1.235%'
+    '1.24%'
     """
     percent_ = min(100.0, share * 100)
-    digits = 2 if percent_ >= 10 else 3 if percent_ >= 1 else 5
+    digits = 2 if percent_ >= 1 else min(9, 2 - math.floor(math.log10(max(percent_, 1e-9))))
     step = 10.0**-digits
     text = f"{min(100.0, (int(percent_ / step) + 1) * step):.{digits}f}"
     return text.rstrip("0").rstrip(".") + "%"
@@ -217,9 +218,14 @@ def _texts(known: Known, column: ColumnProfile) -> Iterator[Suggestion]:
         yield _set(known, column, values)
         return
     bound = known.allowed(column.present, 2)
-    told = f"{column.present:,} texts of {text.min_chars:,} to {counted(text.max_chars, 'character')}"
-    limits = {"min": text.min_chars, "max": max(1, text.max_chars)}
-    yield Suggestion({"rule": "length_between", "columns": column.name, **limits, "error": bound}, told)
+    if text.min_chars == text.max_chars and text.max_chars:
+        told = f"{column.present:,} texts, all of {counted(text.max_chars, 'character')}"
+        length: dict[str, Any] = {"rule": "length_is", "columns": column.name, "chars": text.max_chars}
+    else:
+        told = f"{column.present:,} texts of {text.min_chars:,} to {counted(text.max_chars, 'character')}"
+        limits = {"min": text.min_chars, "max": max(1, text.max_chars)}
+        length = {"rule": "length_between", "columns": column.name, **limits}
+    yield Suggestion({**length, "error": bound}, told)
     if not text.padded and not text.blank:
         rule = {"rule": "trimmed", "columns": column.name, "error": known.allowed(column.present)}
         yield Suggestion(rule, f"{column.present:,} texts, none with white space around it")
@@ -248,8 +254,26 @@ def _pattern(known: Known, column: ColumnProfile, shapes: Counter[str]) -> Sugge
     once = sum(count == 1 for count in shapes.values())
     bound = as_percent((unseen(once, known.alpha) + 0.5) / column.present)
     told = f"{column.present:,} texts of {counted(len(shapes), 'shape')}, {once:,} of them seen once"
-    pattern = "|".join(regex_of(shape) for shape, _ in shapes.most_common())
+    pattern = "|".join(regex_of(shape) for shape in without_runs_apart([shape for shape, _ in shapes.most_common()]))
     return Suggestion({"rule": "matches", "columns": column.name, "pattern": pattern, "error": bound}, told)
+
+
+def without_runs_apart(shapes: list[str]) -> list[str]:
+    """The shapes, those as one that differ only in whether a place holds one character or a run of them.
+
+    Examples
+    --------
+    >>> without_runs_apart(["A+-9+", "a", "A+-9", "A-9"])
+    ['A+-9+', 'a']
+    """
+    found: dict[str, list[bool]] = {}
+    for shape in shapes:
+        places = [char for char in shape if char != "+"]
+        runs = [shape[at + 1 : at + 2] == "+" for at, char in enumerate(shape) if char != "+"]
+        known = found.setdefault("".join(places), [False] * len(runs))
+        found["".join(places)] = [one or other for one, other in zip(known, runs, strict=True)]
+    pairs = [zip(places, runs, strict=True) for places, runs in found.items()]
+    return ["".join(char + "+" * run for char, run in pair) for pair in pairs]
 
 
 def regex_of(shape: str) -> str:
@@ -258,7 +282,7 @@ def regex_of(shape: str) -> str:
     Examples
     --------
     >>> print(regex_of("A+-9+"))
-    \p{Lu}+\-\d+
+    \p{Lu}+-\d+
     """
     classes: dict[str, str] = {
         "A": r"\p{Lu}",
@@ -268,7 +292,7 @@ def regex_of(shape: str) -> str:
         "\u0002": r"\+",
         "\u0003": r"[\x01-\x03]",
     }
-    return "".join(classes.get(char) or re.escape(char) for char in shape)
+    return "".join(classes.get(char) or (char if char in "- " else re.escape(char)) for char in shape)
 
 
 def _orders(known: Known) -> Iterator[Suggestion]:

@@ -21,6 +21,8 @@ BY_SUFFIX: dict[str, WriteFormat] = {
 }  # fmt: skip
 DATABASES = ("sqlite", "postgresql", "postgres")
 TABS = (".tsv", ".tab")
+MOST_NAME_BYTES = 220
+"""Systems allow 255; what lies beside a destination meanwhile is called after it."""
 
 
 def open_target(dest: str | Path, options: WriteOptions, storage: StorageConfig | None = None) -> Target:
@@ -40,6 +42,7 @@ def open_target(dest: str | Path, options: WriteOptions, storage: StorageConfig 
     text = str(dest)
     if not text.strip():
         raise ConfigError("the destination is an empty text. Give a file, a folder or a database.")
+    _check_name(text)
     storage = storage or StorageConfig()
     scheme = text.partition(":")[0].lower() if "://" in text else ""
     if scheme.partition("+")[0] in DATABASES:
@@ -83,6 +86,17 @@ def _sql(url: str, options: WriteOptions) -> Target:
     from raypipe.etl.writers.sql import SqlTarget
 
     return SqlTarget(url, options.replace(format="sql"))
+
+
+def _check_name(text: str) -> None:
+    name = text.rstrip("/").rpartition("/")[2]
+    if "\0" in text:
+        raise ConfigError(f"{text!r}: a name cannot hold a zero byte. Choose another name")
+    if not is_remote(text) and len(name.encode("utf-8", "surrogateescape")) > MOST_NAME_BYTES:
+        raise ConfigError(
+            f"{text}: its name has {len(name):,} characters; names of files hold {MOST_NAME_BYTES} bytes, with room for"
+            " those of what is set aside. Choose a shorter one"
+        )
 
 
 def _suffix(text: str) -> tuple[str, str]:

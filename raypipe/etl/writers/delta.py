@@ -30,6 +30,8 @@ from raypipe.storage.faults import masked
 from raypipe.storage.objects import RemoteFolder, list_objects, remove
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_FRAMES = re.compile(r"\n\s*0: .*", re.DOTALL)
+"""Where in its own code an error was raised."""
 
 
 class DeltaTarget(Target):
@@ -53,6 +55,7 @@ class DeltaTarget(Target):
         """See `Target.check`."""
         require_extra("delta", by="Delta")
         check_partitions(schema, self.options)
+        self._check_names(schema)
         ours = delta_schema(schema)
         require(schema, *self.options.key, by="key")
         mode, how = self.options.mode, self.options.delta
@@ -76,6 +79,19 @@ class DeltaTarget(Target):
                 "--mode append, overwrite or merge"
             )
         self._check_fit(ours, table)
+
+    def _check_names(self, schema: pa.Schema) -> None:
+        if not schema.names:
+            raise SchemaError(f"{self.name}: the source has no columns, and a Delta table needs one. Write Parquet")
+        seen: dict[str, str] = {}
+        for one in schema.names:
+            if seen.setdefault(one.lower(), one) != one:
+                raise SchemaError(
+                    f"{self.name}: columns {shown(seen[one.lower()])} and {shown(one)} differ by capitals only, and "
+                    "are one for Delta. Rename one of them"
+                )
+        if not self._remote and Path(self._uri).is_file():
+            raise ConfigError(f"{self.name}: is a file, and a Delta table is a folder. Choose another name")
 
     def _check_empty(self) -> None:
         """No table is made among other files; what a writer left behind that was killed is none of them."""
@@ -325,5 +341,5 @@ def _name(name: str) -> str:
 
 def _said(error: Exception) -> str:
     """What deltalake says, on one line, without colours and credentials."""
-    text = _COLOUR.sub("", str(error)).replace("\u21b3", "")
+    text = _FRAMES.sub("", _COLOUR.sub("", str(error)).replace("\u21b3", ""))
     return masked(" ".join(text.split()))[:300].rstrip(" .") or type(error).__name__

@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from raypipe.config.write import WriteOptions
-from raypipe.errors import ConfigError, SchemaError
+from raypipe.errors import ConfigError, ResumeError, SchemaError
 from raypipe.etl.outputs import TEMP_MARK, writing
+from raypipe.etl.writers.early import EarlyJoin
 from raypipe.etl.writers.encode import COMPRESSED, SUFFIXES, check_encodable, suffix_of
 from raypipe.etl.writers.files import PREFIX, WriteFiles, check_partitions
 from raypipe.etl.writers.join import empty_file, join_files
@@ -24,6 +25,7 @@ from raypipe.etl.writers.target import INSTEAD, Blocks, Group, Target, Written, 
 from raypipe.stage import SinkStage
 
 MIB = 1 << 20
+LAST = "last"
 _DATA_SUFFIXES = {f"{form}{packed}" for form in SUFFIXES.values() for packed in COMPRESSED.values()}
 _OURS = ("_SUCCESS", "_metadata", "_common_metadata")
 
@@ -45,6 +47,7 @@ class DiskTarget(Target):
         self.single = single
         self._staging = Staging(self.path)
         self._attempt = 0
+        self._early: EarlyJoin | None = None
 
     # ---- before -----------------------------------------------------------------------------------------------------
 
@@ -113,14 +116,33 @@ class DiskTarget(Target):
                 "Write to another folder, or replace it: --mode overwrite"
             )
 
+    def journal(self, *, resume: bool) -> Path | None:
+        """See `Target.journal`."""
+        if resume:
+            self._staging.adopt()
+            if (self._staging.folder / LAST).exists():
+                self.leave()
+                raise ResumeError(
+                    f"{self.name}: was cut off in its very last step, and may be complete. Look at it; then begin "
+                    "anew, without --resume"
+                )
+        else:
+            self._staging.begin()
+        return self._staging.journal
+
+    def leave(self) -> None:
+        """See `Target.leave`."""
+        self._staging.leave()
+
     # ---- writing ----------------------------------------------------------------------------------------------------
 
     def sink(self, schema: pa.Schema) -> SinkStage:
         """See `Target.sink`."""
         self._staging.begin()
-        with contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(self._parts)
         self._attempt += 1
+        self._drop_early()
+        if self.single:
+            self._early = EarlyJoin(self._staging.folder / "whole", schema, self.options)
         prefix = f"{PREFIX}{self._staging.token}-" if self.options.mode == "append" else PREFIX
         return WriteFiles(
             folder=self._parts, options=self.options, header=not self._joins, prefix=prefix, instead=INSTEAD
@@ -134,6 +156,17 @@ class DiskTarget(Target):
     def _joins(self) -> bool:
         return self.single or self.options.file_mib is not None
 
+    def take(self, receipt: dict[str, Any]) -> None:
+        """See `Target.take`."""
+        if self._early is not None and not self._staging.adopted:  # else only the later parts are heard of
+            with writing(self.path, INSTEAD):
+                self._early.take([Path(file["path"]) for file in receipt["files"]])
+
+    def _drop_early(self) -> None:
+        if self._early is not None:
+            self._early.drop()
+            self._early = None
+
     def commit(self, schema: pa.Schema, receipts: Sequence[dict[str, Any]], blocks: Blocks) -> Written:
         """See `Target.commit`."""
         columns = pa.schema([field for field in schema if field.name not in self.options.partition_by])
@@ -142,8 +175,7 @@ class DiskTarget(Target):
         with writing(self.path, INSTEAD):
             if self.single:
                 return self._commit_file(groups, columns)
-            ready = self._staging.folder / "ready"
-            ready.mkdir()
+            ready = self._ready()
             files = [self._placed(group, columns, ready) for group in groups]
             if not files and not self.options.partition_by and not self._is_there():
                 (ready / f"{PREFIX}0{suffix_of(self.options)}").write_bytes(empty_file(columns, self.options))
@@ -151,14 +183,26 @@ class DiskTarget(Target):
         rows, size = sum(group.rows for group in groups), sum(file["bytes"] for file in files)
         return Written(rows, size, [{**file, "path": f"{self.path}/{file['path']}"} for file in files])
 
+    def _ready(self) -> Path:
+        """An empty folder; what a process had moved there that was killed is a part again."""
+        ready = self._staging.folder / "ready"
+        for path in [path for path in ready.rglob("*") if path.is_file()]:
+            home = self._parts / path.relative_to(ready)
+            if not home.exists():  # else it was joined from several
+                os.replace(path, home)
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(ready)
+        ready.mkdir()
+        return ready
+
     def _commit_file(self, groups: Sequence[Group], columns: pa.Schema) -> Written:
-        places = [place for group in groups for place in group.places]
+        places = [Path(str(place)) for group in groups for place in group.places]
         whole = self._staging.folder / "whole"
-        if places and (len(places) > 1 or self.options.format == "csv"):
-            with whole.open("wb") as out:
-                join_files(places, columns, self.options, out)
+        if self._early is not None and places and (len(places) > 1 or self.options.format == "csv"):
+            self._early.finish(places)
         elif places:
-            os.rename(str(places[0]), whole)
+            if not self._staging.adopted or places[0].exists():  # else that was done before
+                os.rename(places[0], whole)
         else:
             whole.write_bytes(empty_file(columns, self.options))
         if self.options.mode == "overwrite":
@@ -181,13 +225,16 @@ class DiskTarget(Target):
         return {"path": relative, "rows": group.rows, "bytes": target.stat().st_size}
 
     def _appear(self, ready: Path) -> None:
+        last = self._staging.folder / LAST  # from here on nobody can tell what is old and what is new
         if self.options.mode == "append" and self._is_there():
-            for path in sorted(path for path in ready.rglob("*") if path.is_file()):
-                target = self.path / path.relative_to(ready)
+            os.rename(ready, last)
+            for path in sorted(path for path in last.rglob("*") if path.is_file()):
+                target = self.path / path.relative_to(last)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 move_new(path, target)
         elif self.options.mode == "overwrite" and self.path.exists():
-            exchange(ready, self.path)
+            os.rename(ready, last)
+            exchange(last, self.path)
         else:
             with contextlib.suppress(OSError):
                 self.path.rmdir()  # an empty folder may have been made for us
@@ -198,6 +245,7 @@ class DiskTarget(Target):
 
     def close(self) -> None:
         """See `Target.close`."""
+        self._drop_early()
         self._staging.close()
 
 

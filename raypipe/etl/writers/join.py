@@ -24,26 +24,43 @@ class Out(Protocol):
         """Append them."""
 
 
-def join_files(places: Sequence[Place], schema: pa.Schema, options: WriteOptions, out: Out) -> None:
-    """Append the rows of all `places`, written with `options`, to `out` as one file.
+class FileJoin(Protocol):
+    """Files becoming one, in the order in which they are added; `close` writes what ends it."""
+
+    def add(self, source: ByteSource, name: str, /) -> None:
+        """Append a file."""
+
+    def close(self) -> None:
+        """Write what stands behind the last file."""
+
+
+def open_join(schema: pa.Schema, options: WriteOptions, out: Out) -> FileJoin:
+    """Begin one file in `out` of files that were written with `options`.
 
     CSV files have no header of their own: it comes from `schema`, once. Nothing is decoded but batches of Arrow, so
     that it takes as long as copying.
     """
     form = options.format or "parquet"
     if form in ("csv", "jsonl"):
-        _join_text(places, schema, options, out)
-    elif form == "arrow":
-        _join_arrow(places, schema, options, out)
-    else:
-        join = ParquetJoin(out)
-        for place in places:
-            source = _open(place)
-            try:
-                join.add(source, str(place))
-            finally:
-                source.close()
-        join.close()
+        return _TextJoin(schema, options, out)
+    return _ArrowJoin(schema, options, out) if form == "arrow" else ParquetJoin(out)
+
+
+def join_files(places: Sequence[Place], schema: pa.Schema, options: WriteOptions, out: Out) -> None:
+    """Append the rows of all `places` to `out` as one file; see `open_join`."""
+    join = open_join(schema, options, out)
+    for place in places:
+        add_file(join, place)
+    join.close()
+
+
+def add_file(join: FileJoin, place: Place) -> None:
+    """Append one more file."""
+    source = _open(place)
+    try:
+        join.add(source, str(place))
+    finally:
+        source.close()
 
 
 def empty_file(schema: pa.Schema, options: WriteOptions) -> bytes:
@@ -53,29 +70,36 @@ def empty_file(schema: pa.Schema, options: WriteOptions) -> bytes:
     return held.getvalue()
 
 
-def _join_text(places: Sequence[Place], schema: pa.Schema, options: WriteOptions, out: Out) -> None:
-    if options.format == "csv" and options.csv.header:
-        out.write(empty_file(schema, options))
-    for place in places:
-        source = _open(place)
-        try:
-            for start in range(0, source.size, CHUNK):
-                out.write(source.read_at(start, min(CHUNK, source.size - start)))
-        finally:
-            source.close()
+class _TextJoin:
+    """Texts by their bytes."""
+
+    def __init__(self, schema: pa.Schema, options: WriteOptions, out: Out) -> None:
+        self._out = out
+        if options.format == "csv" and options.csv.header:
+            out.write(empty_file(schema, options))
+
+    def add(self, source: ByteSource, name: str) -> None:
+        for start in range(0, source.size, CHUNK):
+            self._out.write(source.read_at(start, min(CHUNK, source.size - start)))
+
+    def close(self) -> None:
+        """Nothing stands behind the last line."""
 
 
-def _join_arrow(places: Sequence[Place], schema: pa.Schema, options: WriteOptions, out: Out) -> None:
-    codec = None if options.arrow.compression == "none" else options.arrow.compression
-    with pa.ipc.new_file(out, schema, options=pa.ipc.IpcWriteOptions(compression=codec)) as writer:
-        for place in places:
-            source = _open(place)
-            try:
-                reader = pa.ipc.open_file(pa.BufferReader(source.read_at(0, source.size)))
-                for number in range(reader.num_record_batches):
-                    writer.write_batch(reader.get_batch(number))
-            finally:
-                source.close()
+class _ArrowJoin:
+    """Arrow files by their batches."""
+
+    def __init__(self, schema: pa.Schema, options: WriteOptions, out: Out) -> None:
+        codec = None if options.arrow.compression == "none" else options.arrow.compression
+        self._writer = pa.ipc.new_file(out, schema, options=pa.ipc.IpcWriteOptions(compression=codec))
+
+    def add(self, source: ByteSource, name: str) -> None:
+        reader = pa.ipc.open_file(pa.BufferReader(source.read_at(0, source.size)))
+        for number in range(reader.num_record_batches):
+            self._writer.write_batch(reader.get_batch(number))
+
+    def close(self) -> None:
+        self._writer.close()
 
 
 def _open(place: Place) -> ByteSource:

@@ -62,6 +62,8 @@ class SqlTarget(Target):
             raise ConfigError(f"{self.name}: there is no table {how.table} to merge into. Make it first: --mode new")
 
     def _check_names(self, schema: pa.Schema) -> None:
+        if not schema.names:
+            raise SchemaError(f"{self.name}: the source has no columns, and a table of SQL needs one. Write Parquet")
         lower = [one.lower() for one in schema.names]
         twice = next((one for one in schema.names if lower.count(one.lower()) > 1), None)
         if twice is not None and self._dialect == "sqlite":

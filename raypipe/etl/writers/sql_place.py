@@ -56,6 +56,8 @@ def connected(url: str, how: SqlOutput) -> Iterator[Any]:
             path = Path(url.removeprefix("sqlite:///")).expanduser()
             if not path.parent.is_dir():
                 raise ConfigError(f"{url}: there is no folder {path.parent}. Make it first")
+            if path.is_dir():
+                raise ConfigError(f"{url}: is a folder, and a file of SQLite is wanted. Choose another name")
             connection = sqlite.connect(str(path))
         else:
             from adbc_driver_postgresql import dbapi as postgres

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from raypipe.config.write import WriteOptions
+from raypipe.errors import ResumeError
 from raypipe.stage import SinkStage
 from raypipe.storage.objects import RemoteFolder
 from raypipe.storage.source import Place
@@ -54,6 +55,34 @@ class Target(ABC):
     @abstractmethod
     def sink(self, schema: pa.Schema) -> SinkStage | None:
         """The stage by which workers write their parts, beginning anew; None where the driver writes the blocks."""
+
+    def journal(self, *, resume: bool) -> Path | None:
+        """A folder for a journal of the writing, beside what was written so far; None where none can be kept.
+
+        Parameters
+        ----------
+        resume : bool
+            Whether to go on with what a process left behind that was killed.
+
+        Raises
+        ------
+        ResumeError
+            If there is nothing to go on with.
+        """
+        if resume:
+            raise ResumeError(
+                f"{self.name}: only files and folders on a disk can be gone on with. Begin anew: without --resume"
+            )
+        return None
+
+    def leave(self) -> None:  # noqa: B027  # most destinations have nothing that could be gone on with
+        """Let go of what was begun, and remove nothing: it stays to be gone on with."""
+
+    def take(self, receipt: dict[str, Any]) -> None:  # noqa: B027  # most destinations wait for the last part
+        """Hear what was written of a part, once it is known and in the order of parts; `commit` hears it, too.
+
+        A destination that joins parts does so meanwhile, so that little is left to do at the end.
+        """
 
     @abstractmethod
     def commit(self, schema: pa.Schema, receipts: Sequence[dict[str, Any]], blocks: Blocks) -> Written:

@@ -134,7 +134,7 @@ def _missing_group(group: list[str], pairs: dict[Pair, tuple[float, float, int]]
         title=f"{names(group, 4)} are {'always' if always else 'mostly'} missing together",
         description=f"Of the rows where {where} null, {share}{' null' if always else ''} (up to {most:,} rows,"
         f" {percent(most / rows)} of the table).{told}",
-        impact="One cause lies behind them all: these rows are of a kind of their own, not missing at random.",
+        impact="They are not missing each by itself: a common cause is likely, and these rows are of their own kind.",
         columns_affected=tuple(group),
         priority_score=graded(most / rows * least, (0.0, 4), (0.3, 8)),
         evidence={

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from itertools import pairwise
 
 from raypipe.blocks.profile import ColumnProfile, NumberSummary, Quantiles
 from raypipe.insights.facts import (
@@ -28,6 +30,8 @@ MIN_EXTREME_Z = 10.0
 MIN_EXTREME_GAP = 3.0
 """An extreme stands apart if it is this many times farther from the median than the 1 % or 99 % quantile."""
 MIN_ZERO_SHARE = 0.3
+MIN_COUNTED = 6
+"""Values from which their shape tells a count from a code."""
 MAX_CODES = 20
 MIN_CODE_ROWS = 10
 """Rows a code below which a number is not taken for one."""
@@ -210,7 +214,7 @@ def coded_categories(facts: Facts) -> Iterator[Insight]:
         if not is_whole(column) or distinct is None or column.name == facts.target_name:
             continue
         enough = column.present >= max(5 * MIN_ROWS, MIN_CODE_ROWS * distinct.count)
-        if not distinct.exact or not 2 <= distinct.count <= MAX_CODES or not enough:
+        if not distinct.exact or not 2 <= distinct.count <= MAX_CODES or not enough or _is_count(column):
             continue
         yield Insight(
             type="coded_category",
@@ -225,3 +229,17 @@ def coded_categories(facts: Facts) -> Iterator[Insight]:
             recommendation="If the numbers have no order, read them as text:"
             f" read_options.dtypes: {{{plain(column.name)}: text}}.",
         )
+
+
+def _is_count(column: ColumnProfile) -> bool:
+    """Whether the values are spread as those of something counted: one peak among neighbouring numbers."""
+    shares = sorted((int(item.value), item.count) for item in column.top)
+    if len(shares) < MIN_COUNTED or not column.distinct or len(shares) < column.distinct.count:
+        return False
+    counts = [n for _, n in shares]
+    peak = counts.index(max(counts))
+    middle = [value for value, n in shares if n >= counts[peak] / 10]
+    neighbours = middle[-1] - middle[0] == len(middle) - 1
+    sides = (counts[: peak + 1], counts[: peak - 1 if peak else None : -1])
+    falling = all(low <= high + 3 * math.sqrt(low + high) for side in sides for low, high in pairwise(side))
+    return neighbours and falling and counts[peak] >= 3 * min(counts[0], counts[-1])

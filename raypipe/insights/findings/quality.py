@@ -83,7 +83,13 @@ def _missing(column: ColumnProfile, is_target: bool) -> Insight:
         impact="Figures that need it rest on the other rows, which may differ from these.",
         columns_affected=(column.name,),
         priority_score=min(graded(share, (0.05, 3), (0.6, 9)) + is_target, 10),
-        evidence={"null_share": share, "nulls": column.nulls, "rows": column.rows, "threshold": MIN_MISSING_SHARE},
+        evidence={
+            "null_share": share,
+            "nulls": column.nulls,
+            "rows": column.rows,
+            "threshold": MIN_MISSING_SHARE,
+            "fill": None if is_target or share > 0.5 else fill,
+        },
         recommendation=advice,
     )
 

@@ -18,7 +18,7 @@ MIN_ROWS_CHANGE = 0.1
 MIN_STRENGTH = 0.05
 MIN_SHIFT_STD = 0.3
 WALK_POINTS = 100
-CHART = "timeline"
+CHART = "time"
 METHOD = "Theil-Sen; Mann-Kendall with the variance of Hamed and Rao (1998), and Perron and Yabu (2009)"
 
 

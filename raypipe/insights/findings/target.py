@@ -79,6 +79,7 @@ def _driver(report: TargetReport, relation: TargetRelation, rank: int, tested: i
             "groups": relation.groups,
             "score": relation.score,
             "rank": rank,
+            "kind": relation.kind,
             "threshold": {"strength": MIN_STRENGTH, "score": score_limit(tested)},
         },
         recommendation="Put it into the first model, after asking whether it is known before the target is; going"

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from raypipe.config import ReadOptions
 from raypipe.errors import ConfigError, ReadError
 from raypipe.etl.reader import DataReader
+from tests.laws import examples
 
 SEEDS = (
     b'a;b;c\n1,5;"x;y";31.12.2024\n2,5;"z\n";01.01.2025\n\n(2 rows)\n',
@@ -37,7 +38,7 @@ BYTES = (
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     seed=st.sampled_from(SEEDS),
     edits=st.lists(st.tuples(st.integers(0, 80), st.integers(0, 3), st.sampled_from(BYTES)), max_size=6),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from raypipe.config import ReadOptions
 from raypipe.etl.reader import DataReader, ReadResult
+from tests.laws import examples
 
 ENDS = {"lf": "\n", "crlf": "\r\n", "cr": "\r", "mixed": "\n"}
 
@@ -133,7 +134,7 @@ pieces = st.sampled_from(
 )
 
 
-@settings(max_examples=70, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lines=st.lists(pieces, max_size=10), target=st.integers(1, 50), ragged=st.sampled_from(["quarantine", "pad"]))
 def test_where_an_unusual_file_is_cut_changes_nothing(
     tmp_path: Path, lines: list[str], target: int, ragged: str

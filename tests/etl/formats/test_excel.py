@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
+from xml.sax.saxutils import escape
 
 import numpy as np
 import polars as pl
@@ -21,7 +23,9 @@ from raypipe.errors import ConfigError, MissingColumnsError, ReadError
 from raypipe.etl.formats.excel_cells import BOOLEAN, DATE, ERROR, NUMBER, TEXT, numbers
 from raypipe.etl.formats.excel_file import look_at_sheet, read_grid
 from raypipe.etl.formats.excel_rows import loaded_reader
-from raypipe.etl.formats.excel_xml import Grammar, _classed, _exact, _quick, cells_of
+from raypipe.etl.formats.excel_scan import raw_cells, raw_texts
+from raypipe.etl.formats.excel_strings import decoded, shared_texts
+from raypipe.etl.formats.excel_xml import Grammar, _classed, _exact, cells_of
 
 openpyxl = pytest.importorskip("openpyxl", reason="openpyxl is absent: pip install -e '.[dev]'")
 xlsxwriter = pytest.importorskip("xlsxwriter", reason="xlsxwriter is absent: pip install 'raypipe[excel]'")
@@ -318,10 +322,42 @@ def test_the_quick_way_through_the_xml_equals_the_parser(rows: list[list[tuple[s
         + "</row>"
         for row, cells in enumerate(rows, 1)
     )  # fmt: skip
-    quick, exact = _quick(xml), _classed(_exact(xml, 0), GRAMMAR)
+    quick, exact = raw_cells(xml.encode()), _classed(_exact(xml.encode(), 0), GRAMMAR)
     if quick is not None:
         assert _classed(quick, GRAMMAR).equals(exact)
     assert cells_of(xml.encode(), 0, GRAMMAR).equals(exact)
+
+
+TEXTS = st.lists(st.sampled_from(["a", "ä", " ", "<", "&", "_x0041_", "\n", "]", ">"]), max_size=5).map("".join)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(TEXTS, st.booleans(), st.sampled_from(["", ' xml:space="preserve"'])), max_size=6))
+def test_the_quick_way_through_the_texts_equals_the_parser(texts: list[tuple[str, bool, str]]) -> None:
+    items = [
+        f"<si><t{space}>{escape(text)}</t></si>" if plain
+        else f"<si><r><rPr><b/></rPr><t>{escape(text)}</t></r><r><t>!</t></r><rPh><t>read so</t></rPh></si>"
+        for text, plain, space in texts
+    ]  # fmt: skip
+    wanted = [decoded(text if plain else text + "!") for text, plain, _ in texts]
+    for head in ("", '<?xml version="1.0" encoding="UTF-8"?>\n', '<?xml version="1.0"?><!-- read by the parser -->'):
+        xml = f'{head}<sst xmlns="x" count="1">{"".join(items)}</sst>'.encode()
+        assert shared_texts(lambda xml=xml: io.BytesIO(xml)).to_list() == wanted
+    quick = raw_texts("".join(items).encode())
+    assert quick is None or quick.len() == len(texts)
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        ('<c r="A2"><v>1</v></c>', "a cell of row 1 says that it is 'A2'"),
+        ('<c r="a1"><v>1</v></c>', "a cell of row 1 says that it is 'a1'"),
+        ('<c r="B1"><v>1</v></c><c r="A1"/><c r="B1"><v>2</v></c>', "cell B1 stands there twice"),
+    ],
+)
+def test_a_cell_that_would_be_lost_is_an_error(cells: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        cells_of(f'<row r="1">{cells}</row>'.encode(), 0, GRAMMAR)
 
 
 def test_rows_and_cells_without_numbers_and_with_prefixes_are_counted() -> None:

@@ -18,6 +18,7 @@ from raypipe.errors import ConfigError, MissingColumnsError, ReadError
 from raypipe.etl.formats import json_parse
 from raypipe.etl.reader import DataReader, ReadResult
 from raypipe.etl.types import gather_misfits
+from tests.laws import examples
 
 
 def write(folder: Path, content: str | bytes, name: str = "x.json") -> Path:
@@ -260,7 +261,7 @@ def everything(reader: DataReader, target: int) -> tuple[Any, ...]:
     return good, bad, {name: {**found, "line": 0} for name, found in misfits.items()}
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(12), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     lines=st.lists(st.one_of(plain.map(json.dumps), wild.map(json.dumps), bad_lines), max_size=8),
     target=st.integers(1, 80),

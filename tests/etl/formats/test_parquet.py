@@ -20,6 +20,7 @@ from raypipe.etl.formats.parquet import read_footer
 from raypipe.etl.formats.rows import cut_ranges
 from raypipe.etl.formats.schemas import join_types
 from raypipe.etl.reader import DataReader
+from tests.laws import examples
 
 
 def write(path: Path, table: pa.Table | dict[str, Any], **options: Any) -> Path:
@@ -27,7 +28,7 @@ def write(path: Path, table: pa.Table | dict[str, Any], **options: Any) -> Path:
     return path
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.integers(0, 300), group=st.integers(1, 120), target=st.integers(1, 6000))
 def test_ranges_cover_every_row_once(tmp_path: Path, rows: int, group: int, target: int) -> None:
     table = pa.table({"a": range(rows), "b": [f"text {n}" for n in range(rows)]})

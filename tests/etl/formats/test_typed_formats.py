@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
+import os
 import pickle
+import signal
+import threading
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +25,7 @@ from hypothesis import strategies as st
 
 from raypipe.config import ReadOptions
 from raypipe.errors import ConfigError, MissingColumnsError, ReadError
+from raypipe.etl.formats import orc_apart
 from raypipe.etl.reader import DataReader
 
 ROWS = 300
@@ -156,6 +160,40 @@ def test_every_feature_is_read_and_any_cut_gives_the_same_table(tmp_path: Path, 
     assert len(reader.source(target_part_bytes=1500).parts()) > 5
     info = reader.get_file_info()
     assert (info["estimated_rows"], info["rows_exact"], info["columns"][8]) == (ROWS, True, "n.x")
+
+
+def test_a_damaged_orc_file_ends_no_process_but_its_own_and_the_next_is_read(tmp_path: Path) -> None:
+    """Damage of every kind in the stripes: some of it ends the process in which Arrow's reader runs."""
+    path = orc_of_pyarrow(tmp_path)
+    content = path.read_bytes()
+    endings = []
+    for at in range(3, len(content) - 400, len(content) // 40):
+        path.write_bytes(content[:at] + bytes(range(200, 216)) + content[at + 16 :])
+        try:
+            assert DataReader(path).read().num_rows == ROWS
+        except ReadError as error:
+            endings += ["ended" if "the process that read it ended" in str(error) else "said"]
+    assert endings
+    path.write_bytes(content)
+    assert DataReader(path).read().num_rows == ROWS
+
+
+def test_an_orc_reader_that_is_killed_is_told_and_comes_again(tmp_path: Path) -> None:
+    path = orc_of_pyarrow(tmp_path)
+    source = DataReader(path).source()
+    child = orc_apart._child(os.getpid())
+    first = child._running()
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait()
+    assert source.open()(source.parts()[0]).block.num_rows == ROWS
+    again = child._running()
+    assert again.pid != first.pid
+    os.kill(again.pid, signal.SIGSTOP)  # it takes the question and is killed before it answers
+    timer = threading.Timer(0.2, os.kill, (again.pid, signal.SIGKILL))
+    timer.start()
+    with pytest.raises(ReadError, match="x.orc: the process that read it was killed, most likely for want of memory"):
+        source.open()(source.parts()[0])
+    timer.join()
 
 
 @pytest.mark.parametrize("make", MAKERS)

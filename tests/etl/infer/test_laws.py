@@ -19,7 +19,7 @@ from raypipe.etl.infer.evidence import GatherEvidence, InferLimits
 from raypipe.etl.infer.samples import ValueSample
 from raypipe.etl.reader import DataReader
 from tests.hostile import tables
-from tests.laws import assert_reduce_laws
+from tests.laws import assert_reduce_laws, examples
 
 SMALL = InferLimits(values=4, rows=3)
 
@@ -59,7 +59,7 @@ def same_checks(a, b):
     return keys and pairs and a.matches == b.matches
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(6), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(tables())
 def test_evidence_of_any_table_depends_on_no_cut_and_no_order(table):
     assert_reduce_laws(GatherEvidence(), table, same_evidence)

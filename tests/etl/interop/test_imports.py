@@ -285,7 +285,7 @@ def test_what_goes_to_a_contract_or_a_suite_comes_back_the_same(tmp_path: Path) 
         ("dbt", {"version": 2}, "no schema file of dbt"),
         ("pandera", {"a": 1}, "no schema of pandera"),
         ("odcs", {"kind": "DataContract", "apiVersion": "v2.2.2"}, "no data contract of ODCS 3"),
-        ("soda", {}, "--from: got 'soda'; it takes gx, dbt, pandera, odcs"),
+        ("tox", {}, "--from: got 'tox'; it takes gx, dbt, pandera, odcs, soda"),
     ],
 )
 def test_a_file_of_something_else_is_refused(tmp_path: Path, tool: str, content: Any, said: str) -> None:

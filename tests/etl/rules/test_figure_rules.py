@@ -14,17 +14,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from raypipe.blocks.chance import false_discoveries
 from raypipe.blocks.table import finish, summarise
 from raypipe.config import ValidationConfig
 from raypipe.errors import ConfigError, ReadError
 from raypipe.etl.rules import RULES, RuleSet, make_rule
-from raypipe.etl.rules.chance import holm
 from raypipe.etl.rules.judging import figure_stages
 from raypipe.etl.rules.rule import FigureRule, Rule, SchemaRule
 from raypipe.etl.validate import DataValidator
 from raypipe.results import RuleOutcome
 from tests.hostile import NAMES
-from tests.laws import cuts_of, numbered, pieces_of
+from tests.laws import cuts_of, examples, numbered, pieces_of
 
 NOW = dt.datetime(2024, 3, 1, tzinfo=dt.UTC)
 
@@ -100,7 +100,7 @@ def course_breaks(values: list[Any], up: bool, strictly: bool) -> int:
 
 
 @given(values=st.lists(st.none() | st.integers(0, 3) | st.just(float("nan")), max_size=9), strictly=st.booleans())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(12), deadline=None)
 def test_order_is_seen_across_any_cut(values, strictly):
     table = pa.table({"v": pa.array(values, pa.float64())})
     rules = [make_rule(name, "v", strictly=strictly) for name in ("increasing", "decreasing")]
@@ -336,9 +336,38 @@ def test_a_reference_may_be_a_table(tmp_path):
     assert outcome(sample(1000, 2), make_rule("ks_distance", "n", reference=str(path))).passed
 
 
-def test_holm_is_what_it_is_in_the_book():
-    assert holm([]) == []
-    assert holm([0.5, 0.001]) == [0.5, 0.002]
+@given(st.lists(st.floats(0, 1), max_size=30), st.floats(0.001, 0.5))
+@settings(max_examples=40, deadline=None)
+def test_discoveries_are_those_of_the_procedure_as_it_is_written(p_values, level):
+    """Reject the k smallest, for the largest k whose p-value is at most k / m of the level."""
+    ordered = sorted(p_values)
+    held = [k for k, p in enumerate(ordered, 1) if p * len(ordered) / k <= level]
+    wanted = [p <= ordered[max(held) - 1] for p in p_values] if held else [False] * len(p_values)
+    assert [p <= level for p in false_discoveries(p_values)] == wanted
+
+
+def test_many_columns_of_noise_raise_no_alarm_and_columns_that_drifted_all_do(tmp_path):
+    rng = np.random.default_rng(11)
+    rows, columns, moved = 300, 150, 30
+    before = pl.DataFrame({f"c{n:03d}": rng.normal(size=rows) for n in range(columns)})
+    shift = [1.0 if n < moved else 0.0 for n in range(columns)]
+    after = pl.DataFrame({f"c{n:03d}": rng.normal(shift[n], size=rows) for n in range(columns)})
+    path = tmp_path / "before.parquet"
+    before.write_parquet(path)
+    rules = [make_rule("ks_distance", name, reference=str(path), max=0.1) for name in after.columns]
+    found = outcomes(after.to_arrow(), *rules)
+    fired = {name for name in after.columns if not found[f"ks_distance:{name}"].passed}
+    assert fired == set(after.columns[:moved])
+    large = sum((found[f"ks_distance:{name}"].figure or 0) > 0.1 for name in after.columns[moved:])
+    assert large > 0  # effects that chance made, and that were let pass
+
+
+def test_a_tiny_effect_raises_no_alarm_however_certain_it_is(tmp_path):
+    rng = np.random.default_rng(5)
+    path = tmp_path / "before.parquet"
+    pl.DataFrame({"n": rng.normal(size=200_000)}).write_parquet(path)
+    now = pl.DataFrame({"n": rng.normal(0.03, size=200_000)}).to_arrow()
+    assert outcome(now, make_rule("mean_shift", "n", reference=str(path), max=0.1)).passed
 
 
 # ---- Python ----------------------------------------------------------------------------------------------------------

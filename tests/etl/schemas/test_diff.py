@@ -12,6 +12,7 @@ from raypipe.etl.schemas import diff_schemas, evolve_schemas
 from raypipe.etl.schemas.lattice import holds, join
 from tests.etl.schemas.strategies import VALUES, columns, schemas
 from tests.etl.schemas.test_conversions import KNOWN, keeps
+from tests.laws import examples
 
 dtypes = st.sampled_from((*DTYPES, None))
 two = st.tuples(schemas(names=("a", "b", "c")), schemas(names=("a", "b", "c")))
@@ -67,7 +68,7 @@ def columns_and_values(draw):
     return a, b, draw(st.sampled_from((None, *VALUES[dtype])))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(columns_and_values())
 def test_a_change_that_breaks_no_writer_takes_every_value_that_was_taken(case):
     a, b, value = case

@@ -12,9 +12,9 @@ from raypipe.engine.frame import Frame
 from raypipe.engine.inline import InlineEngine
 from raypipe.engine.localframe import canonical, local_frame
 from raypipe.engine.run import Outcome, Pass
-from raypipe.etl.course import Course, wishes_of
-from raypipe.etl.processor import FittedProcessor, InProcess, InputColumn
-from raypipe.etl.walk import Walked, walk
+from raypipe.etl.processing.course import Course, wishes_of
+from raypipe.etl.processing.processor import FittedProcessor, InProcess, InputColumn
+from raypipe.etl.processing.walk import Walked, walk
 from raypipe.stage import Plan, Stage
 
 BARE = {"trim_text": False, "parse_dates": False, "drop_empty_columns": False, "drop_empty_rows": False}

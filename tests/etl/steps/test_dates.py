@@ -17,7 +17,7 @@ from raypipe.etl.steps.detect_dates import ANY, judge
 from raypipe.etl.steps.layouts import BY_NAME, LAYOUTS, read_dates
 from raypipe.etl.steps.step import Evidence
 from tests.hostile import columns
-from tests.laws import PART, assert_reduce_laws, assert_stage_laws, numbered
+from tests.laws import PART, assert_reduce_laws, assert_stage_laws, examples, numbered
 
 WRITE = {
     "YYYY-MM-DD": "{y:04d}-{m:02d}-{d:02d}",
@@ -206,7 +206,7 @@ date_cells = st.sampled_from(
 
 
 @given(cells=st.lists(date_cells, max_size=8), trim=st.booleans())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(12), deadline=None)
 def test_detection_does_not_depend_on_cuts_or_on_the_grouping_of_merges(cells, trim):
     table = pa.table({"": pa.array(cells, pa.large_string()), "^b$": pa.array(cells[::-1], pa.large_string())})
     assert_reduce_laws(DetectDates(columns=("", "^b$"), trim=trim), table)
@@ -224,7 +224,7 @@ def test_the_glance_at_lengths_and_first_bytes_misses_no_date(cells):
 
 
 @given(cells=columns("text", 7))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(6), deadline=None)
 def test_parse_dates_keeps_the_laws_of_a_stage(cells):
     table = pa.table({"^d$": cells, "other": cells})
     for layout in ("YYYY-MM-DD", "DD/MM/YYYY"):

@@ -9,8 +9,8 @@ import pytest
 
 from raypipe.config import ProcessingConfig
 from raypipe.engine.localframe import canonical
-from raypipe.etl.course import Course, wishes_of
-from raypipe.etl.figures import TakeFigures
+from raypipe.etl.processing.course import Course, wishes_of
+from raypipe.etl.processing.figures import TakeFigures
 from raypipe.etl.steps.grouped import MeasureGroups
 from raypipe.etl.steps.measure import CountValues, Measure
 from raypipe.etl.steps.neighbours import FindNeighbours

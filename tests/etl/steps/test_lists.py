@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from raypipe.config.steps import STEP_SETTINGS
-from raypipe.etl.processor import FittedProcessor
+from raypipe.etl.processing.processor import FittedProcessor
 from raypipe.etl.steps.registry import RECIPES
 from tests.etl.steps.lists import applied
 

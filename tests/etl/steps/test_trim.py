@@ -10,7 +10,7 @@ from raypipe.etl.steps import TrimText
 from raypipe.etl.steps.step import Evidence
 from raypipe.etl.steps.trim import fit_trim_text
 from tests.hostile import columns
-from tests.laws import assert_stage_laws
+from tests.laws import assert_stage_laws, examples
 
 WHITE = "\t\n\x0b\x0c\r \x85\u00a0\u1680\u2000\u2003\u2028\u2029\u202f\u205f\u3000"
 texts = st.none() | st.text(alphabet=WHITE + "ab\u200b😀", max_size=6)
@@ -28,7 +28,7 @@ def test_white_space_goes_from_both_ends_and_nothing_else_changes(cells):
 
 
 @given(a=columns("text", 8), b=columns("text", 8), other=columns("float64", 8))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(12), deadline=None)
 def test_trim_text_keeps_the_laws_of_a_stage(a, b, other):
     assert_stage_laws(TrimText(columns=("*", "")), pa.table([a, other, b], names=["*", "n", ""]))
 

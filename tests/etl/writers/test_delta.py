@@ -170,6 +170,33 @@ def test_what_delta_has_no_type_for_is_text_or_wider_or_refused(tmp_path: Path) 
     assert not (tmp_path / "e").exists()
 
 
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        (pa.table({}), "has no columns, and a Delta table needs one"),
+        (pa.table({"A": [1], "a": [2]}), "columns 'A' and 'a' differ by capitals only"),
+        (pa.table({"a\0": [1]}), "holds a zero byte"),
+    ],
+)
+def test_what_no_delta_table_can_be_is_refused_before_anything_is_written(
+    tmp_path: Path, table: pa.Table, said: str
+) -> None:
+    with pytest.raises(SchemaError, match=said):
+        write(table, tmp_path / "t", format="delta")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_holds_no_table_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(ConfigError, match="is a file, and a Delta table is a folder"):
+        write(ONE, tmp_path / "file", format="delta")
+    log = tmp_path / "t" / "_delta_log"
+    log.mkdir(parents=True)
+    (log / f"{0:020d}.json").write_text("nonsense")
+    with pytest.raises(OutputError, match=r"Json error.*literal\. Nothing was written"):
+        write(ONE, tmp_path / "t", mode="append")
+
+
 def test_two_writers_at_once_end_with_both_or_a_word(tmp_path: Path) -> None:
     """Appends go together, whoever began first; two that would make one table do not."""
     place = str(tmp_path / "t")

@@ -84,6 +84,8 @@ def test_what_does_not_fit_the_files_there_is_not_appended(tmp_path: Path) -> No
         ("a.csv", {"csv": {"encoding": "utf-99"}}, "wanted the name of a Python codec"),
         ("a.csv", {"csv": {"delimiter": "é"}}, "wanted one ASCII character"),
         (" ", {}, "the destination is an empty text"),
+        (f"{'n' * 300}.parquet", {}, "its name has 308 characters; .* Choose a shorter one"),
+        ("a\0b.parquet", {}, "a name cannot hold a zero byte"),
         ("s3://b/a.xlsx", {}, "excel is written to a disk only"),
     ],
 )

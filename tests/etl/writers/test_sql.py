@@ -121,6 +121,7 @@ def test_what_fails_in_the_middle_leaves_the_table_as_it_was(tmp_path: Path, mod
         (ONE, {"mode": "merge", "key": "x"}, SchemaError, "no column 'x'"),
         (ONE, {"mode": "append", "sql": {"table": "t", "db_schema": "s"}}, ConfigError, "SQLite has no schemas"),
         (pa.table({"a": [1], "A": [1]}), {"sql": {"table": "t"}}, SchemaError, "twice but for capitals"),
+        (pa.table({}), {"sql": {"table": "t"}}, SchemaError, "has no columns, and a table of SQL needs one"),
         (ONE, {"sql": {}}, ConfigError, "which table"),
         (ONE, {"mode": "merge", "key": "id", "sql": {"table": "t"}}, ConfigError, "no table t to merge into"),
     ],
@@ -133,6 +134,12 @@ def test_what_does_not_fit_is_refused(
     with pytest.raises(error, match=said):
         write(table, path, **{**TABLE, **options})
     assert all_of(path) == [(1, "a"), (2, "b"), (3, None)]
+
+
+def test_a_folder_is_no_database(tmp_path: Path) -> None:
+    (tmp_path / "a.db").mkdir()
+    with pytest.raises(ConfigError, match=r"is a folder, and a file of SQLite is wanted"):
+        write(ONE, tmp_path / "a.db", **TABLE)
 
 
 def test_names_that_are_hostile_are_names(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """Distributions compared with those of a reference: a saved `profile.json`, or another table.
 
 A rule is broken where the effect is larger than `max`, and where so large a difference is also improbable by chance
-(below `alpha`, by Holm's procedure over all rules of this group in a file). A large table alone does not break one:
-the effect must matter. A small table does not either: its effect may be noise.
+(below `alpha`, by the procedure of Benjamini and Hochberg over all rules of this group in a file). A large table alone
+does not break one: the effect must matter. A small table does not either: its effect may be noise.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field, PositiveInt
 
+from raypipe.blocks.chance import chi2_tail, kolmogorov_tail, normal_tail
 from raypipe.blocks.column import ColumnSummary
+from raypipe.blocks.distances import homogeneity_p, joined_bins, smoothed, stability_index, total_variation
 from raypipe.blocks.profile import ColumnProfile, Histogram
 from raypipe.blocks.report import column_profile
 from raypipe.blocks.spec import SummarySpec
 from raypipe.config.base import Share
 from raypipe.etl.rules.cells import Cells, UnfitError
-from raypipe.etl.rules.chance import chi2_tail, kolmogorov_tail, normal_tail
 from raypipe.etl.rules.measures import SummaryOf, ValuesSeen
 from raypipe.etl.rules.other import reference_profile
 from raypipe.etl.rules.ranks import ranks
@@ -36,19 +37,12 @@ MIN_BIN_SHARE = 0.01
 Effect = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class Comparison(FigureRule):
-    """A column compared with the same column of a reference."""
+class _Against(FigureRule):
+    """A column held against the same column of a reference."""
 
     GROUP = "distribution"
-    PROFILED = False
-    NUMBERS: ClassVar[bool] = True
-    """Whether it compares numbers and times, or categories."""
     reference: str
     """Path of a `profile.json`, or of a table."""
-    alpha: Share = 0.001
-    """How probable a false alarm may be, over all comparisons of the file."""
-    min_rows: PositiveInt = 100
-    """Fewer values on either side are not compared."""
 
     def prepare(self) -> None:
         reference_profile(self.reference)
@@ -57,6 +51,18 @@ class Comparison(FigureRule):
         """The column of the reference, where there is one."""
         profile = reference_profile(self.reference)
         return next((column for column in profile.columns if column.name == self.columns[0]), None)
+
+
+class Comparison(_Against):
+    """Distributions of a column compared."""
+
+    PROFILED = False
+    NUMBERS: ClassVar[bool] = True
+    """Whether it compares numbers and times, or categories."""
+    alpha: Share = 0.001
+    """Share of alarms that may be false, over all comparisons of the file."""
+    min_rows: PositiveInt = 100
+    """Fewer values on either side are not compared."""
 
     def measures(self) -> tuple[Measure, ...]:
         if self.NUMBERS:
@@ -112,13 +118,12 @@ class Psi(Comparison):
 
     def judge(self, evidence: Evidence) -> Judged:
         before, then, now = self.sides(evidence)
-        edges, shares = _bins(_histogram(before))
+        edges, shares = joined_bins(_histogram(before), MIN_BIN_SHARE)
         summary = evidence.measured[self.measures()[0]]
         found, error = ranks(summary, edges[1:-1])
         reached = np.array([0.0, *found, 1.0])
-        p, q = np.asarray(shares), np.maximum(np.diff(reached), 0.0)
-        p, q = (p * then + 0.5) / (then + 0.5 * len(p)), (q * now + 0.5) / (now + 0.5 * len(q))
-        index = float(np.sum((p - q) * np.log(p / q)))
+        counts = np.asarray(shares) * then, np.maximum(np.diff(reached), 0.0) * now
+        index, p, q = stability_index(*counts), smoothed(counts[0]), smoothed(counts[1])
         off = 2 * error + _histogram(before).rank_error
         slope = float(np.sum(np.abs(np.log(p / q) + 1 - p / q))) * off
         p_value = chi2_tail(index / (1 / then + 1 / now), len(shares) - 1)
@@ -175,20 +180,13 @@ class TotalVariation(Comparison):
         return f"a total variation of at most {self.max:g} from {self.reference}"
 
     def judge(self, evidence: Evidence) -> Judged:
-        before, then, now = self.sides(evidence)
+        before, then, _ = self.sides(evidence)
         seen = evidence.measured[self.measures()[0]]
         was = np.array([value.count for value in before.top], float)
         slack = float(sum(value.count_upper - value.count for value in before.top))
         counts = np.array([*was, max(then - was.sum(), 0.0)]), np.array([*seen.counts, seen.others], float)
-        shares = counts[0] / then, counts[1] / now
-        distance = float(np.abs(shares[0] - shares[1]).sum() / 2)
-        joint = counts[0] + counts[1]
-        kept = joint > 0
-        expected = np.outer([then, now], joint[kept]) / (then + now)
-        statistic = float(((np.array(counts)[:, kept] - expected) ** 2 / expected).sum())
-        return self.weighed(
-            "total variation", distance, self.max, chi2_tail(statistic, int(kept.sum()) - 1), slack / then
-        )
+        distance, p_value = total_variation(*counts), homogeneity_p(*counts)
+        return self.weighed("total variation", distance, self.max, p_value, slack / then)
 
 
 class NoNewCategories(Comparison):
@@ -270,25 +268,18 @@ class Drift(Comparison):
         return kind(**shared)
 
 
-class NullShareShift(FigureRule):
+class NullShareShift(_Against):
     """The share of nulls differs by at most `max` from that of the reference."""
 
-    GROUP = "distribution"
     rule: Literal["null_share_shift"] = "null_share_shift"
-    reference: str
-    """Path of a `profile.json`, or of a table."""
     max: Share = 0.05
 
     @property
     def wanted(self) -> str:
         return f"a share of nulls within {percent(self.max)} of that of {self.reference}"
 
-    def prepare(self) -> None:
-        reference_profile(self.reference)
-
     def judge(self, evidence: Evidence) -> Judged:
-        now = evidence.profile.column(self.columns[0])
-        then = next((c for c in reference_profile(self.reference).columns if c.name == now.name), None)
+        now, then = evidence.profile.column(self.columns[0]), self.before()
         if then is None or not now.rows or not then.rows:
             raise NotMeasuredError("there are no rows here, or no such column there")
         shift = now.null_share - then.null_share
@@ -303,23 +294,6 @@ def _histogram(column: ColumnProfile) -> Histogram:
     if found is None or sum(found.counts) == 0:
         raise NotMeasuredError("the reference has no histogram of this column")
     return found
-
-
-def _bins(histogram: Histogram) -> tuple[list[float], list[float]]:
-    """Edges and shares, with neighbours joined until each bin holds some of the reference."""
-    total = sum(histogram.counts)
-    edges, shares, held = [histogram.edges[0]], [], 0
-    for edge, count in zip(histogram.edges[1:], histogram.counts, strict=True):
-        held += count
-        if held >= MIN_BIN_SHARE * total:
-            edges.append(edge)
-            shares.append(held / total)
-            held = 0
-    if not shares:
-        raise NotMeasuredError("the reference has no histogram of this column")
-    edges[-1] = histogram.edges[-1]
-    shares[-1] += held / total
-    return edges, shares
 
 
 def _ks(before: ColumnProfile, summary: ColumnSummary) -> tuple[float, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 import polars as pl
 import pyarrow.types as pt
@@ -74,10 +74,29 @@ class Between(RowRule):
         return found[0] | found[1] if len(found) == 2 else found[0]
 
 
-class _Bounded(RowRule):
-    """Values compared with one bound."""
+class _Compared(RowRule):
+    """Values that stand in one relation to a bound."""
 
     GROUP = "ranges"
+    SIGN: ClassVar[Comparison]
+    WORDS: ClassVar[str]
+
+    @property
+    def bound(self) -> Scalar:
+        """What values are compared with."""
+        return 0
+
+    @property
+    def wanted(self) -> str:
+        return f"{self.WORDS} {shown(self.bound)}"
+
+    def breaks(self, cells: Cells) -> pl.Expr:
+        return _break_bound(self, cells, self.SIGN, self.bound)
+
+
+class _Bounded(_Compared):
+    """Values compared with a bound of the user."""
+
     value: Scalar
 
     @field_validator("value", mode="before")
@@ -92,85 +111,51 @@ class _Bounded(RowRule):
             raise ValueError("value is a number, a date or a time, not true or false")
         return value
 
+    @property
+    def bound(self) -> Scalar:
+        return self.value
+
 
 class AtLeast(_Bounded):
     """Values are `value` or more."""
 
+    SIGN, WORDS = ">=", "at least"
     rule: Literal["at_least"] = "at_least"
-
-    @property
-    def wanted(self) -> str:
-        return f"at least {shown(self.value)}"
-
-    def breaks(self, cells: Cells) -> pl.Expr:
-        return _break_bound(self, cells, ">=", self.value)
 
 
 class MoreThan(_Bounded):
     """Values are more than `value`."""
 
+    SIGN, WORDS = ">", "more than"
     rule: Literal["more_than"] = "more_than"
-
-    @property
-    def wanted(self) -> str:
-        return f"more than {shown(self.value)}"
-
-    def breaks(self, cells: Cells) -> pl.Expr:
-        return _break_bound(self, cells, ">", self.value)
 
 
 class AtMost(_Bounded):
     """Values are `value` or less."""
 
+    SIGN, WORDS = "<=", "at most"
     rule: Literal["at_most"] = "at_most"
-
-    @property
-    def wanted(self) -> str:
-        return f"at most {shown(self.value)}"
-
-    def breaks(self, cells: Cells) -> pl.Expr:
-        return _break_bound(self, cells, "<=", self.value)
 
 
 class LessThan(_Bounded):
     """Values are less than `value`."""
 
+    SIGN, WORDS = "<", "less than"
     rule: Literal["less_than"] = "less_than"
 
-    @property
-    def wanted(self) -> str:
-        return f"less than {shown(self.value)}"
 
-    def breaks(self, cells: Cells) -> pl.Expr:
-        return _break_bound(self, cells, "<", self.value)
-
-
-class Positive(RowRule):
+class Positive(_Compared):
     """Numbers are more than 0."""
 
-    GROUP = "ranges"
+    SIGN, WORDS = ">", "more than"
     rule: Literal["positive"] = "positive"
 
-    @property
-    def wanted(self) -> str:
-        return "more than 0"
 
-    def breaks(self, cells: Cells) -> pl.Expr:
-        return _break_bound(self, cells, ">", 0)
-
-
-class NonNegative(RowRule):
+class NonNegative(_Compared):
     """Numbers are 0 or more."""
 
-    GROUP = "ranges"
+    SIGN, WORDS = ">=", "at least"
     rule: Literal["non_negative"] = "non_negative"
-
-    @property
-    def wanted(self) -> str:
-        return "at least 0"
-
-    def breaks(self, cells: Cells) -> pl.Expr:
-        return _break_bound(self, cells, ">=", 0)
 
 
 class Finite(RowRule):
@@ -226,7 +211,10 @@ class MultipleOf(RowRule):
                 return number != 0
             return number % pl.lit(int(self.step), dtype=polars_type(cell.kind)) != 0
         quotient = number.cast(pl.Float64) / self.step
-        misses = (quotient - quotient.round()).abs() > EPSILON * pl.max_horizontal(quotient.abs(), pl.lit(1.0))
+        # A quotient beyond what a float can hold is one of a float so large that it has no fraction.
+        misses = (quotient - quotient.round()).fill_nan(0.0).abs() > EPSILON * pl.max_horizontal(
+            quotient.abs(), pl.lit(1.0)
+        )
         return misses | not_finite(cell)
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
 import pyarrow as pa
+from pydantic import model_validator
 
 from raypipe.etl.rules.figures import BoundedFigure, distinct_of, present
+from raypipe.etl.rules.losers import LosersOf, NullKeys
 from raypipe.etl.rules.measures import RepeatsOf, RowsSeen
-from raypipe.etl.rules.rule import CountingRule, Evidence, FigureRule, Judged, Measure, NotMeasuredError
+from raypipe.etl.rules.rule import Action, CountingRule, Evidence, FigureRule, Judged, Measure, NotMeasuredError
 from raypipe.etl.wording import counted, percent
 from raypipe.results import FaultyRow
 
@@ -18,13 +20,30 @@ class _NoRepeats(CountingRule, FigureRule):
 
     GROUP = "uniqueness"
     PROFILED = False
+    action: Action | None = None
+    """What becomes of rows that repeat another: `count` keeps them, `quarantine` sets them aside in a pass after the
+    one that finds them; None is that of the file."""
+    keep: Literal["first", "last", "max", "min", "none"] = "first"
+    """Which of them stays where the others are set aside; `max` and `min` go by the column `of`."""
+    of: str | None = None
+
+    @model_validator(mode="after")
+    def _has_score(self) -> Self:
+        if (self.of is not None) != (self.keep in ("max", "min")):
+            raise ValueError("of: wanted with keep: max or keep: min, and only there")
+        return self
 
     @property
     def wanted(self) -> str:
         return "no value twice" + (f", in all but {self.bound_words}" if self.bound_words else "")
 
     def measures(self) -> tuple[Measure, ...]:
-        return (RepeatsOf(columns=self.columns, where=self.where),)
+        if self.keep == "first":
+            return (RepeatsOf(columns=self.columns, where=self.where),)
+        return (LosersOf(columns=self.columns, keep=self.keep, of=self.of, where=self.where),)
+
+    def names_rows(self) -> tuple[Measure, ...]:
+        return self.measures()[:1] if self.action == "quarantine" else ()
 
     def judge(self, evidence: Evidence) -> Judged:
         found = evidence.measured[self.measures()[0]]
@@ -35,9 +54,11 @@ class _NoRepeats(CountingRule, FigureRule):
         level = self.level(repeats, rows)
         share = repeats / rows if repeats else 0.0
         text = f"{counted(repeats, 'row')} of {rows:,} ({percent(share)}) {'repeats' if repeats == 1 else 'repeat'}"
+        text += {"first": " an earlier value", "last": " a later value"}.get(self.keep, " another value")
+        more += ", set aside" if repeats and self.action == "quarantine" else ""
         return Judged(
             level is None,
-            (f"{text} an earlier value" if repeats else f"{counted(rows, 'row')}, no value twice") + more,
+            (text if repeats else f"{counted(rows, 'row')}, no value twice") + more,
             failing_rows=repeats,
             rows=rows,
             share=share,
@@ -71,11 +92,15 @@ class PrimaryKey(_NoRepeats):
         return super().wanted.replace("no value twice", "no null and no value twice")
 
     def measures(self) -> tuple[Measure, ...]:
-        return (*super().measures(), RowsSeen(where=self.where))
+        return (*super().measures(), RowsSeen(where=self.where), NullKeys(columns=self.columns, where=self.where))
+
+    def names_rows(self) -> tuple[Measure, ...]:
+        repeats, _, nulls = self.measures()
+        return (repeats, nulls) if self.action == "quarantine" else ()
 
     def judge(self, evidence: Evidence) -> Judged:
-        repeats, seen = (evidence.measured[measure] for measure in self.measures())
-        nulls = seen - repeats.rows
+        repeats, seen, without = (evidence.measured[measure] for measure in self.measures())
+        nulls = without.repeats
         more = f", and {counted(nulls, 'row')} {'has' if nulls == 1 else 'have'} a null" if nulls else ""
         judged = self.told(repeats.repeats, repeats.rows, repeats.first, more)
         level = self.level(repeats.repeats + nulls, seen)

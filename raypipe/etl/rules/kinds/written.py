@@ -44,18 +44,27 @@ IBAN = r"^[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}$"
 CARD = r"^[0-9](?:[ -]?[0-9]){11,18}$"
 
 
-class ParsesAsInteger(RowRule):
-    """Text is a whole number."""
+class _Formed(RowRule):
+    """Text of a form that one pattern tells."""
 
     GROUP = "types in text"
-    rule: Literal["parses_as_integer"] = "parses_as_integer"
+    PATTERN: ClassVar[str]
+    WANTED: ClassVar[str]
 
     @property
     def wanted(self) -> str:
-        return "a whole number"
+        return self.WANTED
 
     def breaks(self, cells: Cells) -> pl.Expr:
-        return ~written_cell(cells[self.columns[0]]).str.contains(INTEGER)
+        return ~written_cell(cells[self.columns[0]]).str.contains(self.PATTERN)
+
+
+class ParsesAsInteger(_Formed):
+    """Text is a whole number."""
+
+    PATTERN = INTEGER
+    WANTED = "a whole number"
+    rule: Literal["parses_as_integer"] = "parses_as_integer"
 
 
 class ParsesAsNumber(RowRule):
@@ -101,50 +110,31 @@ class ParsesAsDate(RowRule):
         if pt.is_date(cell.kind) or pt.is_timestamp(cell.kind):
             return _never(cell)
         text = written_cell(cell)
-        return text.is_not_null() & text.str.to_date(self.format, strict=False).is_null()
-
-
-class _Formed(RowRule):
-    """Text of a form that one pattern tells."""
-
-    GROUP = "types in text"
-    PATTERN: ClassVar[str]
-
-    def breaks(self, cells: Cells) -> pl.Expr:
-        return ~written_cell(cells[self.columns[0]]).str.contains(self.PATTERN)
+        return _unless(text, text.str.to_date(self.format, strict=False).is_not_null())
 
 
 class Email(_Formed):
     """Text is an e-mail address: a local part of the usual characters, and a domain with a point."""
 
     PATTERN = EMAIL
+    WANTED = "an e-mail address"
     rule: Literal["email"] = "email"
-
-    @property
-    def wanted(self) -> str:
-        return "an e-mail address"
 
 
 class Url(_Formed):
     """Text is an address that begins with http, https or ftp."""
 
     PATTERN = URL
+    WANTED = "a URL"
     rule: Literal["url"] = "url"
-
-    @property
-    def wanted(self) -> str:
-        return "a URL"
 
 
 class Uuid(_Formed):
     """Text is a UUID, with hyphens or without."""
 
     PATTERN = UUID
+    WANTED = "a UUID"
     rule: Literal["uuid"] = "uuid"
-
-    @property
-    def wanted(self) -> str:
-        return "a UUID"
 
 
 class IpAddress(RowRule):
@@ -176,7 +166,7 @@ class JsonText(RowRule):
 
     def breaks(self, cells: Cells) -> pl.Expr:
         text = written_cell(cells[self.columns[0]])
-        return text.is_not_null() & ~text.map_batches(is_json, return_dtype=pl.Boolean)
+        return _unless(text, text.map_batches(is_json, return_dtype=pl.Boolean))
 
 
 class Iban(RowRule):
@@ -193,7 +183,7 @@ class Iban(RowRule):
         bare = written_cell(cells[self.columns[0]]).str.replace_all(" ", "", literal=True)
         formed = bare.str.contains(IBAN)
         turned = pl.when(formed).then(bare.str.slice(4) + bare.str.head(4)).otherwise(pl.lit(""))
-        return bare.is_not_null() & ~(formed & (turned.map_batches(mod97, return_dtype=pl.Int64) == 1))
+        return _unless(bare, formed & (turned.map_batches(mod97, return_dtype=pl.Int64) == 1))
 
 
 class CreditCard(RowRule):
@@ -210,7 +200,7 @@ class CreditCard(RowRule):
         text = written_cell(cells[self.columns[0]])
         formed = text.str.contains(CARD)
         digits = pl.when(formed).then(text.str.replace_all(r"[ -]", "")).otherwise(pl.lit(""))
-        return text.is_not_null() & ~(formed & (digits.map_batches(luhn, return_dtype=pl.Int64) == 0))
+        return _unless(text, formed & (digits.map_batches(luhn, return_dtype=pl.Int64) == 0))
 
 
 class Phone(RowRule):
@@ -264,9 +254,14 @@ def _never(cell: Cell) -> pl.Expr:
     return cell.expr.is_null() & pl.lit(False)
 
 
+def _unless(text: pl.Expr, right: pl.Expr) -> pl.Expr:
+    """Broken where there is a text, and it is not right."""
+    return text.is_not_null() & ~right
+
+
 def _unlisted(cell: Cell, codes: tuple[str, ...]) -> pl.Expr:
     text = written_cell(cell)
-    return text.is_not_null() & ~text.is_in(pl.lit(pl.Series(codes).implode()))
+    return _unless(text, text.is_in(pl.lit(pl.Series(codes).implode())))
 
 
 RULES = (

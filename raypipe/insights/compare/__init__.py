@@ -1,0 +1,1 @@
+"""What changed between two tables, from their profiles: how much, how sure, and a verdict."""
