@@ -12,6 +12,7 @@ from raypipe.config import Frozen
 from raypipe.insights.areas import ID_WORDS, words_of
 from raypipe.insights.models import TargetReport, Timeline
 from raypipe.insights.patterns.models import PatternsReport
+from raypipe.insights.series.models import SeriesReport
 from raypipe.insights.statistics.models import Statistics
 from raypipe.results import RuleOutcome, StepReport, ValidationResult
 
@@ -56,6 +57,7 @@ class Facts:
     context: InsightContext = field(default_factory=InsightContext)
     patterns: PatternsReport | None = None
     statistics: Statistics | None = None
+    series: SeriesReport | None = None
 
     @property
     def target_name(self) -> str | None:

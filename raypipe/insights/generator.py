@@ -10,13 +10,14 @@ from raypipe.blocks.profile import Profile
 from raypipe.config.insights.report import ReportConfig
 from raypipe.insights.areas import AREAS, words_of
 from raypipe.insights.facts import Facts, InsightContext
-from raypipe.insights.findings import associations, closer, course, distributions, keys, quality, target
+from raypipe.insights.findings import associations, closer, course, distributions, keys, quality, series, target
 from raypipe.insights.findings import patterns as across
 from raypipe.insights.findings import statistics as pairs
 from raypipe.insights.measured import measured
 from raypipe.insights.merging import merged
 from raypipe.insights.models import TargetReport, Timeline
 from raypipe.insights.patterns.models import PatternsReport
+from raypipe.insights.series.models import SeriesReport
 from raypipe.insights.statistics.models import Statistics
 from raypipe.insights.wording.catalogue import Catalogue, catalogue_of
 from raypipe.insights.words import count, names
@@ -64,10 +65,14 @@ FINDERS: tuple[Finder, ...] = (
     distributions.zero_inflated,
     distributions.coded_categories,
     course.unusable_times,
-    course.trends,
-    course.seasonality,
+    series.trends,
+    series.seasonality,
+    series.change_points,
+    series.wandering,
     course.gaps,
+    course.repeated_times,
     course.unusual_periods,
+    series.forecasts,
 )
 """Every kind of finding, in the order in which equals are told."""
 
@@ -104,6 +109,7 @@ class InsightGenerator:
         *,
         statistics: Statistics | None = None,
         patterns: PatternsReport | None = None,
+        series_report: SeriesReport | None = None,
     ) -> tuple[Insight, ...]:
         """All findings, highest priority first.
 
@@ -115,10 +121,21 @@ class InsightGenerator:
             Of the same table, from `StatisticsEngine`.
         patterns : PatternsReport, optional
             Of a sample of it, from `PatternDetector`.
+        series_report : SeriesReport, optional
+            The course over time taken apart, from `measure_series`; without it nothing is said of trends, seasons,
+            changes and unusual periods.
         """
         known = context if isinstance(context, InsightContext) else InsightContext(business=context)
         facts = Facts(
-            profile, validation, target_report, timeline, tuple(steps), known, statistics=statistics, patterns=patterns
+            profile,
+            validation,
+            target_report,
+            timeline,
+            tuple(steps),
+            known,
+            statistics=statistics,
+            patterns=patterns,
+            series=series_report,
         )
         found = [self._words.reworded(insight) for insight in gather(facts)]
         stressed = [stress(insight, known.business, facts.target_name) for insight in merged(found)]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SkipValidation
 
 from raypipe.config import Frozen
 from raypipe.insights.target.models import Baselines, Leak, Segment, TargetDrift
@@ -144,3 +144,7 @@ class Timeline(Frozen):
     """Rows before `first` or after the last bucket: far-off dates that would have stretched the axis to nothing."""
     unknown: int = 0
     """Rows without a time."""
+    zone: str = "UTC"
+    """Whose calendar days, weekdays and hours follow."""
+    course: SkipValidation[Any] = Field(default=None, exclude=True, repr=False)
+    """The sums themselves (`Course`), for the analysis of series; in no file."""

@@ -30,6 +30,8 @@ from raypipe.insights.quality import QualityScore, quality_score
 from raypipe.insights.relations import RelateTarget, plan_relations
 from raypipe.insights.report import write_report
 from raypipe.insights.sample import FirstRows, SampleRows, sample_size
+from raypipe.insights.series.measure import measure_series
+from raypipe.insights.series.models import SeriesReport
 from raypipe.insights.statistics.coding import TOO_MANY
 from raypipe.insights.statistics.engine import Draft, StatisticsEngine
 from raypipe.insights.statistics.models import PairStatistics, Statistics
@@ -44,6 +46,7 @@ from raypipe.stage import Stage
 
 RunPass = Callable[[tuple[Stage, ...]], Mapping[str, Any]]
 TARGET, COURSE, PASS = "target", "course over time", "relations and course over time"
+SERIES = "time series"
 SCREENING, ALL_PAIRS, STATISTICS = "statistics of the sample", "pairs over all rows", "statistics"
 PATTERNS, CLOSER = "patterns", "target analysis"
 QUALITY, INSIGHTS, REPORT = "quality score", "insights", "report"
@@ -96,7 +99,8 @@ class _Work:
         self.tasks.add_task(QUALITY, self._quality)
         sampled = self._plan_samples(target_planned=TARGET in planned)
         measured = self._plan_statistics()
-        self.tasks.add_task(INSIGHTS, self._insights, [PASS, *measured], after=sampled, always=True)
+        self.tasks.add_task(SERIES, self._series, [PASS])
+        self.tasks.add_task(INSIGHTS, self._insights, [PASS, *measured], after=[SERIES, *sampled], always=True)
         self.tasks.add_task(REPORT, self._report, after=[QUALITY, INSIGHTS], always=True)
 
     def _plan_samples(self, *, target_planned: bool) -> list[str]:
@@ -132,7 +136,9 @@ class _Work:
             self.reasons["timeline"] = _no_dates(self.run, time, str(kind))
             self.run.attempts.warnings.append(self.reasons["timeline"])
             return []
-        self.tasks.add_task(COURSE, plan_timeline, args=[profile, frame.schema, time, self.config.target_column])
+        settings = self.config.analysis.series
+        given = [profile, frame.schema, time, self.config.target_column, settings]
+        self.tasks.add_task(COURSE, plan_timeline, args=given)
         return [COURSE]
 
     def _plan_statistics(self) -> list[str]:
@@ -194,6 +200,18 @@ class _Work:
         result = self.tasks.results.get(name)
         return result.value if result is not None else None
 
+    def _series(self, measured: Mapping[str, Any]) -> SeriesReport | None:
+        """The course over time taken apart: on the sums that the pass made, never on rows."""
+        line, settings = measured.get(CourseOverTime.__name__), self.config.analysis.series
+        if line is None or line.course is None:
+            return None
+        if not settings.enabled:
+            self.reasons[SERIES] = "switched off (analysis.series.enabled: false)"
+            return None
+        report = measure_series(line.course, settings)
+        self.reasons.update({f"{SERIES}: {what}": why for what, why in report.not_computed.items()})
+        return report
+
     def _insights(
         self, measured: Mapping[str, Any] | None, statistics: Statistics | None = None
     ) -> tuple[Insight, ...]:
@@ -207,6 +225,7 @@ class _Work:
             _context(self.config, run),
             statistics=statistics,
             patterns=self._found(PATTERNS),
+            series_report=self.tasks.results[SERIES].value,
         )
 
     def _report(self) -> tuple[str, dict[str, Any]]:
@@ -234,6 +253,7 @@ class _Work:
             target=self._found(CLOSER) or measured.get(RelateTarget.__name__),
             patterns=self._found(PATTERNS),
             timeline=measured.get(CourseOverTime.__name__),
+            series=results[SERIES].value,
             statistics=results[STATISTICS].value if STATISTICS in results else None,
             head=measured.get(FirstRows.__name__),
             points=self._points(measured.get(SampleRows.__name__)),
@@ -292,6 +312,7 @@ def _overview(config: PipelineConfig, run: RunState, found: Analysis, warnings: 
         validation=run.validation,
         target=found.target,
         timeline=found.timeline,
+        series=found.series,
         steps=run.steps,
         not_computed={**found.reasons, **{f"warning {number}": text for number, text in known}},
         context=_context(config, run),

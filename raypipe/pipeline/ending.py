@@ -62,6 +62,7 @@ def result_of(config: PipelineConfig, run: RunState, tracker: Tracker, summary: 
             "target": run.analysis.target,
             "timeline": run.analysis.timeline,
             "patterns": run.analysis.patterns,
+            "series": run.analysis.series,
             "statistics": run.analysis.statistics,
         },
         insights=run.analysis.insights,

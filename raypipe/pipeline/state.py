@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from raypipe.insights.models import TargetReport, Timeline
     from raypipe.insights.patterns.models import PatternsReport
     from raypipe.insights.quality import QualityScore
+    from raypipe.insights.series.models import SeriesReport
     from raypipe.insights.statistics.models import Statistics
 
 
@@ -37,6 +38,7 @@ class Analysis:
     target: TargetReport | None = None
     timeline: Timeline | None = None
     patterns: PatternsReport | None = None
+    series: SeriesReport | None = None
     statistics: Statistics | None = None
     head: pa.Table | None = None
     points: pa.Table | None = None

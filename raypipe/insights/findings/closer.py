@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from raypipe.insights.facts import Facts, graded, sureness
+from raypipe.insights.findings import series
 from raypipe.insights.models import TargetReport
 from raypipe.insights.target.models import Baseline, Leak, Segment, TargetDrift
 from raypipe.insights.words import count, figure, name, names, percent, plain
@@ -116,15 +117,14 @@ def target_drift(facts: Facts) -> Iterator[Insight]:
     report = facts.target
     if report is None or report.drift is None or not report.drift.drifts:
         return
-    if report.drift.label is None and facts.timeline is not None and _told_as_trend(facts):
+    if report.drift.label is None and facts.series is not None and _told_as_trend(facts):
         return
     yield _drift(report, report.drift)
 
 
 def _told_as_trend(facts: Facts) -> bool:
-    from raypipe.insights.findings.course import trends
-
-    return any(insight.type == "trend" and facts.target_name in insight.columns_affected for insight in trends(facts))
+    told = (*series.trends(facts), *series.change_points(facts), *series.wandering(facts))
+    return any(facts.target_name in insight.columns_affected for insight in told)
 
 
 def _drift(report: TargetReport, drift: TargetDrift) -> Insight:
