@@ -28,7 +28,8 @@ from tests.storage.test_reading import csv_text
 
 FILES = ["dashboard.html", "events.jsonl", "execution_summary.json", "insights.json", "insights_report.md",
          "patterns.json", "pipeline.log", "processing.json", "profile.json", "profile_before.json",
-         "quarantine.parquet", "read_options.yaml", "replay.json", "run.json", "statistics.json", "validation.json"]  # fmt: skip
+         "quarantine.parquet", "read_options.yaml", "replay.json", "run.json",
+         "statistics.json", "validation.json"]  # fmt: skip
 INLINE = EngineConfig(engine="inline")
 
 
