@@ -22,18 +22,24 @@ def derived_or_later(facts: Facts) -> Iterator[Insight]:
     if report is None:
         return
     by: dict[tuple[str, ...], list[Leak]] = {}
+    together: list[Leak] = []
     for leak in report.leaks:
-        if leak.kind != "too_good":
+        if leak.how == "filled_with_target":
+            together.append(leak)
+        elif leak.kind != "too_good":
             by.setdefault(leak.columns, []).append(leak)
     for columns, leaks in by.items():
         yield _leak(report, columns, leaks)
+    if together:
+        # One cause, as a rule: rows for which nothing has happened yet.
+        yield _leak(report, tuple(column for leak in together for column in leak.columns), together)
 
 
 def _leak(report: TargetReport, columns: tuple[str, ...], leaks: list[Leak]) -> Insight:
     derived = any(leak.kind == "derived" for leak in leaks)
     sure = max(leak.share for leak in leaks)
 
-    goal, given = name(report.column), names(columns, 3)
+    goal, given = name(report.column), names(columns, 5)
     what = f"{goal} can be worked out from {given}" if derived else f"{given} may be known only after {goal}"
     return Insight(
         type="leakage",
@@ -51,7 +57,7 @@ def _leak(report: TargetReport, columns: tuple[str, ...], leaks: list[Leak]) -> 
             "rows": max(leak.rows for leak in leaks),
             "threshold": 0.99 if derived else 0.9,
         },
-        recommendation=f"Leave {names(columns, 3)} out, unless known before {name(report.column)} is.",
+        recommendation=f"Leave {names(columns, 5)} out, unless known before {name(report.column)} is.",
         effect_size=sure,
         effect_measure="share_of_rows",
         confidence=0.99 if derived else 0.9,

@@ -177,8 +177,7 @@ def _season(facts: Facts, report: SeriesReport, one: SeriesFacts, season: Season
         title=f"{capital(what)} follows the {season.cycle}",
         description=f"The {season.cycle} has a strength of {season.strength:.2f} (0 none, 1 nothing else) over"
         f" {season.points:,} values; it lies {figure(abs(high))} above its course {word} {season.high}, and"
-        f" {figure(abs(low))} below it {word} {season.low}"
-        f" ({report.zone} time).",
+        f" {figure(abs(low))} below it {word} {season.low}{_zone(facts, report)}.",
         impact="Two periods compare only over the same part of the cycle.",
         columns_affected=columns_of(report, one),
         priority_score=min(
@@ -203,6 +202,13 @@ def _season(facts: Facts, report: SeriesReport, one: SeriesFacts, season: Season
         confidence=sure(season.p_value),
         chart=CHART,
     )
+
+
+def _zone(facts: Facts, report: SeriesReport) -> str:
+    """Whose clock hours and days are: nothing is said of times that name none."""
+    column = facts.columns.get(report.time_column)
+    named = (column is not None and "tz=" in column.dtype) or report.zone != "UTC"
+    return f" ({report.zone} time)" if named else ""
 
 
 def change_points(facts: Facts) -> Iterator[Insight]:

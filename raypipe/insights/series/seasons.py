@@ -89,23 +89,35 @@ def _tested(phases: Phases, y: FloatArray, phase: IntArray, kinds: IntArray) -> 
     without = residuals(white, columns[:, :2])[0]
     d1, d2 = len(kinds) - 1, len(white) - x.shape[1] - len(memory)
     full, less = float(rest @ rest), float(without @ without)
-    explained = max(1 - full / less, 0.0) if less > 0 else 0.0
     f = (less - full) / d1 / max(full / max(d2, 1), 1e-300)
     means = np.concatenate([[0.0], coefficients[2:]])
     means -= float(np.average(means, weights=np.bincount(phase)[kinds]))
     season = means[np.searchsorted(kinds, phase)]
     left = y - line @ residuals(y - season, line)[1] - season
     total = float(np.var(left + season))
+    strength = max(1 - float(np.var(left)) / total, 0.0) if total > 0 else 0.0
     return SeasonTest(
         cycle=phases.cycle,
-        strength=max(1 - float(np.var(left)) / total, 0.0) if total > 0 else 0.0,
+        strength=strength,
         p_value=f_tail(f, d1, d2),
-        interval=_interval(max(1 - (1 - explained) * (d1 + d2) / max(d2, 1), 0.0), d1, d1 + d2 + 1),
+        interval=_interval(strength, d1, _independent(left, full / max(d2, 1), memory)),
         profile={phases.labels[kind]: float(mean) for kind, mean in zip(kinds.tolist(), means, strict=True)},
         high=phases.labels[int(kinds[means.argmax()])],
         low=phases.labels[int(kinds[means.argmin()])],
         points=n,
     )
+
+
+def _independent(left: FloatArray, noise: float, memory: FloatArray) -> int:
+    """How many independent values tell as much of a mean as these do, which remember those before them.
+
+    References
+    ----------
+    Thiebaux, Zwiers (1984), The interpretation and estimation of effective sample size.
+    """
+    long_run = noise / max(1 - float(memory.sum()), 0.05) ** 2
+    share = float(np.var(left)) / long_run if long_run > 0 else 1.0
+    return max(int(len(left) * min(share, 1.0)), 4)
 
 
 def _interval(r2: float, k: int, n: int) -> tuple[float, float]:

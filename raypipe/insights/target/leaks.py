@@ -217,7 +217,7 @@ def _from_the_future(frame: pl.DataFrame, goal: Goal, others: list[str], time: s
     if time is not None:
         at, has = micros(column_of(frame, time))
         for column in others:
-            if column != time and column_of(frame, column).dtype in (pl.Date, pl.Datetime):
+            if column != time and _of_one_clock(column_of(frame, column).dtype, column_of(frame, time).dtype):
                 when, filled = micros(column_of(frame, column))
                 both = has & filled
                 share = float((when[both] > at[both]).mean()) if both.any() else 0.0
@@ -231,6 +231,12 @@ def _from_the_future(frame: pl.DataFrame, goal: Goal, others: list[str], time: s
         filled = column_of(frame, column).is_not_null().to_numpy()
         if min(filled.sum(), (~filled).sum()) >= MIN_CLASS_ROWS:
             yield from _filled(column, filled, goal)
+
+
+def _of_one_clock(one: pl.DataType, other: pl.DataType) -> bool:
+    """Whether two columns hold times that can be compared: both with a zone, or both without."""
+    known = one in (pl.Date, pl.Datetime) and other in (pl.Date, pl.Datetime)
+    return known and bool(getattr(one, "time_zone", None)) == bool(getattr(other, "time_zone", None))
 
 
 def _filled(column: str, filled: np.ndarray, goal: Goal) -> Iterator[Leak]:
