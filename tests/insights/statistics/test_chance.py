@@ -18,7 +18,7 @@ from raypipe.insights.statistics.chance import (
     wilson_interval,
 )
 
-stats = pytest.importorskip("scipy.stats", reason="held against SciPy: pip install 'raypipe[insights]'")
+stats = pytest.importorskip("scipy.stats", reason="held against SciPy, which is not installed")
 
 DEGREES = np.array([1.0, 2, 3, 7.3, 19, 120, 1999.5, 20_000, 3e5])
 
