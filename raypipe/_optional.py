@@ -20,7 +20,6 @@ EXTRA_MODULES: dict[str, tuple[str, ...]] = {
     "delta": ("deltalake",),
     "sql": ("sqlalchemy", "adbc_driver_manager", "adbc_driver_sqlite", "adbc_driver_postgresql", "psycopg"),
     "avro": ("fastavro",),
-    "insights": ("scipy", "sklearn", "statsmodels", "ruptures"),
 }
 """Extra -> the modules it brings, first the one that decides whether it is installed."""
 

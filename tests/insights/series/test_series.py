@@ -32,7 +32,7 @@ from raypipe.insights.timeline import plan_timeline
 from tests.insights.tables import as_table, close, findings, profile_of
 
 HAS_EXTRA = importlib.util.find_spec("statsmodels") is not None and importlib.util.find_spec("scipy") is not None
-needs_oracles = pytest.mark.skipif(not HAS_EXTRA, reason="compared with statsmodels: pip install 'raypipe[insights]'")
+needs_oracles = pytest.mark.skipif(not HAS_EXTRA, reason="compared with SciPy and statsmodels, which are not installed")
 OVER_TIME = {"trend", "volume_trend", "seasonality", "change_point", "random_walk", "time_gaps", "unusual_period"}
 OVER_TIME |= {"forecast", "repeated_times"}
 

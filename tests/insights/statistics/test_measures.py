@@ -36,7 +36,7 @@ from raypipe.insights.statistics.tables import (
     phi_k,
 )
 
-stats = pytest.importorskip("scipy.stats", reason="held against SciPy: pip install 'raypipe[insights]'")
+stats = pytest.importorskip("scipy.stats", reason="held against SciPy, which is not installed")
 RNG = np.random.default_rng(5)
 NORMAL_TABLE = (10, 10)
 
