@@ -10,8 +10,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from raypipe.blocks.chance import normal_tail
-from raypipe.insights.effects import NORMAL_95, fisher_interval, fisher_score
+from raypipe.blocks.chance import NORMAL_95, normal_tail
+from raypipe.insights.effects import fisher_interval, fisher_score
 from raypipe.insights.facts import Facts
 from raypipe.results import Insight
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from raypipe.insights.patterns.chance import wilson
+from raypipe.blocks.chance import wilson_interval
 from raypipe.insights.patterns.matrix import FloatArray, IntArray, Matrix, normal_scores, standard
 from raypipe.insights.patterns.models import AnomalousRow, AnomalyReport, Cell
 
@@ -43,7 +43,7 @@ def find_anomalies(matrix: Matrix, alpha: float) -> AnomalyReport:
     p = max(p, _within(matrix.scaled, parts[order].mean(axis=0), alpha)) if found else p
     if not found or p > alpha:
         return AnomalyReport(
-            rows=matrix.rows, tested=tested, p_value=p, tail_index=tail, interval=wilson(0, matrix.rows)
+            rows=matrix.rows, tested=tested, p_value=p, tail_index=tail, interval=wilson_interval(0, matrix.rows)
         )
     share = parts[order].mean(axis=0)
     ranked = {matrix.numbers[i]: float(share[i]) for i in np.argsort(-share, kind="stable")}
@@ -51,7 +51,7 @@ def find_anomalies(matrix: Matrix, alpha: float) -> AnomalyReport:
         count=found,
         rows=matrix.rows,
         share=found / matrix.rows,
-        interval=wilson(found, matrix.rows),
+        interval=wilson_interval(found, matrix.rows),
         p_value=p,
         gap=gap,
         tail_index=tail,

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from raypipe.blocks.chance import normal_tail
 from raypipe.config.insights.patterns import PatternsConfig
 from raypipe.insights.effects import fisher_score
-from raypipe.insights.patterns.chance import normal_p
 from raypipe.insights.patterns.kmeans import adjusted_rand, assign, kmeans, prediction_strength, silhouette
 from raypipe.insights.patterns.matrix import FloatArray, IntArray, Matrix, normal_scores, standard
 from raypipe.insights.patterns.models import Cluster, ClusterReport
@@ -161,7 +161,7 @@ def _side(a: FloatArray, b: FloatArray, w: FloatArray, limit: float) -> tuple[Fl
 
 def _link(side: FloatArray, scores: FloatArray, limit: float) -> bool:
     r = abs(float((standard(side[:, None]) * standard(scores[:, None])).mean()))
-    return r >= MIN_LINK and normal_p(fisher_score(r, len(side))) <= limit
+    return r >= MIN_LINK and normal_tail(fisher_score(r, len(side))) <= limit
 
 
 def _agreeing(

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from raypipe.insights.patterns.chance import wilson
+from raypipe.blocks.chance import wilson_interval
 from raypipe.insights.patterns.matrix import FloatArray, IntArray, Matrix
 from raypipe.insights.patterns.models import Dependency
 
@@ -97,7 +97,7 @@ def follows(a: Coded, b: Coded) -> Dependency | None:
         determinant=(a[0],),
         dependent=b[0],
         g3=errors / n,
-        interval=wilson(errors, n),
+        interval=wilson_interval(errors, n),
         lift=saved,
         groups=groups,
         rows=n,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from raypipe.blocks.frames import ROW, to_polars
 from raypipe.config.insights.patterns import PatternsConfig
 from raypipe.insights.areas import ID_WORDS, words_of
+from raypipe.insights.chance import quick_normal_quantiles
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -219,17 +220,8 @@ def normal_scores(values: FloatArray) -> FloatArray:
     ranks = np.argsort(np.argsort(np.nan_to_num(values, nan=np.inf), axis=0, kind="stable"), axis=0)
     known = np.isfinite(values)
     total = np.maximum(known.sum(axis=0), 1)
-    out = _normal_quantile(np.minimum((ranks + 0.5) / total, 1 - 0.5 / max(n, 1)))
+    out = quick_normal_quantiles(np.minimum((ranks + 0.5) / total, 1 - 0.5 / max(n, 1)))
     return np.where(known, out, 0.0)
-
-
-def _normal_quantile(p: FloatArray) -> FloatArray:
-    """Within 4.5e-4 of the normal quantile (Abramowitz and Stegun 26.2.23): ample for scores."""
-    tail = np.minimum(p, 1 - p)
-    t = np.sqrt(-2 * np.log(np.maximum(tail, 1e-300)))
-    top = 2.515517 + t * (0.802853 + t * 0.010328)
-    bottom = 1 + t * (1.432788 + t * (0.189269 + t * 0.001308))
-    return np.asarray(np.sign(p - 0.5) * (t - top / bottom))
 
 
 def standard(values: FloatArray) -> FloatArray:

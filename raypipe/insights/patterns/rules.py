@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from raypipe.config.insights.patterns import PatternsConfig
+from raypipe.insights.chance import hypergeometric_at_least
 from raypipe.insights.effects import score_limit
-from raypipe.insights.patterns.chance import hypergeometric_at_least
 from raypipe.insights.patterns.matrix import FloatArray, Matrix
 from raypipe.insights.patterns.models import Rule
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from raypipe.insights.patterns.chance import binomial_at_most
+from raypipe.insights.chance import binomial_at_most
 from raypipe.insights.patterns.matrix import FloatArray
 
 GRID = 128

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from raypipe.insights.series.decompose import MIN_Z, Parts, false_discoveries, robust_z, tail_chance
+from raypipe.blocks.chance import false_discoveries
+from raypipe.insights.series.decompose import MIN_Z, Parts, robust_z, tail_chance
 from raypipe.insights.series.models import Anomalies, Anomaly
 from raypipe.insights.series.noise import FloatArray
 
@@ -31,7 +32,9 @@ def find_anomalies(
     if tested < MIN_POINTS:
         return None
     p = tail_chance(z, heavy=heavy)
-    found = np.logical_and(false_discoveries(np.where(np.isfinite(z), p, 1.0), RATE), np.abs(np.nan_to_num(z)) >= MIN_Z)
+    found = np.logical_and(
+        false_discoveries(np.where(np.isfinite(z), p, 1.0)) <= RATE, np.abs(np.nan_to_num(z)) >= MIN_Z
+    )
     order = sorted(np.flatnonzero(found).tolist(), key=lambda i: (p[i], -abs(z[i])))
     return Anomalies(
         found=tuple(

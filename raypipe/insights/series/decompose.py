@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from raypipe.insights.calendar import IntArray
+from raypipe.insights.chance import quick_erfc
 from raypipe.insights.effects import MAD_TO_STD
 from raypipe.insights.series.noise import FloatArray
 
@@ -166,33 +166,4 @@ def _student_chance(values: FloatArray, df: FloatArray, scale: FloatArray) -> Fl
     """Two-sided tail of each value under each distribution (Wallace 1959)."""
     t, d = np.maximum(values, 0.0)[None, :] / scale[:, None], df[:, None]
     score = (8 * d + 1) / (8 * d + 3) * np.sqrt(d * np.log1p(t * t / d))
-    return _erfc(score / math.sqrt(2))
-
-
-_ERFC = np.array(
-    [
-        *(-1.26551223, 1.00002368, 0.37409196, 0.09678418, -0.18628806),
-        *(0.27886807, -1.13520398, 1.48851587, -0.82215223, 0.17087277),
-    ]
-)
-
-
-def _erfc(x: FloatArray) -> FloatArray:
-    """Complementary error function of values from 0 on, to a relative error of 1.2e-7 (Press et al. 1992, 6.2)."""
-    t = 1 / (1 + 0.5 * x)
-    return np.asarray(t * np.exp(-x * x + np.polynomial.polynomial.polyval(t, _ERFC)))
-
-
-def false_discoveries(p: FloatArray, rate: float) -> NDArray[np.bool_]:
-    """Which of the p-values are discoveries at a false discovery rate.
-
-    References
-    ----------
-    Benjamini, Hochberg (1995), Controlling the false discovery rate.
-    """
-    order = np.argsort(p, kind="stable")
-    passed = np.flatnonzero(p[order] <= rate * np.arange(1, len(p) + 1) / len(p))
-    found = np.zeros(len(p), bool)
-    if len(passed):
-        found[order[: passed[-1] + 1]] = True
-    return found
+    return quick_erfc(score / math.sqrt(2))

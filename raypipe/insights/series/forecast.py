@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from raypipe.blocks.chance import normal_above
 from raypipe.insights.calendar import IntArray
 from raypipe.insights.series.models import Forecast
-from raypipe.insights.series.noise import FloatArray, two_sided
+from raypipe.insights.series.noise import FloatArray
 
 MIN_POINTS = 40
 KNOWN_SHARE = 0.8
@@ -127,7 +128,7 @@ def _skill(own: FloatArray, naive: FloatArray) -> float:
     variance = covariances[0] + 2 * sum((1 - lag / width) * c for lag, c in enumerate(covariances) if lag)
     variance *= len(gain) / max(len(gain) - width, 1)
     z = float(gain.mean()) / math.sqrt(variance / len(gain)) if variance > 0 else 0.0
-    return two_sided(z) / 2 if z > 0 else 1 - two_sided(z) / 2
+    return normal_above(z)
 
 
 def _errors(course: Course, forecasts: FloatArray) -> FloatArray:

@@ -10,6 +10,7 @@ import numpy as np
 
 from raypipe.config.insights.series import SeriesConfig
 from raypipe.insights.calendar import BUCKETS, MICROS_A_DAY, Bucket, IntArray, bucket_ids, bucket_starts
+from raypipe.insights.chance import holm
 from raypipe.insights.course_sums import Course, is_clock
 from raypipe.insights.series import anomalies as stray
 from raypipe.insights.series.changes import Shift, curve, description_length, find_changes, terms
@@ -28,7 +29,7 @@ from raypipe.insights.series.models import (
     Stationarity,
     Trend,
 )
-from raypipe.insights.series.noise import FloatArray, holm
+from raypipe.insights.series.noise import FloatArray
 from raypipe.insights.series.seasons import CYCLES, Phases, check_season
 from raypipe.insights.series.stationarity import MIN_POINTS as MIN_STATIONARY
 from raypipe.insights.series.stationarity import autocorrelation, stationarity

@@ -1,71 +1,14 @@
-"""Noise that remembers: autoregressive fits, long-run variance, and tails of the distributions that tests need."""
+"""Noise that remembers: autoregressive fits and long-run variance."""
 
 from __future__ import annotations
 
 import math
-from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
-from raypipe.insights.effects import f_score
-
 FloatArray = NDArray[np.float64]
 MAX_ORDER = 5
-
-
-def two_sided(z: float) -> float:
-    """Chance of a normal score at least this far from 0."""
-    return math.erfc(abs(z) / math.sqrt(2)) if z == z else 1.0
-
-
-def student_two_sided(t: float, df: float) -> float:
-    """Chance of a Student t value at least this far from 0 (Wallace 1959).
-
-    Examples
-    --------
-    >>> round(student_two_sided(2.228, 10), 3)
-    0.05
-    """
-    return two_sided((8 * df + 1) / (8 * df + 3) * math.sqrt(df * math.log1p(t * t / df)))
-
-
-def f_tail(f: float, d1: float, d2: float) -> float:
-    """Chance of an F ratio at least this large."""
-    return 0.5 * math.erfc(f_score(f, d1, d2) / math.sqrt(2)) if f > 0 and d2 >= 3 else 1.0
-
-
-def chi_squared_tail(x: float, df: int) -> float:
-    """Chance of a chi-squared value at least this large (Wilson and Hilferty 1931)."""
-    if df < 1 or not x > 0:
-        return 1.0
-    a = 2 / (9 * df)
-    return 0.5 * math.erfc((math.cbrt(x / df) - (1 - a)) / math.sqrt(2 * a))
-
-
-def normal_quantile(p: float) -> float:
-    """Of the standard normal distribution."""
-    return NormalDist().inv_cdf(p)
-
-
-def holm(p_values: list[float]) -> list[float]:
-    """The p-values, corrected so that the chance of any false alarm among them all is what each one says.
-
-    References
-    ----------
-    Holm (1979), A simple sequentially rejective multiple test procedure.
-
-    Examples
-    --------
-    >>> holm([0.01, 0.04, 0.03])
-    [0.03, 0.06, 0.06]
-    """
-    order = np.argsort(p_values, kind="stable")
-    out, worst = [1.0] * len(p_values), 0.0
-    for rank, place in enumerate(order.tolist()):
-        worst = max(worst, min((len(p_values) - rank) * p_values[place], 1.0))
-        out[place] = worst
-    return out
 
 
 def residuals(y: FloatArray, x: FloatArray) -> tuple[FloatArray, FloatArray]:

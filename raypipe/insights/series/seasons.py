@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from raypipe.insights.calendar import MICROS_A_DAY, IntArray, bucket_ids, bucket_starts, hours, weekdays
+from raypipe.insights.chance import quick_f_tail
 from raypipe.insights.series.models import Cycle, SeasonTest
-from raypipe.insights.series.noise import FloatArray, autoregression, f_tail, residuals, whiten
+from raypipe.insights.series.noise import FloatArray, autoregression, residuals, whiten
 
 MAX_POINTS = 2_500
 """Latest points that a cycle is tested on."""
@@ -99,7 +100,7 @@ def _tested(phases: Phases, y: FloatArray, phase: IntArray, kinds: IntArray) -> 
     return SeasonTest(
         cycle=phases.cycle,
         strength=strength,
-        p_value=f_tail(f, d1, d2),
+        p_value=quick_f_tail(f, d1, d2),
         interval=_interval(strength, d1, _independent(left, full / max(d2, 1), memory)),
         profile={phases.labels[kind]: float(mean) for kind, mean in zip(kinds.tolist(), means, strict=True)},
         high=phases.labels[int(kinds[means.argmax()])],

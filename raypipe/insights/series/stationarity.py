@@ -7,8 +7,9 @@ from typing import Literal
 
 import numpy as np
 
+from raypipe.blocks.chance import chi2_tail, normal_above
 from raypipe.insights.series.models import Autocorrelation, Stationarity
-from raypipe.insights.series.noise import FloatArray, chi_squared_tail, correlogram, lags, residuals
+from raypipe.insights.series.noise import FloatArray, correlogram, lags, residuals
 
 MIN_POINTS = 30
 MAX_LAGS = 40
@@ -37,7 +38,7 @@ def autocorrelation(left: FloatArray) -> Autocorrelation:
         lags=tuple(range(1, most + 1)),
         values=tuple(r.tolist()),
         bands=tuple(bands.tolist()),
-        ljung_box_p=chi_squared_tail(q, few),
+        ljung_box_p=chi2_tail(q, few),
     )
 
 
@@ -95,7 +96,7 @@ def mackinnon_p(tau: float, terms: Terms) -> float:
         return 0.0
     powers = _SMALL[terms] if tau <= _STAR[terms] else _LARGE[terms]
     z = sum(c * tau**i for i, c in enumerate(powers))
-    return 0.5 * math.erfc(-z / math.sqrt(2))
+    return normal_above(-z)
 
 
 def kpss(y: FloatArray, terms: Terms = "c") -> tuple[float, float]:

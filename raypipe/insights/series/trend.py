@@ -6,24 +6,15 @@ import math
 
 import numpy as np
 
+from raypipe.blocks.chance import NORMAL_95, normal_tail
+from raypipe.insights.chance import quick_t_tails
 from raypipe.insights.series.models import Trend
-from raypipe.insights.series.noise import (
-    FloatArray,
-    autoregression,
-    correlogram,
-    long_run_variance,
-    normal_quantile,
-    residuals,
-    student_two_sided,
-    two_sided,
-    whiten,
-)
+from raypipe.insights.series.noise import FloatArray, autoregression, correlogram, long_run_variance, residuals, whiten
 from raypipe.insights.series.stationarity import adf
 
 MIN_POINTS = 12
 MAX_PAIRED = 400
 """Points between which slopes are taken; more are joined first."""
-Z95 = normal_quantile(0.975)
 UNIT_ROOT_P = 0.001
 """Unless the unit root is rejected at this level, the noise around a line is taken for a random walk."""
 
@@ -66,7 +57,7 @@ def hamed_rao(y: FloatArray, slope_free: FloatArray) -> float:
     ranks = np.argsort(np.argsort(slope_free, kind="stable")).astype(float)
     most = max(1, n // 4)
     r = correlogram(ranks, most)[1:]
-    r = np.where(np.abs(r) > Z95 / math.sqrt(n), r, 0.0)
+    r = np.where(np.abs(r) > NORMAL_95 / math.sqrt(n), r, 0.0)
     lag = np.arange(1, most + 1)
     factor = 1 + 2 / (n * (n - 1) * (n - 2)) * float(((n - lag) * (n - lag - 1) * (n - lag - 2) * r).sum())
     return max(factor, 1.0)
@@ -84,8 +75,8 @@ def find_trend(t: FloatArray, y: FloatArray) -> Trend | None:
     score, variance = mann_kendall(y)
     factor = hamed_rao(y, y - slope * t)
     sd = math.sqrt(variance * factor)
-    p_ranks = two_sided((abs(score) - 1) / sd) if score else 1.0
-    half = Z95 * sd / 2
+    p_ranks = normal_tail((abs(score) - 1) / sd) if score else 1.0
+    half = NORMAL_95 * sd / 2
     middle = len(pairs) / 2
     low, high = (pairs[min(max(round(middle + way * half), 0), len(pairs) - 1)] for way in (-1, 1))
     interval = drift if unit_root else (float(low), float(high))
@@ -125,17 +116,17 @@ def _line_test(t: FloatArray, y: FloatArray) -> tuple[float, tuple[float, float]
     step = np.diff(y)
     # Steps that swing back would make the walk look steadier than it may be.
     wander = max(long_run_variance(step), float(step.var(ddof=1)))
-    spread = Z95 * math.sqrt(wander * len(step)) / span
+    spread = NORMAL_95 * math.sqrt(wander * len(step)) / span
     mean = float(y[-1] - y[0]) / span
     drift = (mean - spread, mean + spread)
     if unit_root:
-        return student_two_sided(Z95 * mean / spread, n / 3) if spread > 0 else 1.0, drift, True
+        return quick_t_tails(NORMAL_95 * mean / spread, n / 3) if spread > 0 else 1.0, drift, True
     memory = _unbiased(autoregression(left), n)
     white, lines = whiten(y, memory), whiten(x, memory)
     rest, coefficients = residuals(white, lines)
     inverse = np.linalg.pinv(lines.T @ lines)
     error = math.sqrt(max(float(rest @ rest) / max(len(rest) - 2 - len(memory), 1) * float(inverse[1, 1]), 1e-300))
-    return student_two_sided(float(coefficients[1]) / error, n / 3), drift, False
+    return quick_t_tails(float(coefficients[1]) / error, n / 3), drift, False
 
 
 def _unbiased(memory: FloatArray, n: int) -> FloatArray:

@@ -10,10 +10,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from raypipe.blocks.chance import false_discoveries
 from raypipe.blocks.profile import Correlation, Profile
 from raypipe.insights.bins import center_and_scale
+from raypipe.insights.chance import chi_squared_tail, f_tail, t_tails
 from raypipe.insights.effects import fisher_interval
-from raypipe.insights.statistics.chance import adjusted, chi_squared_tail, f_tail, t_tails
 from raypipe.insights.statistics.coding import ColumnCode, coarser
 from raypipe.insights.statistics.groups import (
     GroupSums,
@@ -77,7 +78,7 @@ def strongest(coded: Coded, found: Screen, profile: Profile, most: int) -> tuple
     i, j = np.triu_indices(k, 1)
     tried = found.rows[i, j] > 0
     i, j = i[tried], j[tried]
-    p = adjusted(found.p[i, j])
+    p = false_discoveries(found.p[i, j])
     passing = (p < MAX_ADJUSTED_P) & (found.v[i, j] >= MIN_STRENGTH)
     order = np.flatnonzero(passing)
     order = order[np.argsort(-found.v[i[order], j[order]], kind="stable")][:most]
@@ -181,8 +182,8 @@ def compare_groups(coded: Coded, all_rows: int) -> tuple[list[GroupComparison], 
         return [], 0
     found, ratios = [one for one, _ in compared], np.array([ratio for _, ratio in compared])
     degrees = np.array([len(one.groups) - 1 for one in found])
-    kruskal_p = adjusted(chi_squared_tail(np.array([one.kruskal_h for one in found]), degrees))
-    welch_p = adjusted(f_tail(*ratios.T))
+    kruskal_p = false_discoveries(chi_squared_tail(np.array([one.kruskal_h for one in found]), degrees))
+    welch_p = false_discoveries(f_tail(*ratios.T))
     corrected = [
         one.replace(welch_p=None if one.welch_f is None else a, kruskal_p=b, exact=exact)
         for one, a, b in zip(found, welch_p.tolist(), kruskal_p.tolist(), strict=True)
@@ -257,7 +258,7 @@ def partial_correlations(matrix: Correlation) -> tuple[list[PartialCorrelation],
     i, j = np.triu_indices(len(columns), 1)
     left = partial[i, j]
     degrees = n - len(columns)
-    p = adjusted(t_tails(np.abs(left) * np.sqrt(degrees / np.maximum(1 - left * left, 1e-15)), degrees))
+    p = false_discoveries(t_tails(np.abs(left) * np.sqrt(degrees / np.maximum(1 - left * left, 1e-15)), degrees))
     found = [
         PartialCorrelation(
             columns=(matrix.columns[columns[a]], matrix.columns[columns[b]]),

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from raypipe.insights.statistics.chance import chi_squared_tail
+from raypipe.insights.chance import chi_squared_tail
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

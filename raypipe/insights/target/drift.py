@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from raypipe.insights.effects import NORMAL_95
+from raypipe.blocks.chance import NORMAL_95
 from raypipe.insights.patterns.matrix import FloatArray, IntArray, normal_scores
 from raypipe.insights.target.design import Design
 from raypipe.insights.target.models import TargetDrift

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 
-from raypipe.insights.effects import NORMAL_95, fisher_interval
+from raypipe.blocks.chance import NORMAL_95, false_discoveries, normal_above, normal_tail
+from raypipe.insights.effects import fisher_interval
 from raypipe.insights.models import TargetReport
-from raypipe.insights.patterns.chance import benjamini_hochberg, normal_p
 
 
 def with_uncertainty(report: TargetReport) -> TargetReport:
     """The report with an interval, a p-value and a q-value (false discovery rate over all columns) for each column."""
     p = [
-        normal_p(relation.score or 0.0, sides=2 if relation.measure == "pearson_r" else 1)
+        (normal_tail if relation.measure == "pearson_r" else normal_above)(relation.score or 0.0)
         for relation in report.relations
     ]
-    q = benjamini_hochberg(p)
+    q = false_discoveries(p).tolist()
     k = max(len(report.classes), 2)
     return report.replace(
         relations=tuple(

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from raypipe.blocks.chance import NORMAL_95, false_discoveries, normal_above
 from raypipe.config.insights.target import TargetConfig
-from raypipe.insights.effects import NORMAL_95, fisher_interval
-from raypipe.insights.patterns.chance import benjamini_hochberg, normal_p
+from raypipe.insights.effects import fisher_interval
 from raypipe.insights.patterns.matrix import FloatArray, normal_scores
 from raypipe.insights.patterns.profiles import Mask, rank_biserial
 from raypipe.insights.target.design import Design
@@ -63,7 +63,7 @@ def find_segments(data: Design, settings: TargetConfig) -> tuple[Segment, ...]:
     least = max(MIN_HALF_ROWS, int(settings.min_support * half))
     candidates = _candidates(data, finding, least)
     judged = [(c, score) for c in candidates if (score := _confirmed(confirming, c, least)) is not None]
-    q = benjamini_hochberg([normal_p(score, sides=1) for _, score in judged], tests=len(candidates))
+    q = false_discoveries([normal_above(score) for _, score in judged], tests=len(candidates)).tolist()
     found = [
         segment
         for (candidate, _), one in zip(judged, q, strict=True)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raypipe.insights.patterns import chance
+from raypipe.blocks.chance import false_discoveries, wilson_interval
+from raypipe.insights.chance import binomial_at_most, hypergeometric_at_least
 from raypipe.insights.patterns.anomalies import break_of_tail, robust_distances
 from raypipe.insights.patterns.density import hdbscan
 from raypipe.insights.patterns.kmeans import adjusted_rand, assign, kmeans, silhouette
@@ -67,25 +68,25 @@ def test_hdbscan_finds_the_groups_and_the_noise_of_scikit_learn():
 def test_binomial_and_hypergeometric_chances_are_those_of_scipy():
     stats = pytest.importorskip("scipy.stats")
     for k, n in ((0, 1), (3, 20), (40, 130), (7, 7)):
-        assert chance.binomial_at_most(k, n) == pytest.approx(stats.binom.cdf(k, n, 0.5), rel=1e-9)
+        assert binomial_at_most(k, n) == pytest.approx(stats.binom.cdf(k, n, 0.5), rel=1e-9)
     for both, a, b, n in ((3, 5, 8, 30), (20, 40, 60, 500), (0, 3, 3, 9), (9, 5, 8, 30)):
         expected = stats.hypergeom.sf(both - 1, n, a, b)
-        assert chance.hypergeometric_at_least(both, a, b, n) == pytest.approx(expected, rel=1e-9, abs=1e-300)
+        assert hypergeometric_at_least(both, a, b, n) == pytest.approx(expected, rel=1e-9, abs=1e-300)
 
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
 def test_false_discovery_rates_are_those_of_scipy(p):
     stats = pytest.importorskip("scipy.stats")
-    assert chance.benjamini_hochberg(p) == pytest.approx(list(stats.false_discovery_control(p)), abs=1e-12)
+    assert false_discoveries(p) == pytest.approx(list(stats.false_discovery_control(p)), abs=1e-12)
 
 
 def test_the_wilson_interval_is_that_of_scipy():
     stats = pytest.importorskip("scipy.stats")
     for hits, rows in ((0, 50), (3, 40), (40, 40), (199, 1000)):
         interval = stats.binomtest(hits, rows).proportion_ci(method="wilson")
-        assert chance.wilson(hits, rows) == pytest.approx((interval.low, interval.high), abs=1e-9)
-    assert chance.wilson(0, 0) == (0.0, 1.0)
+        assert wilson_interval(hits, rows) == pytest.approx((interval.low, interval.high), abs=1e-9)
+    assert wilson_interval(0, 0) == (0.0, 1.0)
 
 
 def test_the_rank_biserial_correlation_follows_from_the_mann_whitney_statistic():

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raypipe.insights.statistics.chance import chi_squared_tail, f_tail
+from raypipe.insights.chance import chi_squared_tail, f_tail
 from raypipe.insights.statistics.groups import (
     GroupSums,
     cohens_d,
@@ -141,7 +141,8 @@ def test_normality_tests_agree_with_scipy_and_statsmodels(n: int, kind: str, see
     assert lilliefors(values)[0] == pytest.approx(distance, rel=1e-9)
     if p < 0.1:
         assert lilliefors(values)[1] == pytest.approx(p, rel=1e-6)
-    assert anderson_darling(values)[0] == pytest.approx(a2 * (1 + 0.75 / n + 2.25 / n**2), rel=1e-7)
+    # statsmodels takes 1 - cdf, which has few digits left for values far out.
+    assert anderson_darling(values)[0] == pytest.approx(a2 * (1 + 0.75 / n + 2.25 / n**2), rel=1e-5)
     assert anderson_darling(values)[1] == pytest.approx(a_p, rel=1e-5, abs=1e-12)
 
 
