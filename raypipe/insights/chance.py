@@ -154,7 +154,7 @@ def binomial_at_most(k: int, n: int) -> float:
 
     Examples
     --------
-    >>> binomial_at_most(1, 4)
+    >>> round(binomial_at_most(1, 4), 4)
     0.3125
     """
     if n <= 0 or k >= n:

@@ -9,7 +9,7 @@ from pydantic import Field, NonNegativeInt
 
 from raypipe.blocks.profile import ColumnProfile, Profile
 from raypipe.config import Frozen
-from raypipe.insights.areas import ID_WORDS, words_of
+from raypipe.insights.areas import ID_WORDS, NAMING_WORDS, last_word, words_of
 from raypipe.insights.models import TargetReport, Timeline
 from raypipe.insights.patterns.models import PatternsReport
 from raypipe.insights.series.models import SeriesReport
@@ -102,6 +102,14 @@ def looks_like_id(column: ColumnProfile) -> bool:
     if not is_whole(column) or number is None or number.min is None or number.max is None:
         return False
     return bool(words_of(column.name) & ID_WORDS) or number.max - number.min + 1 <= 1.1 * distinct.count
+
+
+def names_things(column: ColumnProfile) -> bool:
+    """Whether whole numbers are called a number, code or key of something: their means say nothing.
+
+    `number of rooms` counts; `room number` names.
+    """
+    return is_whole(column) and last_word(column.name) in NAMING_WORDS
 
 
 def is_varied_text(column: ColumnProfile) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from raypipe.insights.facts import Facts, graded
+from raypipe.insights.facts import Facts, graded, names_things
 from raypipe.insights.statistics.models import (
     GroupComparison,
     Interval,
@@ -148,6 +148,8 @@ def group_differences(facts: Facts) -> Iterator[Insight]:
     told: list[GroupComparison] = []
     for one in found.groups:
         if facts.target_name in (one.category, one.number) or not _differs(one):
+            continue
+        if names_things(facts.columns[one.number]):
             continue
         if any(one.number == other.number or _alike(facts, one.number, other.number) for other in told):
             continue

@@ -51,7 +51,7 @@ def strength_interval(strength: float, rows: int, df: int) -> tuple[float, float
     Examples
     --------
     >>> [round(end, 2) for end in strength_interval(0.5, 400, 3)]
-    [0.42, 0.58]
+    [0.41, 0.58]
     """
     if rows < 4 + df:
         return 0.0, 1.0

@@ -80,6 +80,17 @@ def test_groups_that_differ_are_told_once_a_number(rng: np.random.Generator) -> 
     assert "“c”" in found[0].description
 
 
+def test_numbers_that_only_name_things_do_not_differ_between_groups(rng: np.random.Generator) -> None:
+    shop = rng.integers(0, 3, N)
+    numbers = 1000 * shop + rng.integers(0, 900, N)
+    table = {"shop": np.array(["a", "b", "c"])[shop], "article code": numbers, "number of items": numbers[::-1]}
+    same = {"shop": table["shop"], "number of items": numbers}
+    assert not of_kind(said_of(as_table(**table)), "group_difference")
+    assert [one.columns_affected for one in of_kind(said_of(as_table(**same)), "group_difference")] == [
+        ("number of items", "shop")
+    ]
+
+
 def test_one_wild_value_makes_no_group_different(rng: np.random.Generator) -> None:
     group, y = rng.choice(["a", "b"], 300), rng.normal(size=300)
     y[np.flatnonzero(group == "a")[0]] = 1e6
