@@ -1,8 +1,9 @@
 """raypipe's profile and validation of TPC-H lineitem beside DuckDB, Polars, pysuricata and ydata-profiling.
 
 Every contender is a process that is up and has done a small file before; the clock runs from the command to its answer.
-raypipe runs on Ray with warm workers. `--scale 10` measures raypipe alone at scales 1 and 10: how the time grows, and
-the peak of driver and workers. Run it as a module (`python -m benchmarks.profile`): as a script its folder would hide
+raypipe runs on Ray with warm workers; its whole analysis (statistics, patterns, course over time, target, findings) is
+a contender of its own. `--scale 10` measures raypipe alone at scales 1 and 10: how the time grows, and the peak of
+driver and workers. Run it as a module (`python -m benchmarks.profile`): as a script its folder would hide
 Python's own module `profile`.
 """
 
@@ -18,10 +19,12 @@ from benchmarks.inputs import LINEITEM_ROWS, lineitem, lineitem_alike
 from benchmarks.process import ContenderError
 
 RAYPIPE = Contender("raypipe", "raypipe_check", "raypipe")
+WHOLE = Contender("raypipe, whole analysis", "raypipe_analysis", "raypipe")
 DUCKDB = Contender("DuckDB SUMMARIZE", "duckdb_summarize")
 POLARS = Contender("Polars describe", "polars_describe")
 PYSURICATA = Contender("pysuricata", "pysuricata_profile", slow=True)
 YDATA = Contender("ydata-profiling minimal", "ydata_minimal", slow=True)
+OWN = (RAYPIPE, WHOLE)
 PEERS = (DUCKDB, POLARS, PYSURICATA, YDATA)
 FACTORS = {DUCKDB.name: 1.5, POLARS.name: 1.0, PYSURICATA.name: 10.0, YDATA.name: 20.0}
 MAX_GROWTH = 1.3
@@ -38,15 +41,18 @@ def _bars(scale: float) -> list[Bar]:
     if scale <= 1:
         case = _case(scale)
         return [
-            Bar(f"at least {factor:g}x faster than {peer}", case, RAYPIPE.name, peer, factor)
+            Bar(f"{one.name}: at least {factor:g}x faster than {peer}", case, one.name, peer, factor)
+            for one in OWN
             for peer, factor in FACTORS.items()
         ]
-    growth = Bar(
-        f"scale {scale:g} within {MAX_GROWTH:g}x of linear: times longer than scale 1",
-        _case(scale), RAYPIPE.name, RAYPIPE.name, times_longer=MAX_GROWTH * scale, peer_case=_case(1),
-    )  # fmt: skip
-    memory = Bar("driver and workers together, MiB", _case(scale), RAYPIPE.name, max_rss_mib=MAX_RSS_MIB)
-    return [growth, memory]
+    bars = []
+    for one in OWN:
+        growth = Bar(
+            f"{one.name}: scale {scale:g} within {MAX_GROWTH:g}x of linear: times longer than scale 1",
+            _case(scale), one.name, one.name, times_longer=MAX_GROWTH * scale, peer_case=_case(1),
+        )  # fmt: skip
+        bars += [growth, Bar(f"{one.name}: driver and workers, MiB", _case(scale), one.name, max_rss_mib=MAX_RSS_MIB)]
+    return bars
 
 
 def _case(scale: float) -> str:
@@ -71,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if any(sample.facts[key] != value for key, value in wanted.items()):
                 raise ContenderError(f"{contender.name}: saw {sample.facts}; wanted {wanted}")
 
-    meeting = Meeting(options, [RAYPIPE, *PEERS] if scale <= 1 else [RAYPIPE])
+    meeting = Meeting(options, [*OWN, *PEERS] if scale <= 1 else OWN)
     meeting.run(turn)
     notes = [
         "each contender is warm from a small file; DuckDB and Polars use the threads they choose",

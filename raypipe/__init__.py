@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from raypipe.etl.schemas.registry import SchemaRegistry as SchemaRegistry
     from raypipe.etl.validate import DataValidator as DataValidator
     from raypipe.insights.generator import InsightGenerator as InsightGenerator
+    from raypipe.insights.patterns.detector import PatternDetector as PatternDetector
     from raypipe.insights.statistics.engine import StatisticsEngine as StatisticsEngine
     from raypipe.monitor.logs import setup_logging as setup_logging
     from raypipe.pipeline import AnalyticsPipeline as AnalyticsPipeline
@@ -45,6 +46,7 @@ _HOME = {
     "FittedProcessor": "raypipe.etl.processing.processor",
     "Frame": "raypipe.engine.frame",
     "InsightGenerator": "raypipe.insights.generator",
+    "PatternDetector": "raypipe.insights.patterns.detector",
     "PipelineConfig": "raypipe.config",
     "PipelineProgress": "raypipe.results",
     "PipelineResult": "raypipe.results",

@@ -24,7 +24,6 @@ EXTRA_MODULES: dict[str, tuple[str, ...]] = {
     "mlflow": ("mlflow", "skops"),
     "boost": ("xgboost", "catboost"),
     "torch": ("torch", "safetensors"),
-    "insights": ("scipy", "sklearn", "statsmodels", "ruptures"),
 }
 """Extra -> the modules it brings, first the one that decides whether it is installed."""
 

@@ -1,9 +1,20 @@
-"""How probable a difference is by chance alone, and how to judge many of them together."""
+"""How probable a difference is by chance alone, how sure a share is, and how to judge many results together.
+
+What needs more than these (exact tails of F, t and chi-squared, quantiles, counts) is in `raypipe/insights/chance.py`.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+
+NORMAL_95 = NormalDist().inv_cdf(0.975)
+"""95 % of a standard normal distribution lie within so much of 0."""
 
 
 def normal_tail(z: float) -> float:
@@ -15,6 +26,17 @@ def normal_tail(z: float) -> float:
     0.05
     """
     return math.erfc(abs(z) / math.sqrt(2))
+
+
+def normal_above(z: float) -> float:
+    """Probability that a standard normal variable exceeds `z`.
+
+    Examples
+    --------
+    >>> round(normal_above(1.645), 3), normal_above(0.0)
+    (0.05, 0.5)
+    """
+    return 0.5 * math.erfc(z / math.sqrt(2))
 
 
 def chi2_tail(statistic: float, freedom: int) -> float:
@@ -33,7 +55,7 @@ def chi2_tail(statistic: float, freedom: int) -> float:
         return 1.0
     spread = 2 / (9 * freedom)
     z = ((statistic / freedom) ** (1 / 3) - (1 - spread)) / math.sqrt(spread)
-    return 0.5 * math.erfc(z / math.sqrt(2))
+    return normal_above(z)
 
 
 def kolmogorov_tail(distance: float, n: int, m: int) -> float:
@@ -55,7 +77,27 @@ def kolmogorov_tail(distance: float, n: int, m: int) -> float:
     return min(max(2 * total, 0.0), 1.0)
 
 
-def false_discoveries(p_values: Sequence[float]) -> list[float]:
+def wilson_interval(hits: int, rows: int) -> tuple[float, float]:
+    """The 95 % confidence interval of a share; 0 to 1 of no rows.
+
+    References
+    ----------
+    Wilson (1927), Probable inference, the law of succession, and statistical inference.
+
+    Examples
+    --------
+    >>> [round(end, 3) for end in wilson_interval(0, 100)]
+    [0.0, 0.037]
+    """
+    if rows <= 0:
+        return 0.0, 1.0
+    share, z2 = hits / rows, NORMAL_95**2
+    middle = (share + z2 / (2 * rows)) / (1 + z2 / rows)
+    half = NORMAL_95 * math.sqrt(share * (1 - share) / rows + z2 / (4 * rows * rows)) / (1 + z2 / rows)
+    return max(middle - half, 0.0) if hits else 0.0, min(middle + half, 1.0) if hits < rows else 1.0
+
+
+def false_discoveries(p_values: ArrayLike, tests: int | None = None) -> Floats:
     """Adjusted p-values: of those that are called significant below a level, at most that share is expected to be so
     by chance, and where nothing differs, all are passed over with at least one less that probability.
 
@@ -63,20 +105,23 @@ def false_discoveries(p_values: Sequence[float]) -> list[float]:
     column the more columns there are, once several differ. It holds for independent and for positively dependent
     comparisons, as those of columns that move together are.
 
+    Parameters
+    ----------
+    tests : int, optional
+        How many comparisons there were, where `p_values` holds the smallest of them only.
+
     References
     ----------
     Benjamini, Hochberg (1995), Controlling the false discovery rate; Benjamini, Yekutieli (2001) on dependence.
 
     Examples
     --------
-    >>> [round(p, 6) for p in false_discoveries([0.01, 0.04, 0.03, 0.005])]
+    >>> false_discoveries([0.01, 0.04, 0.03, 0.005]).round(6).tolist()
     [0.02, 0.04, 0.04, 0.02]
     """
-    count = len(p_values)
-    order = sorted(range(count), key=lambda place: p_values[place], reverse=True)
-    adjusted = [0.0] * count
-    smallest = 1.0
-    for rank, place in enumerate(order):
-        smallest = min(smallest, p_values[place] * count / (count - rank))
-        adjusted[place] = smallest
-    return adjusted
+    values = np.asarray(p_values, np.float64)
+    order = np.argsort(-values, kind="stable")
+    ranks = np.arange(len(values), 0, -1)
+    found = np.empty(len(values))
+    found[order] = np.minimum.accumulate(np.minimum(values[order] * max(tests or 0, len(values)) / ranks, 1.0))
+    return found

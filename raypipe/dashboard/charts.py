@@ -30,6 +30,7 @@ from raypipe.dashboard.levels import levels_chart
 from raypipe.dashboard.scatter import scatter_chart
 from raypipe.dashboard.timechart import timeline_chart
 from raypipe.insights.models import TargetRelation, TargetReport, Timeline
+from raypipe.insights.series.models import SeriesReport
 
 DRIVERS_SHOWN = 20
 TABLE_ROWS = 200
@@ -80,9 +81,9 @@ class ChartEngine:
         """A sample of rows, target against its strongest number columns; needs a number target."""
         return scatter_chart(points, report, self._config.max_points)
 
-    def timeline(self, timeline: Timeline, target: str | None) -> Chart | None:
-        """Rows and target mean over time with one shared axis; needs two buckets."""
-        return timeline_chart(timeline, target, self._config.max_points)
+    def timeline(self, timeline: Timeline, target: str | None, series: SeriesReport | None = None) -> Chart | None:
+        """Rows and target mean over time with one shared axis, and what was found in them; needs two buckets."""
+        return timeline_chart(timeline, target, self._config.max_points, series)
 
 
 def _driver_bars(shown: tuple[TargetRelation, ...]) -> Any:

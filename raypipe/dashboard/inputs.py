@@ -13,6 +13,7 @@ from raypipe.blocks.profile import Profile
 from raypipe.config import Frozen
 from raypipe.insights.models import TargetReport, Timeline
 from raypipe.insights.quality import QualityScore
+from raypipe.insights.series.models import SeriesReport
 from raypipe.results import Insight, StepReport, ValidationResult
 
 
@@ -90,6 +91,7 @@ class DashboardInput:
     quality: QualityScore | None = None
     target: TargetReport | None = None
     timeline: Timeline | None = None
+    series: SeriesReport | None = None
     head: pa.Table | None = None
     points: pa.Table | None = None
     reasons: Mapping[str, str] = field(default_factory=dict)

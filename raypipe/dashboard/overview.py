@@ -23,6 +23,10 @@ _DOUBTS = ("data_quality", "outliers")
 _THRESHOLD_WORDS = ("threshold", "bound", "limit", "cutoff")
 
 
+ANCHORS = frozenset({"overview", "quality", "columns", "correlations", "target", "time", "steps"})
+"""Sections that a finding may lead to; every page has them."""
+
+
 @dataclass(frozen=True)
 class Fact:
     """One figure of evidence."""
@@ -44,6 +48,8 @@ class Finding:
     columns: tuple[str, ...] = ()
     facts: tuple[Fact, ...] = ()
     kind: str = ""
+    chart: str = ""
+    """Anchor of the section that shows it."""
     doubt: bool = False
     """Whether it speaks against trusting the data, rather than about what the data says."""
 
@@ -284,6 +290,7 @@ def _from_insight(insight: Insight) -> Finding:
         insight.columns_affected,
         facts,
         insight.category.replace("_", " "),
+        insight.chart if insight.chart in ANCHORS else "",
         level == "high" and (insight.category in _DOUBTS or insight.type == "leakage"),
     )
 

@@ -210,7 +210,7 @@ def _time(given: DashboardInput, engine: ChartEngine) -> dict[str, Any]:
     shown = target if target in known else min(known, default=None)
     return {
         "timeline": timeline,
-        "chart": engine.timeline(timeline, shown),
+        "chart": engine.timeline(timeline, shown, given.series),
         "profiles": _profiles(timeline, target),
         "trends": timeline.trends[:4],
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
 from typing import Any
 
 from bokeh.layouts import column
@@ -22,7 +21,9 @@ from raypipe.dashboard.figures import (
     tint,
     unthemed,
 )
+from raypipe.dashboard.timemarks import epoch_ms, facts_of, forecast_of, mark_changes, mark_forecast
 from raypipe.insights.models import Timeline, TimePoint
+from raypipe.insights.series.models import SeriesReport
 
 _BUCKET_S = {
     "minute": 60,
@@ -40,24 +41,33 @@ _LEFT = 62
 _TABLE_ROWS = 400
 
 
-def timeline_chart(timeline: Timeline, target: str | None, max_points: int) -> Chart | None:
-    """Counts as bars and the target's mean as a line, linked; None for fewer than two buckets."""
+def timeline_chart(
+    timeline: Timeline, target: str | None, max_points: int, series: SeriesReport | None = None
+) -> Chart | None:
+    """Counts as bars and the target's mean as a line, linked, with what `series` found; None below two buckets."""
     points, merged = merge_buckets(timeline.points, min(max_points, MAX_BUCKETS))
     if len(points) < 2:
         return None
     width = _BUCKET_S[timeline.bucket] * merged * 1000.0
     unit = timeline.bucket if merged == 1 else f"{merged} {timeline.bucket}s"
     data = _columns(points, target, width)
-    whole = (data.data["x"][0], data.data["x"][-1] + width)
+    of_rows, of_mean = facts_of(series, None), facts_of(series, target) if target else None
+    ahead = forecast_of(of_mean) if series and series.bucket == unit else None
+    last = epoch_ms(ahead.starts[-1]) if ahead else data.data["x"][-1]
+    whole = (data.data["x"][0], last + width)
     span = Range1d(start=whole[0], end=whole[1], bounds=(whole[0] - width, whole[1] + width))
     lines = [("From", "when"), ("Rows", "rows_text"), *([("Mean", "mean_text")] if target else [])]
     parts = [_rows_figure(data, span, unit, lines)]
+    marks = [mark_changes(parts[0], of_rows.changes, max(data.data["rows"]))] if of_rows else []
     if target and any(point.means.get(target) is not None for point in points):
         parts.append(_mean_figure(data, span, f"Mean of {plain(target, 40)} per {unit}", lines))
+        marks += [mark_changes(parts[1], of_mean.changes, _top(points, target))] if of_mean else []
+        marks += [mark_forecast(parts[1], ahead)] if ahead else []
     notes = [f"{merged} {timeline.bucket}s are joined in a bucket."] if merged > 1 else []
     if len(points) > _STRIP_FROM:
         parts.append(_range_strip(data, span, whole))
         notes.append("Drag across a chart to look closer; move the span in the strip, or drag its edges.")
+    notes += dict.fromkeys(filter(None, marks))
     what = f"Rows and mean of {target}" if target else "Rows"
     return Chart(
         "timeline",
@@ -74,7 +84,7 @@ def timeline_chart(timeline: Timeline, target: str | None, max_points: int) -> C
 
 
 def _columns(points: tuple[TimePoint, ...], target: str | None, width: float) -> Any:
-    starts = [_epoch_ms(point.start) for point in points]
+    starts = [epoch_ms(point.start) for point in points]
     means = [point.means.get(target) if target else None for point in points]
     return source(
         {
@@ -88,6 +98,10 @@ def _columns(points: tuple[TimePoint, ...], target: str | None, width: float) ->
             "mean_text": [numbers.number(mean) for mean in means],
         }
     )
+
+
+def _top(points: tuple[TimePoint, ...], target: str) -> float:
+    return max(mean for point in points if (mean := point.means.get(target)) is not None)
 
 
 def _table(points: tuple[TimePoint, ...], target: str | None) -> DataTable:
@@ -167,8 +181,3 @@ def _calm(figure: Any) -> Any:
     )
     figure.xaxis.ticker.desired_num_ticks = 5
     return figure
-
-
-def _epoch_ms(iso: str) -> float:
-    moment = datetime.fromisoformat(iso)
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000

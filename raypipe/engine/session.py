@@ -52,6 +52,9 @@ WORKER_ENV = {
 }
 """One thread a worker, since the pool has a worker for each core. The allocators of Polars and of the C library keep
 freed pages for the next block: to give them back and fault them in again cost a seventh of a profile's time."""
+SET_BY_POLARS = ("_RJEM_MALLOC_CONF", "dirty_decay_ms:500,muzzy_decay_ms:1000")
+"""What importing Polars puts into the environment of this process, unless its user put something there: no wish of
+anybody, and for workers it would undo what stands above."""
 
 _current: Session | None = None
 session_lock = threading.RLock()
@@ -306,7 +309,8 @@ def _own_signals() -> Iterator[None]:
 def _environment(defaults: dict[str, str], **forced: str) -> Iterator[None]:
     """Set variables for the processes started inside; against `defaults`, what the user set stands."""
     before = dict(os.environ)
-    os.environ.update({**defaults, **before, **forced})
+    users = {name: value for name, value in before.items() if (name, value) != SET_BY_POLARS}
+    os.environ.update({**defaults, **users, **forced})
     try:
         yield
     finally:

@@ -27,6 +27,8 @@ HEADINGS = {
     "model_performance": "Build on what goes with the target",
 }
 """Category of finding -> title of what to do about it."""
+SEE_ASIDE = "In the folder of this run: see why rows were set aside, mend them and read them again."
+ASK_CHANGE = "After the next run, in the folder of this one: ask what changed since."
 _SIMPLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 """Columns that `--set` can name; others are told in words."""
 
@@ -144,9 +146,7 @@ def next_steps(insights: tuple[Insight, ...], run: Run, context: InsightContext)
 
 def _steps(types: set[str], run: Run, context: InsightContext) -> Iterator[NextStep]:
     if context.rows_quarantined:
-        yield NextStep(
-            text="See why rows were set aside, mend them and read them again.", command=_about(run, "quarantine show")
-        )
+        yield NextStep(text=SEE_ASIDE, command=_about(run, "quarantine show"))
     if "broken_rule" in types:
         yield NextStep(text="Look at the rules that are broken, in validation.json.")
     mends = {"duplicate_rows": "processing.drop_duplicates=true", "padded_text": "processing.trim_text=true"}
@@ -169,17 +169,21 @@ def _steps(types: set[str], run: Run, context: InsightContext) -> Iterator[NextS
     )
     if run.run_id is not None:
         yield NextStep(
-            text="After the next run, ask what changed since this one.",
+            text=ASK_CHANGE,
             command=_about(run, "compare", "latest"),
         )
 
 
 def _about(run: Run, command: str, *more: str) -> str | None:
-    """A command about this run."""
+    """A command about this run: in a bucket by its name, else typed in its folder.
+
+    Reports of equal runs are equal, wherever they lie.
+    """
     if run.run_id is None:
         return None
-    home = ("--output", run.output) if run.output not in (None, "output") else ()
-    return _typed("raypipe", *command.split(), run.run_id, *more, *home)
+    if run.output is not None and "://" in run.output:
+        return _typed("raypipe", *command.split(), run.run_id, *more, "--output", run.output)
+    return _typed("raypipe", *command.split(), ".", *more, *(("--output", "..") if more else ()))
 
 
 def _typed(*words: str | None) -> str | None:

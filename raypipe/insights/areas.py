@@ -18,6 +18,18 @@ def words_of(text: str) -> frozenset[str]:
     return frozenset(word.lower() for word in _WORD.findall(text))
 
 
+def last_word(text: str) -> str:
+    """The last word of a column name, in lower case: the noun in English; empty where there is none.
+
+    Examples
+    --------
+    >>> last_word("flightNumber"), last_word("number of rooms")
+    ('number', 'rooms')
+    """
+    return next((word.lower() for word in reversed(_WORD.findall(text))), "")
+
+
+NAMING_WORDS = words_of("id key uuid guid number no nr code sku ref reference serial")
 ID_WORDS = words_of("id ids key uuid guid number num no nr code index idx row record serial sku ref reference")
 
 AREAS: dict[str, frozenset[str]] = {

@@ -1,7 +1,8 @@
-"""Buckets of time as integers: calendar units counted from 1970-01-01 UTC, so that summaries merge exactly."""
+"""Buckets of time as integers: calendar units counted from 1970-01-01, so that summaries merge exactly."""
 
 from __future__ import annotations
 
+import re
 from typing import Literal, cast
 
 import numpy as np
@@ -44,6 +45,28 @@ def micros(series: pl.Series) -> tuple[IntArray, NDArray[np.bool_]]:
     if unit == "ms":
         return np.clip(values, MIN_MICROS // 1_000 - 1, MAX_MICROS // 1_000 + 1) * 1_000, known
     return np.clip(values, MIN_MICROS - 1, MAX_MICROS + 1), known
+
+
+_OFFSET = re.compile(r"^([+-])(\d\d):?(\d\d)$")
+
+
+def to_local(at: IntArray, zone: str) -> IntArray:
+    """What the clocks of `zone` show at these instants, in microseconds as if it were UTC.
+
+    Examples
+    --------
+    >>> noon = np.array([43_200_000_000])
+    >>> int(to_local(noon, "Asia/Tokyo")[0]) // 3_600_000_000, int(to_local(noon, "-05:00")[0]) // 3_600_000_000
+    (21, 7)
+    """
+    fixed = _OFFSET.match(zone)
+    if fixed:
+        sign, hour, minute = fixed.groups()
+        return at + (1 if sign == "+" else -1) * (int(hour) * 60 + int(minute)) * _FIXED["minute"]
+    if zone == "UTC" or not len(at):
+        return at
+    clock = pl.Series(at).cast(pl.Datetime("us")).dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
+    return np.asarray(clock.dt.replace_time_zone(None).to_physical().to_numpy(), np.int64)
 
 
 def to_micros(seconds: float) -> int:
@@ -106,5 +129,5 @@ def weekdays(at: IntArray) -> IntArray:
 
 
 def hours(at: IntArray) -> IntArray:
-    """Hour of the day, UTC."""
+    """Hour of the day."""
     return at // _FIXED["hour"] % 24

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import raypipe
-from raypipe.blocks.spec import SummarySpec
-from raypipe.blocks.table import finish, merge, summarise
 from raypipe.engine.localframe import as_frame
 from raypipe.errors import MissingColumnsError
 from raypipe.insights.actions import Run
@@ -17,11 +15,11 @@ from raypipe.insights.models import TargetReport, Timeline
 from raypipe.insights.overview import Overview
 from raypipe.insights.quality import quality_score
 from raypipe.insights.relations import plan_relations
+from raypipe.insights.statistics.engine import StatisticsEngine
 from raypipe.insights.timeline import plan_timeline
 from raypipe.stage import ReduceStage
 
 if TYPE_CHECKING:
-    from raypipe.blocks.profile import Profile
     from raypipe.engine.frame import Frame
     from raypipe.insights.generator import InsightGenerator
 
@@ -35,7 +33,8 @@ def comprehensive_insights(
     for role, column in (("target column", target), ("time column", time)):
         if column is not None and column not in frame.schema.names:
             raise MissingColumnsError(role, [column], frame.schema.names)
-    profile = _profile(frame)
+    found = StatisticsEngine().analyze_dataset(frame)
+    profile = found.profile
     reasons = {} if time is None or is_calendar(frame.schema.field(time).type) else {
         "timeline": f"the time column {time!r} holds {frame.schema.field(time).type}, which is no date"
     }  # fmt: skip
@@ -47,7 +46,7 @@ def comprehensive_insights(
     return document(
         Overview(
             profile=profile,
-            insights=generator.generate(profile, None, report, line, (), context),
+            insights=generator.generate(profile, None, report, line, (), context, statistics=found.statistics),
             quality=quality_score(profile),
             target=report,
             timeline=line,
@@ -58,14 +57,6 @@ def comprehensive_insights(
             words=generator.words,
         )
     )
-
-
-def _profile(frame: Frame) -> Profile:
-    spec = SummarySpec().for_width(len(frame.schema))
-    state = summarise(frame.schema.empty_table(), spec)
-    for block in frame.iter_blocks():
-        state = merge(state, summarise(block, spec))
-    return finish(state)
 
 
 def _measured(stage: ReduceStage | None, frame: Frame) -> Any:

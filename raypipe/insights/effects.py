@@ -12,9 +12,10 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from raypipe.blocks.chance import NORMAL_95
+
 FloatArray = NDArray[np.float64]
 
-NORMAL_95 = NormalDist().inv_cdf(0.975)
 MAD_TO_STD = 1.4826
 """Standard deviation of a normal distribution per median absolute deviation."""
 

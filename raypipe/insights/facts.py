@@ -9,8 +9,10 @@ from pydantic import Field, NonNegativeInt
 
 from raypipe.blocks.profile import ColumnProfile, Profile
 from raypipe.config import Frozen
-from raypipe.insights.areas import ID_WORDS, words_of
+from raypipe.insights.areas import ID_WORDS, NAMING_WORDS, last_word, words_of
 from raypipe.insights.models import TargetReport, Timeline
+from raypipe.insights.patterns.models import PatternsReport
+from raypipe.insights.series.models import SeriesReport
 from raypipe.insights.statistics.models import Statistics
 from raypipe.results import RuleOutcome, StepReport, ValidationResult
 
@@ -53,7 +55,9 @@ class Facts:
     timeline: Timeline | None = None
     steps: tuple[StepReport, ...] = ()
     context: InsightContext = field(default_factory=InsightContext)
+    patterns: PatternsReport | None = None
     statistics: Statistics | None = None
+    series: SeriesReport | None = None
 
     @property
     def target_name(self) -> str | None:
@@ -79,6 +83,11 @@ def graded(value: float, low: tuple[float, int], high: tuple[float, int]) -> int
     return min(max(round(floor + share * (ceiling - floor)), 1), 10)
 
 
+def sureness(p_value: float | None) -> float:
+    """Confidence that a test gives: at most 0.999, as it rests on assumptions."""
+    return min(1 - (p_value or 0.0), 0.999)
+
+
 def looks_like_id(column: ColumnProfile) -> bool:
     """Whether the column names rows rather than measures them: short unique text, or unique numbers that count or
     are called an id."""
@@ -93,6 +102,14 @@ def looks_like_id(column: ColumnProfile) -> bool:
     if not is_whole(column) or number is None or number.min is None or number.max is None:
         return False
     return bool(words_of(column.name) & ID_WORDS) or number.max - number.min + 1 <= 1.1 * distinct.count
+
+
+def names_things(column: ColumnProfile) -> bool:
+    """Whether whole numbers are called a number, code or key of something: their means say nothing.
+
+    `number of rooms` counts; `room number` names.
+    """
+    return is_whole(column) and last_word(column.name) in NAMING_WORDS
 
 
 def is_varied_text(column: ColumnProfile) -> bool:

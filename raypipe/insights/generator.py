@@ -10,11 +10,14 @@ from raypipe.blocks.profile import Profile
 from raypipe.config.insights.report import ReportConfig
 from raypipe.insights.areas import AREAS, words_of
 from raypipe.insights.facts import Facts, InsightContext
-from raypipe.insights.findings import associations, course, distributions, keys, quality, target
+from raypipe.insights.findings import associations, closer, course, distributions, keys, quality, series, target
+from raypipe.insights.findings import patterns as across
 from raypipe.insights.findings import statistics as pairs
 from raypipe.insights.measured import measured
 from raypipe.insights.merging import merged
 from raypipe.insights.models import TargetReport, Timeline
+from raypipe.insights.patterns.models import PatternsReport
+from raypipe.insights.series.models import SeriesReport
 from raypipe.insights.statistics.models import Statistics
 from raypipe.insights.wording.catalogue import Catalogue, catalogue_of
 from raypipe.insights.words import count, names
@@ -43,10 +46,18 @@ FINDERS: tuple[Finder, ...] = (
     pairs.group_differences,
     pairs.gaps_that_follow,
     target.unmeasured_target,
+    closer.derived_or_later,
     target.leakage,
     target.drivers,
     target.class_imbalance,
     target.unlabelled,
+    closer.segments,
+    closer.target_drift,
+    closer.predictable,
+    across.anomalous_rows,
+    across.clusters,
+    across.dependencies,
+    across.going_together,
     distributions.skewed,
     distributions.heavy_tailed,
     distributions.outliers,
@@ -54,10 +65,14 @@ FINDERS: tuple[Finder, ...] = (
     distributions.zero_inflated,
     distributions.coded_categories,
     course.unusable_times,
-    course.trends,
-    course.seasonality,
+    series.trends,
+    series.seasonality,
+    series.change_points,
+    series.wandering,
     course.gaps,
+    course.repeated_times,
     course.unusual_periods,
+    series.forecasts,
 )
 """Every kind of finding, in the order in which equals are told."""
 
@@ -65,8 +80,8 @@ FINDERS: tuple[Finder, ...] = (
 class InsightGenerator:
     """Says what a careful analyst would say from the profile, the target's relations and the timeline.
 
-    It looks at no rows. A finding must be large enough to matter, and surer than chance where many columns are tried
-    at once; small tables give few findings.
+    It looks at no rows itself. A finding must be large enough to matter, and surer than chance where many columns are
+    tried at once; small tables give few findings.
 
     Parameters
     ----------
@@ -83,7 +98,7 @@ class InsightGenerator:
         self._settings = settings or ReportConfig()
         self._words: Catalogue = catalogue_of(self._settings.language, self._settings.catalogue)
 
-    def generate(
+    def generate(  # noqa: PLR0913 - what was measured of one table, each by its name; all but the first may be absent
         self,
         profile: Profile,
         validation: ValidationResult | None = None,
@@ -93,6 +108,8 @@ class InsightGenerator:
         context: InsightContext | str | None = None,
         *,
         statistics: Statistics | None = None,
+        patterns: PatternsReport | None = None,
+        series_report: SeriesReport | None = None,
     ) -> tuple[Insight, ...]:
         """All findings, highest priority first.
 
@@ -102,9 +119,24 @@ class InsightGenerator:
             What the run knows beside the data; a text alone is the business context.
         statistics : Statistics, optional
             Of the same table, from `StatisticsEngine`.
+        patterns : PatternsReport, optional
+            Of a sample of it, from `PatternDetector`.
+        series_report : SeriesReport, optional
+            The course over time taken apart, from `measure_series`; without it nothing is said of trends, seasons,
+            changes and unusual periods.
         """
         known = context if isinstance(context, InsightContext) else InsightContext(business=context)
-        facts = Facts(profile, validation, target_report, timeline, tuple(steps), known, statistics)
+        facts = Facts(
+            profile,
+            validation,
+            target_report,
+            timeline,
+            tuple(steps),
+            known,
+            statistics=statistics,
+            patterns=patterns,
+            series=series_report,
+        )
         found = [self._words.reworded(insight) for insight in gather(facts)]
         stressed = [stress(insight, known.business, facts.target_name) for insight in merged(found)]
         return tuple(

@@ -10,8 +10,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from raypipe.blocks.chance import normal_tail
-from raypipe.insights.effects import NORMAL_95, fisher_interval, fisher_score
+from raypipe.blocks.chance import NORMAL_95, normal_tail
+from raypipe.insights.effects import fisher_interval, fisher_score
 from raypipe.insights.facts import Facts
 from raypipe.results import Insight
 
@@ -72,6 +72,20 @@ KINDS: dict[str, Measured] = {
     "near_constant": Measured("share_of_values", "share", f"{_COLUMN}: top", "columns"),
     "identifier": Measured("distinct_share", "distinct_share", f"{_COLUMN}: distinct", "columns"),
     "high_cardinality": Measured("distinct_share", "distinct_share", f"{_COLUMN}: distinct", "columns"),
+    "duplicate_keys": Measured("share_of_values", "share", f"{_COLUMN}: distinct", "columns"),
+    "association": Measured("cramers_v", "cramers_v", "statistics.json, pairs", "correlations"),
+    "curved_relation": Measured("spearman", "spearman", "statistics.json, pairs", "correlations"),
+    "explained_correlation": Measured("partial_correlation", "partial", "statistics.json, partial", "correlations"),
+    "group_difference": Measured("epsilon_squared", "epsilon_squared", "statistics.json, groups", "columns"),
+    "missing_depends": Measured("cramers_v", "cramers_v", "statistics.json, missing", "quality"),
+    "clusters": Measured("silhouette", "silhouette", "patterns.json, clusters", "correlations"),
+    "anomalous_rows": Measured("share_of_rows", "share", "patterns.json, anomalies", "columns"),
+    "same_information": Measured("lambda", "lambda", "patterns.json, dependencies", "correlations"),
+    "dependency": Measured("lambda", "lambda", "patterns.json, dependencies", "correlations"),
+    "frequent_pattern": Measured("phi", "phi", "patterns.json, rules", "correlations"),
+    "segment": Measured("rank_biserial", "effect", "target.json, segments", "target"),
+    "target_drift": Measured("standard_deviations", "effect", "target.json, drift", "target"),
+    "predictable_target": Measured("r_squared", "best", "target.json, baselines", "target"),
     "padded_text": Measured("share_of_values", "share", f"{_COLUMN}: text.padded", "columns"),
     "mixed_types": Measured(
         "share_of_frequent_values", "number_share_of_frequent", "types widened while reading", "columns"
@@ -123,7 +137,7 @@ def measured(insight: Insight, facts: Facts) -> Insight:
         "chart": kind.chart,
     }
     told = {name: value for name, value in found.items() if getattr(insight, name) is None and value is not None}
-    return insight.replace(evidence={**insight.evidence, "read_from": kind.origin}, **told)
+    return insight.replace(evidence={"read_from": kind.origin, **insight.evidence}, **told)
 
 
 def _effect(insight: Insight, kind: Measured) -> float | None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SkipValidation
 
 from raypipe.config import Frozen
+from raypipe.insights.target.models import Baselines, Leak, Segment, TargetDrift
+
+TARGET_VERSION = 1
+"""Version of the layout of `target.json`; raised when a field changes its meaning or goes away."""
 
 
 class Level(Frozen):
@@ -41,6 +45,14 @@ class TargetRelation(Frozen):
     """Normal score against "no relation at all": how many standard deviations from chance."""
     groups: int | None = None
     """Levels or bins behind the measure, before the rare ones were pooled for show."""
+    interval: tuple[float, float] | None = None
+    """95 % interval of `value`."""
+    p_value: float | None = None
+    """Against no relation at all, of this column alone."""
+    q_value: float | None = None
+    """False discovery rate over all columns at which this one would just be told (Benjamini-Hochberg)."""
+    rank_score: float | None = None
+    """The normal score by ranks, on the sample of rows: what a few extreme values made is gone. None: not tried."""
 
 
 class TargetReport(Frozen):
@@ -56,6 +68,16 @@ class TargetReport(Frozen):
     """Rows with a known (and finite) target."""
     classes: dict[str, int] = Field(default_factory=dict)
     """Classification: class -> rows, most frequent first."""
+    version: int = TARGET_VERSION
+    leaks: tuple[Leak, ...] = ()
+    """Columns that may give the target away, by three kinds of suspicion."""
+    baselines: Baselines | None = None
+    segments: tuple[Segment, ...] = ()
+    drift: TargetDrift | None = None
+    sample_rows: int = 0
+    """Rows behind leaks (but for the too good), baselines, segments and drift; the relations are by all rows."""
+    not_computed: dict[str, str] = Field(default_factory=dict)
+    """Part -> why it is absent."""
 
 
 class TimePoint(Frozen):
@@ -122,3 +144,7 @@ class Timeline(Frozen):
     """Rows before `first` or after the last bucket: far-off dates that would have stretched the axis to nothing."""
     unknown: int = 0
     """Rows without a time."""
+    zone: str = "UTC"
+    """Whose calendar days, weekdays and hours follow."""
+    course: SkipValidation[Any] = Field(default=None, exclude=True, repr=False)
+    """The sums themselves (`Course`), for the analysis of series; in no file."""

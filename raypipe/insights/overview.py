@@ -11,6 +11,7 @@ from raypipe.insights.actions import Run
 from raypipe.insights.facts import InsightContext
 from raypipe.insights.models import TargetReport, Timeline
 from raypipe.insights.quality import QualityScore
+from raypipe.insights.series.models import SeriesReport
 from raypipe.insights.wording.catalogue import Catalogue
 from raypipe.results import Insight, StepReport, ValidationResult
 
@@ -26,6 +27,7 @@ class Overview:
     validation: ValidationResult | None = None
     target: TargetReport | None = None
     timeline: Timeline | None = None
+    series: SeriesReport | None = None
     steps: tuple[StepReport, ...] = ()
     not_computed: Mapping[str, str] = field(default_factory=dict)
     """What -> why not."""

@@ -14,6 +14,7 @@ from raypipe.insights.markdown import escape, table
 from raypipe.insights.models import TargetRelation, TimeTrend
 from raypipe.insights.overview import Overview
 from raypipe.insights.quality import FORMULA
+from raypipe.insights.series.rows import HEADS, course_rows
 from raypipe.insights.wording.sandbox import Markdown
 from raypipe.insights.words import count, figure, names, percent, plain
 
@@ -217,7 +218,10 @@ def _time(overview: Overview) -> Iterator[str]:
     )
     if line.unknown or line.outside:
         yield f"{count(line.unknown, 'row')} without a time and {count(line.outside, 'row')} far outside are left out."
-    if line.trends:
+    if overview.series is not None:
+        yield ""
+        yield from table(HEADS, course_rows(overview.series))
+    elif line.trends:
         yield ""
         heads = ("Column", "Slope a day", "R²", "Change over the span, of its mean")
         yield from table(heads, (_trend_row(trend) for trend in line.trends))

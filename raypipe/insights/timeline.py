@@ -3,39 +3,35 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from raypipe.blocks.profile import ColumnProfile, NumberSummary, Profile
 from raypipe.config import Frozen
+from raypipe.config.insights.series import SeriesConfig
 from raypipe.errors import SchemaError
 from raypipe.insights.bins import center_and_scale
 from raypipe.insights.calendar import (
-    MICROS_A_DAY,
+    BUCKETS,
     Bucket,
-    IntArray,
     bucket_ids,
     bucket_range,
     choose_bucket,
-    hours,
     is_calendar,
     micros,
+    to_local,
     to_micros,
-    weekdays,
 )
+from raypipe.insights.course_sums import CourseSums, Instants, by_key, by_week_hour, is_clock
 from raypipe.insights.models import Timeline
 from raypipe.insights.relation_sums import numbers_of, series_of, standardise
 from raypipe.insights.trends import describe_course
 from raypipe.stage import ReduceStage, require
 
-FloatArray = NDArray[np.float64]
 MAX_BUCKETS = 400
-MAX_SERIES = 8
-MAX_DAILY = 4_000
-"""Days up to which rows and target are also kept by day, so that weekdays can be compared with days as observations."""
+MAX_FINE = 10_000
+"""Buckets that are added up at most: hours of a year, days of 27 years."""
 FAR_FACTOR = 20
 """An axis this many times longer than the span of the middle 98 % of rows is cut: 9999-12-31 is no date of the data."""
 _CALENDAR_PART = re.compile(
@@ -52,31 +48,19 @@ class SeriesPlan(Frozen):
     """Values are added up as (value - center) / scale."""
 
 
-@dataclass
-class CourseSums:
-    """One summary: whole buckets by number, ascending, and what fell into them."""
-
-    ids: IntArray
-    """Buckets with rows."""
-    sums: FloatArray
-    """Of shape (buckets, 1 + 2 series): rows, then finite values and their sum for each series."""
-    days: IntArray
-    daily: FloatArray
-    """Of shape (days, 3): rows, target values and their sum; empty where the span is too long."""
-    week_hours: FloatArray
-    """Of shape (168, 4): rows, target values, their sum and sum of squares, by hour of the week from Monday 00:00."""
-    outside: int = 0
-    unknown: int = 0
-
-
 class CourseOverTime(ReduceStage):
     """Follow rows and number columns over the time column; built by `plan_timeline`.
 
-    Buckets lie on whole units of UTC time, weeks begin on Monday. A summary holds only buckets that it saw.
+    Buckets up to hours lie on whole units of UTC time, those from days on in the calendar of `zone`; weeks begin on
+    Monday. A summary holds only buckets that it saw.
     """
 
     column: str
     bucket: Bucket = "day"
+    """Unit of the timeline."""
+    fine: Bucket = "day"
+    """Unit that is added up, of which `bucket` is a multiple."""
+    zone: str = "UTC"
     first: int = 0
     last: int = -1
     """First and last bucket, as numbers from 1970-01-01; none where the column has no time at all."""
@@ -87,7 +71,8 @@ class CourseOverTime(ReduceStage):
     target: str | None = None
     """The target, where it is the first of `series`."""
     has_hours: bool = True
-    keep_daily: bool = True
+    left_out: int = 0
+    """Number columns that could be followed, but for the limit on their number."""
 
     def output_schema(self, schema: pa.Schema) -> pa.Schema:
         require(schema, self.column, *(series.column for series in self.series), by=self.name)
@@ -98,26 +83,19 @@ class CourseOverTime(ReduceStage):
         inside = known & (at >= self.start) & (at <= self.end)
         values = [standardise(numbers_of(block, s.column), s.center, s.scale)[inside] for s in self.series]
         at = at[inside]
-        target = values[0] if self.target else np.full(len(at), np.nan)
-        ids, sums = _by_key(bucket_ids(at, self.bucket), values)
-        kept = len(at) if self.keep_daily else 0
-        days, daily = _by_key(at[:kept] // MICROS_A_DAY, [target[:kept]])
+        local = to_local(at, self.zone)
+        ids, sums = by_key(bucket_ids(at if is_clock(self.fine) else local, self.fine), values)
         return CourseSums(
             ids=ids,
             sums=sums,
-            days=days,
-            daily=daily,
-            week_hours=_by_week_hour(at, target),
+            week_hours=by_week_hour(local, values[0] if self.target else np.full(len(at), np.nan)),
+            instants=Instants.of(at),
             outside=int(known.sum() - inside.sum()),
             unknown=int(len(known) - known.sum()),
         )
 
     def merge(self, a: CourseSums, b: CourseSums) -> CourseSums:
-        ids, sums = _add_keyed(a.ids, a.sums, b.ids, b.sums)
-        days, daily = _add_keyed(a.days, a.daily, b.days, b.daily)
-        return CourseSums(
-            ids, sums, days, daily, a.week_hours + b.week_hours, a.outside + b.outside, a.unknown + b.unknown
-        )
+        return a.add(b)
 
     def finish(self, state: CourseSums | None) -> Timeline:
         if state is None or not len(state.ids):
@@ -126,51 +104,17 @@ class CourseOverTime(ReduceStage):
         return describe_course(self, state)
 
 
-def _by_key(keys: IntArray, values: list[FloatArray]) -> tuple[IntArray, FloatArray]:
-    """Rows, and finite values and their sum for each of `values`, by key."""
-    if not len(keys):
-        return np.zeros(0, np.int64), np.zeros((0, 1 + 2 * len(values)))
-    low = int(keys.min())
-    codes = keys - low
-    columns = [np.bincount(codes).astype(float)]
-    for value in values:
-        finite = np.isfinite(value)
-        columns += [
-            np.bincount(codes[finite], minlength=len(columns[0])).astype(float),
-            np.bincount(codes[finite], value[finite], len(columns[0])),
-        ]
-    table = np.stack(columns, axis=1)
-    seen = np.flatnonzero(table[:, 0])
-    return seen + low, table[seen]
-
-
-def _by_week_hour(at: IntArray, target: FloatArray) -> FloatArray:
-    codes = weekdays(at) * 24 + hours(at)
-    finite = np.isfinite(target)
-    known, values = codes[finite], target[finite]
-    columns = (
-        np.bincount(codes, minlength=168),
-        np.bincount(known, minlength=168),
-        np.bincount(known, values, 168),
-        np.bincount(known, values * values, 168),
-    )
-    return np.stack([column.astype(float) for column in columns], axis=1)
-
-
-def _add_keyed(a: IntArray, x: FloatArray, b: IntArray, y: FloatArray) -> tuple[IntArray, FloatArray]:
-    """Tables of two sorted lists of keys, added up by key."""
-    keys = np.union1d(a, b)
-    out = np.zeros((len(keys), x.shape[1]))
-    out[np.searchsorted(keys, a)] += x
-    out[np.searchsorted(keys, b)] += y
-    return keys, out
-
-
-def plan_timeline(profile: Profile, schema: pa.Schema, time_column: str, target: str | None = None) -> CourseOverTime:
+def plan_timeline(
+    profile: Profile,
+    schema: pa.Schema,
+    time_column: str,
+    target: str | None = None,
+    settings: SeriesConfig | None = None,
+) -> CourseOverTime:
     """The stage that follows the table over `time_column`, in the finest unit that gives at most 400 buckets.
 
-    Up to eight number columns are followed: the target first, then those that correlate most with it. Constants,
-    and columns that only repeat a part of the time (month, hour), are left out.
+    Up to eight number columns are followed (`max_columns`): the target first, then those that correlate most with it.
+    Constants, and columns that only repeat a part of the time (month, hour), are left out.
 
     Raises
     ------
@@ -179,35 +123,36 @@ def plan_timeline(profile: Profile, schema: pa.Schema, time_column: str, target:
     SchemaError
         If the column does not hold times.
     """
+    settings = settings or SeriesConfig()
     require(schema, *([time_column, target] if target else [time_column]), by="timeline")
     kind = schema.field(time_column).type
     if not is_calendar(kind):
         raise SchemaError(_advice(time_column, kind))
     names = [column.name for column in profile.columns]
-    number = profile.column(time_column).number if time_column in names else None
-    series = _choose_series(profile, schema, time_column, target)
-    followed = target if series and series[0].column == target else None
-    has_hours = bool(pa.types.is_timestamp(kind))
-    window = _window(number)
-    if window is None:
-        return CourseOverTime(column=time_column, series=series, target=followed, has_hours=has_hours)
-    start, end = window
-    bucket = choose_bucket(start, end, MAX_BUCKETS)
-    if not has_hours and bucket in ("minute", "hour"):
-        bucket = "day"
-    first, last = bucket_range(start, end, bucket)
-    return CourseOverTime(
+    candidates = _choose_series(profile, schema, time_column, target)
+    series = candidates[: settings.max_columns]
+    plan = CourseOverTime(
         column=time_column,
-        bucket=bucket,
-        first=first,
-        last=last,
-        start=start,
-        end=end,
         series=series,
-        target=followed,
-        has_hours=has_hours,
-        keep_daily=(end - start) // MICROS_A_DAY < MAX_DAILY,
+        target=target if series and series[0].column == target else None,
+        has_hours=bool(pa.types.is_timestamp(kind)),
+        zone=settings.time_zone or getattr(kind, "tz", None) or "UTC",
+        left_out=len(candidates) - len(series),
     )
+    window = _window(profile.column(time_column).number if time_column in names else None)
+    return plan if window is None else _placed(plan, *window)
+
+
+def _placed(plan: CourseOverTime, start: int, end: int) -> CourseOverTime:
+    """The plan with its units and the buckets between two instants."""
+    bucket, fine = choose_bucket(start, end, MAX_BUCKETS), choose_bucket(start, end, MAX_FINE)
+    if not plan.has_hours:
+        bucket, fine = (max(unit, "day", key=BUCKETS.index) for unit in (bucket, fine))
+    if fine == "week":  # weeks do not make up months
+        fine = "day" if bucket == "week" else "month"
+    low, high = (start, end) if is_clock(bucket) else to_local(np.array([start, end]), plan.zone).tolist()
+    first, last = bucket_range(low, high, bucket)
+    return plan.replace(bucket=bucket, fine=fine, first=first, last=last, start=start, end=end)
 
 
 def _advice(column: str, kind: pa.DataType) -> str:
@@ -243,7 +188,7 @@ def _choose_series(profile: Profile, schema: pa.Schema, time_column: str, target
         elif column.kind == "number" and column.number is not None and _follows(column, column.number, target):
             center, scale = center_and_scale(column.number)
             chosen.append(SeriesPlan(column=column.name, center=center, scale=scale))
-    return tuple(chosen[:MAX_SERIES])
+    return tuple(chosen)
 
 
 def _follows(column: ColumnProfile, number: NumberSummary, target: str | None) -> bool:

@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raypipe.insights.calendar import MICROS_A_DAY, bucket_labels, bucket_starts
+from raypipe.insights.course_sums import Course, is_clock
 from raypipe.insights.effects import f_score, variance_explained, weighted_variance_explained
 from raypipe.insights.models import Season, Timeline, TimePoint, TimeTrend
 
 if TYPE_CHECKING:
-    from raypipe.insights.timeline import CourseOverTime, CourseSums
+    from raypipe.insights.course_sums import CourseSums
+    from raypipe.insights.timeline import CourseOverTime
 
 FloatArray = NDArray[np.float64]
 Cycle = Literal["hour", "weekday"]
@@ -27,14 +29,15 @@ MIN_CYCLE_DAYS = 3
 
 def describe_course(stage: CourseOverTime, sums: CourseSums) -> Timeline:
     """The timeline of a summary that saw at least one row."""
-    first, last = int(min(stage.first, sums.ids[0])), int(max(stage.last, sums.ids[-1]))
+    seen, at_unit = sums.at(stage.fine, stage.bucket, stage.zone)
+    first, last = int(min(stage.first, seen[0])), int(max(stage.last, seen[-1]))
     ids = np.arange(first, last + 1, dtype=np.int64)
-    table = np.zeros((len(ids), sums.sums.shape[1]))
-    table[sums.ids - first] = sums.sums
+    table = np.zeros((len(ids), at_unit.shape[1]))
+    table[seen - first] = at_unit
     labels = bucket_labels(ids, stage.bucket)
     means = _means(stage, table)
     middles = _middles(ids, stage)
-    trends = [_trend(s.column, middles, means[:, i], table[:, 1 + 2 * i]) for i, s in enumerate(stage.series)]
+    trends = [_trend(s.column, middles, means[:, i], table[:, 1 + 3 * i]) for i, s in enumerate(stage.series)]
     return Timeline(
         column=stage.column,
         bucket=stage.bucket,
@@ -51,12 +54,14 @@ def describe_course(stage: CourseOverTime, sums: CourseSums) -> Timeline:
         seasons=tuple(_seasons(stage, sums)),
         outside=sums.outside,
         unknown=sums.unknown,
+        zone=stage.zone,
+        course=Course(stage, sums),
     )
 
 
 def _means(stage: CourseOverTime, table: FloatArray) -> FloatArray:
     """Mean of each series in each bucket, NaN without a value."""
-    n, total = table[:, 1::2], table[:, 2::2]
+    n, total = table[:, 1::3], table[:, 2::3]
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         scaled = total / n
         return np.array([s.center for s in stage.series]) + np.array([s.scale for s in stage.series]) * scaled
@@ -140,18 +145,20 @@ def _target_means(stage: CourseOverTime, n: FloatArray, total: FloatArray) -> tu
 def _seasons(stage: CourseOverTime, sums: CourseSums) -> list[Season]:
     """Cycles that the span is long enough to show."""
     found: list[Season] = []
-    if stage.keep_daily and len(sums.days) and sums.days[-1] - sums.days[0] + 1 >= 7 * MIN_CYCLE_WEEKS:
-        found += _weekly(stage, sums)
+    if is_clock(stage.fine) or stage.fine == "day":
+        days, daily = sums.at(stage.fine, "day", stage.zone)
+        if days[-1] - days[0] + 1 >= 7 * MIN_CYCLE_WEEKS:
+            found += _weekly(stage, sums, days, daily)
     if stage.has_hours and np.count_nonzero(_over_weekdays(sums, 0)) >= MIN_CYCLE_DAYS:
         found += _daily(stage, sums)
     return found
 
 
-def _weekly(stage: CourseOverTime, sums: CourseSums) -> list[Season]:
+def _weekly(stage: CourseOverTime, sums: CourseSums, seen: NDArray[np.int64], daily: FloatArray) -> list[Season]:
     """Weekdays compared, each day one observation; days without rows count, the first and last day do not."""
-    first = int(sums.days[0])
-    table = np.zeros((int(sums.days[-1]) - first + 1, 3))
-    table[sums.days - first] = sums.daily
+    first = int(seen[0])
+    table = np.zeros((int(seen[-1]) - first + 1, daily.shape[1]))
+    table[seen - first] = daily
     days = (np.arange(len(table), dtype=np.int64) + first + 3) % 7
     inner, counts = days[1:-1], table[1:-1, 0]
     eta, score = weighted_variance_explained(inner, counts, np.ones(len(counts)))

@@ -20,16 +20,23 @@ from raypipe.etl.types import APPEARED
 from raypipe.insights.actions import Run
 from raypipe.insights.calendar import is_calendar
 from raypipe.insights.document import document
-from raypipe.insights.facts import InsightContext
+from raypipe.insights.facts import InsightContext, looks_like_id
 from raypipe.insights.generator import InsightGenerator
+from raypipe.insights.models import TargetReport
 from raypipe.insights.overview import Overview
+from raypipe.insights.patterns.detector import PatternDetector
+from raypipe.insights.patterns.models import PatternsReport
 from raypipe.insights.quality import QualityScore, quality_score
 from raypipe.insights.relations import RelateTarget, plan_relations
 from raypipe.insights.report import write_report
 from raypipe.insights.sample import FirstRows, SampleRows, sample_size
+from raypipe.insights.series.measure import measure_series
+from raypipe.insights.series.models import SeriesReport
+from raypipe.insights.statistics.coding import TOO_MANY
 from raypipe.insights.statistics.engine import Draft, StatisticsEngine
 from raypipe.insights.statistics.models import PairStatistics, Statistics
 from raypipe.insights.statistics.tails import CountTails, plan_tails
+from raypipe.insights.target.analysis import analyse_target
 from raypipe.insights.timeline import CourseOverTime, plan_timeline
 from raypipe.insights.wording.catalogue import catalogue_of
 from raypipe.pipeline.manifest import masked_config
@@ -39,7 +46,9 @@ from raypipe.stage import Stage
 
 RunPass = Callable[[tuple[Stage, ...]], Mapping[str, Any]]
 TARGET, COURSE, PASS = "target", "course over time", "relations and course over time"
+SERIES = "time series"
 SCREENING, ALL_PAIRS, STATISTICS = "statistics of the sample", "pairs over all rows", "statistics"
+PATTERNS, CLOSER = "patterns", "target analysis"
 QUALITY, INSIGHTS, REPORT = "quality score", "insights", "report"
 TASK_LIMIT_S = 600.0
 """For tasks that work on summaries. The pass over the rows has none: it takes as long as there are rows."""
@@ -88,9 +97,24 @@ class _Work:
         # In the thread that executes: the engine looks at the cancel itself, and callbacks come from this thread.
         self.tasks.add_task(PASS, self._measure, planned, where="caller", always=True)
         self.tasks.add_task(QUALITY, self._quality)
+        sampled = self._plan_samples(target_planned=TARGET in planned)
         measured = self._plan_statistics()
-        self.tasks.add_task(INSIGHTS, self._insights, [PASS, *measured], always=True)
+        self.tasks.add_task(SERIES, self._series, [PASS])
+        self.tasks.add_task(INSIGHTS, self._insights, [PASS, *measured], after=[SERIES, *sampled], always=True)
         self.tasks.add_task(REPORT, self._report, after=[QUALITY, INSIGHTS], always=True)
+
+    def _plan_samples(self, *, target_planned: bool) -> list[str]:
+        """The tasks that work on the sample of rows."""
+        planned: list[str] = []
+        if self.config.analysis.patterns.enabled:
+            self.tasks.add_task(PATTERNS, self._patterns, [PASS], always=True)
+            planned.append(PATTERNS)
+        else:
+            self.reasons["patterns"] = "switched off (analysis.patterns.enabled: false)"
+        if target_planned:
+            self.tasks.add_task(CLOSER, self._closer, [PASS], always=True)
+            planned.append(CLOSER)
+        return planned
 
     def _plan_target(self) -> list[str]:
         frame, profile = self.run.data
@@ -112,7 +136,9 @@ class _Work:
             self.reasons["timeline"] = _no_dates(self.run, time, str(kind))
             self.run.attempts.warnings.append(self.reasons["timeline"])
             return []
-        self.tasks.add_task(COURSE, plan_timeline, args=[profile, frame.schema, time, self.config.target_column])
+        settings = self.config.analysis.series
+        given = [profile, frame.schema, time, self.config.target_column, settings]
+        self.tasks.add_task(COURSE, plan_timeline, args=given)
         return [COURSE]
 
     def _plan_statistics(self) -> list[str]:
@@ -151,14 +177,55 @@ class _Work:
     def _quality(self) -> QualityScore:
         return quality_score(self.run.data[1], self.run.validation, self.run.loaded.quarantine.rows)
 
+    def _patterns(self, measured: Mapping[str, Any] | None) -> PatternsReport | None:
+        """Clusters, anomalies, rules, dependencies and the map, of the sample without the target."""
+        if measured is None:  # The pass failed, and its own warning says so.
+            return None
+        sample = measured.get(SampleRows.__name__)
+        sample = pa.table({}) if sample is None else sample
+        ids = frozenset(column.name for column in self.run.data[1].columns if looks_like_id(column))
+        return PatternDetector(self.config.analysis.patterns.replace(seed=self.config.seed)).detect(sample, ids)
+
+    def _closer(self, measured: Mapping[str, Any] | None) -> TargetReport | None:
+        """The target by the sample of rows: leaks, baselines, segments, drift."""
+        report = (measured or {}).get(RelateTarget.__name__)
+        if measured is None or report is None:
+            return None
+        settings = self.config.analysis.target.replace(seed=self.config.seed)
+        time = self.config.time_column
+        return analyse_target(report, measured.get(SampleRows.__name__), settings, time)
+
+    def _found(self, name: str) -> Any:
+        """What a task that is planned and done has found, else None."""
+        result = self.tasks.results.get(name)
+        return result.value if result is not None else None
+
+    def _series(self, measured: Mapping[str, Any]) -> SeriesReport | None:
+        """The course over time taken apart: on the sums that the pass made, never on rows."""
+        line, settings = measured.get(CourseOverTime.__name__), self.config.analysis.series
+        if line is None or line.course is None:
+            return None
+        if not settings.enabled:
+            self.reasons[SERIES] = "switched off (analysis.series.enabled: false)"
+            return None
+        report = measure_series(line.course, settings)
+        self.reasons.update({f"{SERIES}: {what}": why for what, why in report.not_computed.items()})
+        return report
+
     def _insights(
         self, measured: Mapping[str, Any] | None, statistics: Statistics | None = None
     ) -> tuple[Insight, ...]:
         found, run = measured or {}, self.run
-        target, course = found.get(RelateTarget.__name__), found.get(CourseOverTime.__name__)
-        generator = InsightGenerator(self.config.analysis.report)
-        return generator.generate(
-            run.data[1], run.validation, target, course, run.steps, _context(self.config, run), statistics=statistics
+        return InsightGenerator(self.config.analysis.report).generate(
+            run.data[1],
+            run.validation,
+            self._found(CLOSER) or found.get(RelateTarget.__name__),
+            found.get(CourseOverTime.__name__),
+            run.steps,
+            _context(self.config, run),
+            statistics=statistics,
+            patterns=self._found(PATTERNS),
+            series_report=self.tasks.results[SERIES].value,
         )
 
     def _report(self) -> tuple[str, dict[str, Any]]:
@@ -183,16 +250,27 @@ class _Work:
         return Analysis(
             insights=results[INSIGHTS].value or (),
             quality=results[QUALITY].value,
-            target=measured.get(RelateTarget.__name__),
+            target=self._found(CLOSER) or measured.get(RelateTarget.__name__),
+            patterns=self._found(PATTERNS),
             timeline=measured.get(CourseOverTime.__name__),
+            series=results[SERIES].value,
             statistics=results[STATISTICS].value if STATISTICS in results else None,
             head=measured.get(FirstRows.__name__),
             points=self._points(measured.get(SampleRows.__name__)),
             sample=measured.get(SampleRows.__name__),
             report=report,
             document=told,
-            reasons=self.reasons,
+            reasons=_told(self.reasons, results[STATISTICS].value if STATISTICS in results else None),
         )
+
+
+def _told(reasons: dict[str, str], statistics: Statistics | None) -> dict[str, str]:
+    """The reasons, with that for columns that are in no pair because there are too many."""
+    many = [why for why in statistics.skipped.values() if why.startswith(TOO_MANY)] if statistics else []
+    if not many:
+        return reasons
+    setting = "analysis.statistics.max_pair_columns pairs more"
+    return {**reasons, "pairs of columns": f"{len(many):,} further columns are in no pair; {setting}"}
 
 
 def _statistics(draft: Draft | None, pairs: tuple[PairStatistics, ...] | None) -> Statistics | None:
@@ -234,6 +312,7 @@ def _overview(config: PipelineConfig, run: RunState, found: Analysis, warnings: 
         validation=run.validation,
         target=found.target,
         timeline=found.timeline,
+        series=found.series,
         steps=run.steps,
         not_computed={**found.reasons, **{f"warning {number}": text for number, text in known}},
         context=_context(config, run),

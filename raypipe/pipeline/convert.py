@@ -27,7 +27,7 @@ from raypipe.pipeline.goingon import keep_journal
 from raypipe.pipeline.ingest import Ingest, Ingested, open_source, summary_of
 from raypipe.pipeline.manifest import masked_config
 from raypipe.results import ValidationResult
-from raypipe.stage import Plan, Stage
+from raypipe.stage import Plan, SinkStage, Stage
 from raypipe.storage.address import is_remote, local_path
 
 NO_STEPS = ProcessingConfig(trim_text=False, parse_dates=False, drop_empty_columns=False, drop_empty_rows=False)
@@ -216,6 +216,8 @@ class _ConvertPass(Ingest):
 
     target: Target
     keep: bool = False
+    later: SinkStage | None = None
+    """What writes the rows once the rules have named those that only all rows together tell; None: nothing waits."""
 
     def plan(self, source: TableSource) -> Plan:
         schema = source.schema()
@@ -223,8 +225,9 @@ class _ConvertPass(Ingest):
         if self.validator is not None:
             stages += [*self.validator.stages(schema), summary_of(schema)]
         sink = self.target.sink(schema)
-        self.keep = sink is None
-        return Plan(source=source, stages=tuple([*stages, sink] if sink is not None else stages))
+        self.keep = sink is None or self._acts_later
+        self.later = sink if self._acts_later else None
+        return Plan(source=source, stages=tuple(stages if self.keep or sink is None else [*stages, sink]))
 
     def on_part(self, report: PartReport) -> None:
         for receipt in report.receipts:
@@ -233,6 +236,9 @@ class _ConvertPass(Ingest):
     def commit(self, done: Ingested) -> Written:
         """Close the quarantine, then let the rows appear."""
         outcome, aside = done.outcome, done.quarantine
+        if self.later is not None and outcome.frame is not None:
+            plan = Plan(source=outcome.frame.source, prefix=outcome.frame.prefix, stages=(self.later,))
+            outcome.receipts = self.engine.run(self.new_pass(plan, name="write", frame=outcome.frame)).receipts
         if aside.rows:
             aside.close()
         else:

@@ -61,6 +61,8 @@ def result_of(config: PipelineConfig, run: RunState, tracker: Tracker, summary: 
         analysis_results={
             "target": run.analysis.target,
             "timeline": run.analysis.timeline,
+            "patterns": run.analysis.patterns,
+            "series": run.analysis.series,
             "statistics": run.analysis.statistics,
         },
         insights=run.analysis.insights,

@@ -114,9 +114,10 @@ class Ingest:
             quarantine.begin_part(report)
             notes.on_read(report)
 
+        plan = self.plan(source)
         keep = self.keep or self._acts_later
         return self.new_pass(
-            self.plan(source),
+            plan,
             name="load",
             keep=keep,
             on_read=told_to(on_read, self.on_part),

@@ -32,6 +32,7 @@ def write_dashboard(config: PipelineConfig, run: RunState, seconds: float) -> Pa
         quality=found.quality,
         target=found.target,
         timeline=found.timeline,
+        series=found.series,
         head=found.head,
         points=found.points,
         reasons={**found.reasons, **({} if run.validation else {"validation": "validation was switched off"})},

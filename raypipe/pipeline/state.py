@@ -23,7 +23,9 @@ from raypipe.results import Insight, StepReport, ValidationResult
 
 if TYPE_CHECKING:
     from raypipe.insights.models import TargetReport, Timeline
+    from raypipe.insights.patterns.models import PatternsReport
     from raypipe.insights.quality import QualityScore
+    from raypipe.insights.series.models import SeriesReport
     from raypipe.insights.statistics.models import Statistics
 
 
@@ -35,6 +37,8 @@ class Analysis:
     quality: QualityScore | None = None
     target: TargetReport | None = None
     timeline: Timeline | None = None
+    patterns: PatternsReport | None = None
+    series: SeriesReport | None = None
     statistics: Statistics | None = None
     head: pa.Table | None = None
     points: pa.Table | None = None

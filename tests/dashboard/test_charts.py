@@ -19,6 +19,7 @@ from raypipe.dashboard.inputs import DashboardInput
 from raypipe.dashboard.scatter import span_of, thin
 from raypipe.dashboard.timechart import merge_buckets
 from raypipe.insights.models import Level, TargetRelation, TargetReport, Timeline, TimePoint
+from raypipe.insights.series.models import ChangePoint, Forecast, Frequency, SeriesFacts, SeriesReport
 
 
 def test_every_chart_has_a_label_a_table_and_json(few_flights: DashboardInput) -> None:
@@ -145,3 +146,54 @@ def test_a_canvas_label_is_never_tex_and_never_turns_the_writing(text: str) -> N
     assert "\\[" not in label
     assert "\\(" not in label
     assert not set(label) & set("\n\u202e")
+
+
+def course_of(bucket: str, *, better: bool) -> SeriesReport:
+    """A mean that rose once, with a forecast of two days."""
+    change = ChangePoint(
+        at="2024-01-05",
+        interval=("2024-01-03", "2024-01-06"),
+        shift=4.0,
+        shift_interval=(3.0, 5.0),
+        shift_in_std=2.0,
+        p_value=1e-6,
+    )
+    forecast = Forecast(
+        method="theta",
+        starts=("2024-01-11", "2024-01-12"),
+        values=(4.0, 4.0),
+        low=(3.0, 3.0),
+        high=(5.0, 5.0),
+        coverage=0.8,
+        origins=20,
+        error=1.0,
+        naive_error=2.0,
+        mean_error=2.0,
+        skill_p=0.001,
+        better=better,
+    )
+    facts = SeriesFacts(column="y", measure="mean", points=10, changes=(change,), forecast=forecast)
+    return SeriesReport(time_column="t", zone="UTC", frequency=Frequency(), bucket=bucket, series=(facts,))
+
+
+@pytest.mark.parametrize(
+    ("series", "drawn", "told"),
+    [
+        (course_of("day", better=True), {"VSpan", "VStrip", "VArea"}, ("change of level", "forecast by theta")),
+        (course_of("day", better=False), {"VSpan", "VStrip"}, ("change of level",)),
+        (course_of("hour", better=True), {"VSpan", "VStrip"}, ("change of level",)),
+        (None, set(), ()),
+    ],
+)
+def test_changes_and_forecasts_that_hold_are_marked_on_the_chart_of_their_buckets(
+    series: SeriesReport | None, drawn: set[str], told: tuple[str, ...]
+) -> None:
+    days = [TimePoint(start=f"2024-01-{day:02}", rows=3, means={"y": 4.0 * (day > 4)}) for day in range(1, 11)]
+    line = Timeline(column="t", bucket="day", first=days[0].start, last=days[-1].start, points=tuple(days), gaps=0)
+    chart = ChartEngine().timeline(line, "y", series)
+    assert chart is not None
+    text = json.dumps(chart.item)
+    assert {kind for kind in ("VSpan", "VStrip", "VArea") if f'"name": "{kind}"' in text} == drawn
+    assert [words in chart.note for words in ("change of level", "forecast by theta")] == [
+        words in told for words in ("change of level", "forecast by theta")
+    ]

@@ -54,9 +54,9 @@ def test_functions_over_blocks_add_up_also_when_no_block_is_kept(engine: Engine)
 
 def test_a_pass_over_a_frame_gives_what_its_stages_find(engine: Engine) -> None:
     frame = frame_of(engine)
-    assert frame.run_stages(SumX())["SumX"] == sum(range(1, 101))
+    assert frame.run_stages(SumX())["SumX"]["sum"] == sum(range(1, 101))
     frame.release()
-    assert frame.run_stages(SumX())["SumX"] == sum(range(1, 101))
+    assert frame.run_stages(SumX())["SumX"]["sum"] == sum(range(1, 101))
 
 
 def test_the_schema_of_a_frame_is_that_of_its_blocks_also_without_any(engine: Engine) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from raypipe.blocks.rowlines import MOST_MARKS, RowLines
@@ -22,6 +22,7 @@ pieces = st.sampled_from(["plain", "plain", "plain", "broken", "blank", "ragged"
 @settings(max_examples=15, deadline=None)
 @given(st.lists(pieces, min_size=1, max_size=30), st.integers(20, 200), st.sampled_from(["\n", "\r\n"]))
 def test_lines_are_those_of_the_file_wherever_it_is_cut(tmp_path_factory, kinds, part_bytes, end):
+    assume(kinds.count("ragged") <= kinds.count("plain"))  # where most rows have two fields, the table has two columns
     lines, wanted = ["id,n,t"], {}
     for number, kind in enumerate(["plain", *kinds]):
         at = len(lines) + 1

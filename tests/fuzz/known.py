@@ -31,4 +31,8 @@ KNOWN = (
     Case("orders.xls", "directory.xls", "calamine panicked, which is no `Exception`", "refused"),
     Case("book.xlsx", "encoding.xml", "`LookupError`: an encoding that there is none of", "refused"),
     Case("x.sqlite", "pages.sqlite", "`sqlite3.DatabaseError` while it was looked at", "refused"),
+    Case("orders.xls", "memory.xls", "a length made calamine ask for more memory than there is", "refused"),
+    Case("orders.xlsx", "encrypted.xlsx", "`RuntimeError`: a member that calls itself encrypted", "refused"),
+    Case("x.sqlite", "names.sqlite", "`UnicodeDecodeError` in the names of tables", "refused"),
+    Case("x.sqlite", "counts.sqlite", "other rows were read than were counted, in silence", "refused"),
 )

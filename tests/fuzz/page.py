@@ -26,10 +26,10 @@ def page(report: Mapping[str, Any], slowest: float) -> str:
     """The text of the page."""
     lines = [
         _HEAD.format(slowest=slowest),
-        f"Last run: {report['seconds']:.0f} s in all, seed {report['seed']}, {report['machine']}.",
+        f"Last run: {report['seconds']:.0f} s in all, {report['machine']}.",
         "",
-        "| File | Bytes | Seconds | Inputs | Read | Rows set aside | Refused | Laws broken |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|",
+        "| File | Bytes | Seed | Seconds | Inputs | Read | Rows set aside | Refused | Laws broken |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     total = dict.fromkeys(("inputs", "read", "some aside", "refused", "law broken"), 0)
     for name, counts in report["formats"].items():
@@ -37,8 +37,8 @@ def page(report: Mapping[str, Any], slowest: float) -> str:
         numbers["law broken"] = max(numbers["law broken"], len(counts["broken"]))
         total = {what: total[what] + number for what, number in numbers.items()}
         cells = " | ".join(f"{number:,}" for number in numbers.values())
-        lines.append(f"| `{name}` | {counts['bytes']:,} | {counts['seconds']:.0f} | {cells} |")
-    lines.append("| all | | | " + " | ".join(f"{number:,}" for number in total.values()) + " |")
+        lines.append(f"| `{name}` | {counts['bytes']:,} | {counts['seed']} | {counts['seconds']:.0f} | {cells} |")
+    lines.append("| all | | | | " + " | ".join(f"{number:,}" for number in total.values()) + " |")
     lines += ["", *_broken(report), "## Found so far", "", "Each is kept as a case in `tests/fuzz/known.py`.", ""]
     lines += ["| File | What happened | Now |", "|---|---|---|"]
     lines += [f"| `{case.name}` | {case.was} | {case.outcome} |" for case in KNOWN]

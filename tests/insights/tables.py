@@ -11,10 +11,14 @@ from pydantic import BaseModel
 from raypipe.blocks.frames import from_polars
 from raypipe.blocks.profile import Profile
 from raypipe.blocks.table import finish, summarise
-from raypipe.insights.facts import Facts, InsightContext
+from raypipe.config.insights.series import SeriesConfig
+from raypipe.insights.facts import Facts, InsightContext, looks_like_id
 from raypipe.insights.generator import InsightGenerator, gather
 from raypipe.insights.models import TargetReport, Timeline
+from raypipe.insights.patterns.detector import PatternDetector
 from raypipe.insights.relations import plan_relations
+from raypipe.insights.series.measure import measure_series
+from raypipe.insights.target.analysis import analyse_target
 from raypipe.insights.timeline import plan_timeline
 from raypipe.results import Insight
 
@@ -44,7 +48,20 @@ def findings(
     profile = profile_of(table)
     report = relate(table, target, profile) if target else None
     line = follow(table, time_column, target, profile) if time_column else None
-    return InsightGenerator().generate(profile, more.pop("validation", None), report, line, **more)
+    ids = frozenset(column.name for column in profile.columns if looks_like_id(column))
+    patterns = PatternDetector().detect(table, ids)
+    if report is not None:
+        report = analyse_target(report, table, time=time_column)
+    series = measure_series(line.course, SeriesConfig()) if line and line.course else None
+    return InsightGenerator().generate(
+        profile,
+        more.pop("validation", None),
+        report,
+        line,
+        patterns=patterns,
+        series_report=series,
+        **more,
+    )
 
 
 def alone(table: pa.Table, target: str | None = None, time_column: str | None = None, **more: Any) -> list[Insight]:
@@ -54,7 +71,9 @@ def alone(table: pa.Table, target: str | None = None, time_column: str | None = 
     line = follow(table, time_column, target, profile) if time_column else None
     context = more.get("context")
     known = context if isinstance(context, InsightContext) else InsightContext(business=context)
-    return gather(Facts(profile, more.get("validation"), report, line, tuple(more.get("steps", ())), known))
+    series = measure_series(line.course, SeriesConfig()) if line and line.course else None
+    steps = tuple(more.get("steps", ()))
+    return gather(Facts(profile, more.get("validation"), report, line, steps, known, series=series))
 
 
 def noise(rows: int, seed: int, columns: int = 18) -> pa.Table:

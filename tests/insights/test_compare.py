@@ -76,7 +76,7 @@ def test_distances_of_counts_are_symmetric_and_nothing_for_equal_shares(a, data)
 @pytest.mark.parametrize("rows", [400, 8000])
 @pytest.mark.parametrize("kind", ["normal", "exponential", "lognormal", "integers", "zeros", "few"])
 def test_distances_from_profiles_are_near_those_of_the_rows_and_never_sure_of_more(kind, rows):
-    stats = pytest.importorskip("scipy.stats", reason="compares with scipy: pip install 'raypipe[insights]'")
+    stats = pytest.importorskip("scipy.stats", reason="compared with SciPy, which is not installed")
     rng = np.random.default_rng(7)
     draw = {
         "normal": lambda: rng.normal(size=rows),

@@ -99,6 +99,20 @@ def test_columns_that_hang_together_go_with_the_target_in_one_finding():
     assert "tell much the same" in drivers[0].description
 
 
+def test_pairs_that_differ_in_columns_which_hang_together_are_one_finding():
+    group = insight("redundant_group", "a", "b", "c", category="correlation")
+    pairs = [insight("group_difference", column, "city", effect_size=0.5, effect_measure="e") for column in "abx"]
+    inside = [insight("curved_relation", "a", other) for other in "bc"]
+    told = merged([group, *pairs, *inside])
+    assert [(one.type, one.columns_affected) for one in told] == [
+        ("redundant_group", ("a", "b", "c")),
+        ("group_difference", ("a", "city", "b")),
+        ("group_difference", ("x", "city")),
+        ("curved_relation", ("a", "b", "c")),
+    ]
+    assert "show it, too: “b” and “city” (e 0.5)" in told[1].description
+
+
 def test_findings_of_one_type_about_one_column_are_two_facts_unless_they_say_the_same():
     one, two = insight("change_point", "x", title="at noon"), insight("change_point", "x", title="at midnight")
     assert merged([one, two]) == [one, two]
@@ -179,7 +193,7 @@ def test_no_name_of_a_column_or_file_gets_into_a_command_unquoted(hostile):
     commands += [step.command for step in next_steps((one,), run, InsightContext(target="y")) if step.command]
     for command in commands:
         assert "\n" not in command
-        assert hostile == "" or hostile in shlex.split(command)
+        assert hostile == "" or hostile in shlex.split(command) or " . " in f"{command} "
         assert f"impute.{hostile}" not in command
     report = write_report(Overview(profile_of(as_table(x=[1.0])), insights=(one,), run=run))
     assert "\n# x" not in report
@@ -189,10 +203,10 @@ def test_next_steps_follow_from_what_was_found():
     context = InsightContext(rows_quarantined=3)
     steps = next_steps((insight("duplicate_rows"),), Run("d.csv", "r1"), context)
     commands = [step.command for step in steps]
-    assert commands[0] == "raypipe quarantine show r1"
+    assert commands[0] == "raypipe quarantine show ."
     assert commands[1] == "raypipe run d.csv --set processing.drop_duplicates=true"
     assert commands[2] == "raypipe run d.csv --target COLUMN"
-    assert commands[-1] == "raypipe compare r1 latest"
+    assert commands[-1] == "raypipe compare . latest --output .."
     assert next_steps((), Run(), InsightContext(target="y"))[-1].text.startswith("Have rules drafted")
 
 

@@ -364,7 +364,8 @@ def test_a_trend_is_told_with_its_size():
     table = as_table(d=np.repeat(days(100), 5).tolist(), y=np.repeat(np.arange(100) * 0.05, 5) + RNG.normal(size=500))
     insight = only("trend", table, "y", "d")
     assert insight.evidence["change"] == pytest.approx(4.95, rel=0.2)
-    assert "R² = 0." in insight.description
+    assert "95 % interval" in insight.description
+    assert insight.interval[0] < insight.effect_size < insight.interval[1]
     assert insight.columns_affected == ("y", "d")
 
 

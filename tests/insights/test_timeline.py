@@ -233,7 +233,7 @@ def test_partials_are_small_and_hold_only_buckets_that_they_saw():
     table = events(span=300, rows=50_000)
     stage = plan_timeline(profile_of(table), table.schema, "at", "y")
     assert len(pickle.dumps(stage.partial(table.slice(0, 10), "0"))) < 10_000
-    assert len(pickle.dumps(stage.partial(table, "0"))) < 60_000
+    assert len(pickle.dumps(stage.partial(table, "0"))) < 600_000  # hours of 300 days, three series
 
 
 @pytest.mark.parametrize("values", [["2024-01-01", "x"], [20240101, 20240102]])

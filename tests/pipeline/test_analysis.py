@@ -12,15 +12,19 @@ import pytest
 from raypipe import AnalyticsPipeline, PipelineConfig
 from raypipe.engine.events import EventLog
 from raypipe.errors import RunCancelledError
+from raypipe.insights.models import TargetReport
+from raypipe.insights.patterns.models import PatternsReport
 from raypipe.pipeline import analysis
 from raypipe.pipeline.analysis import TASKS, analyse
 from raypipe.pipeline.state import RunState
 
+PLANS = ["target", "course over time"]
 NAMES = [
-    "target",
-    "course over time",
+    *PLANS,
     "relations and course over time",
     "quality score",
+    "patterns",
+    "target analysis",
     "statistics of the sample",
     "pairs over all rows",
     "statistics",
@@ -63,7 +67,12 @@ def test_every_task_of_the_analysis_tells_its_state_and_time(source: Path) -> No
     by_name = {task["name"]: task for task in told}
     assert by_name["relations and course over time"]["where"] == "caller"
     assert by_name["relations and course over time"]["seconds"] > 0
-    for before, after in (("target", NAMES[2]), ("course over time", NAMES[2]), (NAMES[2], "insights")):
+    for before, after in (
+        ("target", NAMES[2]),
+        ("course over time", NAMES[2]),
+        (NAMES[2], "insights"),
+        ("patterns", "insights"),
+    ):
         assert by_name[before]["ended_s"] <= by_name[after]["started_s"]
     assert by_name["report"]["started_s"] >= max(task["ended_s"] for task in told if task["name"] != "report")
     assert json.dumps(told)
@@ -73,7 +82,9 @@ def test_every_task_of_the_analysis_tells_its_state_and_time(source: Path) -> No
 def test_without_target_and_time_their_tasks_are_not_there_and_the_report_says_why(source: Path) -> None:
     one = pipeline(source, target_column=None, time_column=None)
     results = one.execute()
-    assert [task["name"] for task in state_of(one).analysis_tasks] == NAMES[2:]
+    assert [task["name"] for task in state_of(one).analysis_tasks] == [
+        name for name in NAMES if name not in {*PLANS, "target analysis"}
+    ]
     assert state_of(one).analysis.reasons == {
         "target": "no target column was named (--target)",
         "timeline": "no time column was named (--time)",
@@ -92,6 +103,16 @@ def test_without_target_and_time_their_tasks_are_not_there_and_the_report_says_w
         ("plan_timeline", "course over time is not available: RuntimeError: no ink", {"target", "quality", "insights"}),
         ("quality_score", "quality score is not available: RuntimeError: no ink", {"target", "timeline", "insights"}),
         ("InsightGenerator", "insights is not available: RuntimeError: no ink", {"target", "timeline", "quality"}),
+        (
+            "PatternDetector",
+            "patterns is not available: RuntimeError: no ink",
+            {"target", "timeline", "quality", "insights"},
+        ),
+        (
+            "analyse_target",
+            "target analysis is not available: RuntimeError: no ink",
+            {"target", "timeline", "patterns", "insights"},
+        ),
         ("FirstRows", "relations and course over time is not available: RuntimeError: no ink", {"quality", "insights"}),
     ],
 )
@@ -174,3 +195,23 @@ def test_events_and_cancel_of_the_run_are_those_of_its_tasks(source: Path, tmp_p
     started = [line["task"] for line in lines if line["event"] == "task_started"]
     assert sorted(started[: len(NAMES)]) == sorted(NAMES)
     assert {line["graph"] for line in lines} == {"analysis"}
+
+
+def test_patterns_and_the_closer_look_at_the_target_stand_in_their_files_and_can_be_switched_off(source: Path) -> None:
+    one = pipeline(source)
+    results = one.execute()
+    folder = Path(results["output_directory"])
+    patterns = PatternsReport.model_validate_json((folder / "patterns.json").read_text())
+    target = TargetReport.model_validate_json((folder / "target.json").read_text())
+    assert (patterns.version, target.version) == (1, 1)
+    assert results["analysis_results"]["patterns"] == patterns
+    assert results["analysis_results"]["target"] == target
+    assert target.baselines is not None
+    assert target.baselines.split == "time"
+    assert "revenue" in {*patterns.columns, *patterns.left_out}
+    off = {"patterns": {"enabled": False}, "target": {"enabled": False}}
+    results = pipeline(source, analysis=off).execute()
+    assert results["analysis_results"]["patterns"] is None
+    assert not (Path(results["output_directory"]) / "patterns.json").exists()
+    assert "switched off (analysis.patterns.enabled: false)" in results["insights_report"]
+    assert results["analysis_results"]["target"].not_computed["leaks"].startswith("switched off")

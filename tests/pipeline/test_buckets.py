@@ -26,9 +26,10 @@ from tests.storage.proxy import Fault, Proxy, xml_error
 from tests.storage.servers import BUCKET, Bucket
 from tests.storage.test_reading import csv_text
 
-FILES = ["dashboard.html", "events.jsonl", "execution_summary.json", "insights_report.md", "pipeline.log",
-         "processing.json", "profile.json", "quarantine.parquet", "read_options.yaml", "replay.json", "run.json",
-         "statistics.json", "validation.json"]  # fmt: skip
+FILES = ["dashboard.html", "events.jsonl", "execution_summary.json", "insights.json", "insights_report.md",
+         "patterns.json", "pipeline.log", "processing.json", "profile.json", "profile_before.json",
+         "quarantine.parquet", "read_options.yaml", "replay.json", "run.json", "statistics.json",
+         "validation.json"]  # fmt: skip
 INLINE = EngineConfig(engine="inline")
 
 

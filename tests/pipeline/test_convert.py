@@ -79,6 +79,19 @@ def test_rows_that_break_a_schema_go_aside_or_end_it_before_anything_is_written(
     assert any("wanted at most 48" in note for note in done.notes)
 
 
+@pytest.mark.parametrize("dest", ["out.parquet", "out/", "out.db"])
+def test_rows_that_only_all_rows_together_name_are_not_written(tmp_path: Path, dest: str) -> None:
+    """They are known when the first pass is over, so that writing waits for it."""
+    (tmp_path / "in.csv").write_text("id,n\n" + "".join(f"{row % 900},{row}\n" for row in range(1_000)))
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("rules:\n  - {rule: unique, columns: [id], action: quarantine}\n")
+    table = {"write": {"sql": {"table": "t"}}} if dest == "out.db" else {}
+    done = convert(settings(tmp_path / "in.csv", validation={"rules_path": rules}, **table), f"{tmp_path}/{dest}")
+    assert (done.rows_read, done.rows_written, done.rows_quarantined) == (1_000, 900, 100)
+    if dest != "out.db":
+        assert pl.read_parquet(tmp_path / dest)["id"].sort().to_list() == list(range(900))
+
+
 @pytest.mark.parametrize("dest", ["new/out.csv", "new/out/"])
 def test_rows_set_aside_lie_beside_what_is_written_also_in_a_folder_that_is_made_for_it(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dest: str

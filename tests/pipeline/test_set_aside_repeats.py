@@ -10,12 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raypipe import AnalyticsPipeline, DataValidator
-from raypipe.config import PipelineConfig, ValidationConfig
+from raypipe.config import PipelineConfig, StorageConfig, ValidationConfig
 from raypipe.engine.session import Session
 from raypipe.errors import ConfigError
 from raypipe.etl import rules
 from raypipe.etl.rules import RuleSet
 from raypipe.pipeline.check import check_source
+from raypipe.pipeline.replay import quarantined
+from raypipe.pipeline.replaying import replay
+from raypipe.pipeline.runfiles import find_run
 
 ROWS = pl.DataFrame(
     {
@@ -180,3 +183,17 @@ def test_a_rule_file_says_which_field_is_wrong(tmp_path):
     path = rule_file(tmp_path, {"rule": "unique", "columns": "id", "keep": "newest"})
     with pytest.raises(ConfigError, match="field 'keep'"):
         RuleSet.load(path)
+
+
+def test_a_replay_of_such_a_run_is_refused_since_other_rows_decide(tmp_path):
+    path = rule_file(tmp_path, {"rule": "unique", "columns": "id", "action": "quarantine"})
+    config = PipelineConfig(
+        data_source=written(tmp_path), output_dir=tmp_path / "out", run_id="r", generate_dashboard=False,
+        validation=ValidationConfig(rules_path=path), engine={"engine": "inline"},
+    )  # fmt: skip
+    AnalyticsPipeline(config).execute()
+    with (
+        quarantined(find_run("r", str(tmp_path / "out"), StorageConfig()), to_change=True) as state,
+        pytest.raises(ConfigError, match="SetRepeatsAside decides about a row by others"),
+    ):
+        replay(state)

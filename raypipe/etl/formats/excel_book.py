@@ -23,6 +23,7 @@ import polars as pl
 from raypipe._optional import require_extra
 from raypipe.config import Frozen
 from raypipe.errors import ConfigError, RaypipeError, ReadError
+from raypipe.etl.formats.calamine_apart import require_harmless, require_harmless_bytes
 from raypipe.etl.formats.excel_cells import STYLES, style_of
 from raypipe.etl.formats.excel_strings import shared_texts
 from raypipe.etl.formats.excel_xml import Grammar
@@ -154,7 +155,10 @@ class Package:
 
     def open(self, member: str) -> IO[bytes]:
         """A part of the archive; names count without regard to case."""
-        return self._zip.open(self._names[member.lower()])
+        try:
+            return self._zip.open(self._names[member.lower()])
+        except RuntimeError as error:  # it is encrypted, or packed in a way that zipfile does not know
+            raise zipfile.BadZipFile(str(error)) from error
 
     def grammar(self, prefix: str) -> Grammar:
         """What it takes to understand the cells of a sheet."""
@@ -257,7 +261,10 @@ def load_calamine(place: Place) -> Any:
         with PanicsTold(place):
             if isinstance(place, RemoteFile):
                 with open_file(place) as file:
-                    return calamine.CalamineWorkbook.from_filelike(io.BytesIO(file.read()))
+                    content = file.read()
+                require_harmless_bytes(content, place)
+                return calamine.CalamineWorkbook.from_filelike(io.BytesIO(content))
+            require_harmless(place)
             return calamine.CalamineWorkbook.from_path(str(place))
     except calamine.PasswordError as error:
         raise ReadError(encrypted(place)) from error

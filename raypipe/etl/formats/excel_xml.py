@@ -222,7 +222,7 @@ class _CellReader:
         self._row, self._column = first_row - 1, -1
         self._type, self._style = "", ""
         self._parts: list[str] = []
-        self._takes, self._phonetic = False, False
+        self._takes, self._phonetic, self._numbered = False, False, False
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         """A tag opens."""
@@ -232,7 +232,8 @@ class _CellReader:
             self._type, self._style = attributes.get("t", ""), attributes.get("s", "")
             self._parts = []
         elif local == "row":
-            self._row = int(attributes["r"]) - 1 if "r" in attributes else self._row + 1
+            self._numbered = "r" in attributes
+            self._row = int(attributes["r"]) - 1 if self._numbered else self._row + 1
             self._column = -1
         elif local == "rPh":
             self._phonetic = True
@@ -240,9 +241,9 @@ class _CellReader:
             self._takes = not self._phonetic
 
     def _placed(self, said: str) -> int:
-        """Column of a cell; ValueError if it says that it is none of this row."""
+        """Column of a cell; ValueError if it says that it is none of this row, where the row says its number."""
         found = _PLACE.fullmatch(said)
-        if found is None or int(found[2]) - 1 != self._row:
+        if found is None or (self._numbered and int(found[2]) - 1 != self._row):
             raise ValueError(f"a cell of row {self._row + 1} says that it is {said[:20]!r}")
         return column_index(found[1])
 

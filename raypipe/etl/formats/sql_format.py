@@ -82,10 +82,23 @@ class SqlFormat(Format):
             if piece.take is not None:
                 got = _drawn(got, Take(piece.take, draw_seed(source.seed, part_id)))
             elif piece.rows is not None:
+                if as_read.address.dialect == "sqlite":
+                    _check_count(as_read, piece, got, source.cutting is not None and source.cutting.max_rows is None)
                 got = _first(got, piece.rows)
             return replace(got, block=conform(got.block, got.block.num_rows, schema))
 
         return read
+
+
+def _check_count(file: SqlFile, piece: Slice, got: PartRead, whole: bool) -> None:
+    """ReadError if a range of an SQLite file, which has not changed, holds other rows than were counted in it."""
+    found, counted = got.block.num_rows + got.aside.num_rows, piece.rows or 0
+    if found < counted or (whole and found > counted):
+        raise ReadError(
+            f"{file.path}: the database is damaged: it counts {counted:,} rows in a range, and gives {found:,}. Look at"
+            " it with sqlite3 FILE 'PRAGMA integrity_check', and restore it, or save what is left with sqlite3 FILE"
+            " .recover"
+        )
 
 
 def _backend(address: SqlAddress) -> Backend:

@@ -160,7 +160,7 @@ def _names(connection: sqlite3.Connection, kinds: str) -> list[str]:
     )
     try:
         return [row[0] for row in connection.execute(query)]
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # names and statements of tables are always text
         raise ReadError(
             f"the database cannot be read: {error}. Check it: sqlite3 FILE 'PRAGMA integrity_check'"
         ) from error

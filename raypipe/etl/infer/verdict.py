@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from raypipe.blocks.chance import wilson_interval
 from raypipe.blocks.kinds import ColumnType
 from raypipe.blocks.profile import ColumnProfile
 from raypipe.etl.infer.evidence import ColumnEvidence
 from raypipe.etl.infer.found import Semantic
 
-_Z95 = 1.959963984540054
 MATCHING = 0.9
 """Share of the different values looked at that must match."""
 CATEGORIES = 256
@@ -137,12 +136,7 @@ def wilson_lower(matched: int, looked: int) -> float:
     ----------
     Wilson (1927), Probable inference, the law of succession, and statistical inference.
     """
-    if not looked:
-        return 0.0
-    share, z2 = matched / looked, _Z95 * _Z95
-    middle = share + z2 / (2 * looked)
-    spread = _Z95 * math.sqrt(share * (1 - share) / looked + z2 / (4 * looked * looked))
-    return max(0.0, (middle - spread) / (1 + z2 / looked))
+    return wilson_interval(matched, looked)[0]
 
 
 def first_of(verdicts: Iterable[Verdict | None]) -> Verdict | None:

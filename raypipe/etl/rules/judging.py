@@ -172,7 +172,7 @@ def _weigh_chance(checks: Sequence[FigureRule], figures: dict[int, Judged | Unfi
     """
     compared = [(check, judged) for check in checks if isinstance(judged := figures[id(check)], Judged)]
     compared = [(check, judged) for check, judged in compared if judged.p_value is not None]
-    adjusted = false_discoveries([judged.p_value or 0.0 for _, judged in compared])
+    adjusted = false_discoveries([judged.p_value or 0.0 for _, judged in compared]).tolist()
     for (check, judged), p_value in zip(compared, adjusted, strict=True):
         if not judged.passed and p_value > getattr(check, "alpha", ALPHA):
             found = f"{judged.found}, which may be chance (p = {p_value:.2g} over {len(compared)} comparisons)"

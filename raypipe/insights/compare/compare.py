@@ -80,7 +80,7 @@ def _judged(
     """Both with p-values corrected over all tests, and with verdicts; only the pairs that differ are left."""
     deciding = [effect for column in columns for effect in column.effects if _is_test(effect, limits)]
     deciding += [pair.effect for pair in pairs]
-    corrected = iter(false_discoveries([effect.p_value or 0.0 for effect in deciding]))
+    corrected = iter(false_discoveries([effect.p_value or 0.0 for effect in deciding]).tolist())
     told = [_with_verdict(column, corrected, limits) for column in columns]
     weighed = [pair.replace(effect=_weighed(pair.effect.replace(p_value=next(corrected)), limits)) for pair in pairs]
     differing = [pair for pair in weighed if pair.effect.verdict != "same"]

@@ -38,7 +38,8 @@ class Thresholds(Frozen):
     """From which size on a sure difference is drift, and how sure it must be."""
 
     alpha: Share = 0.001
-    """Odds of one false alarm or more in a whole comparison, held by Holm's procedure over all its tests."""
+    """Of the differences that are called sure, at most this share is expected to be false (Benjamini-Hochberg, all
+    tests)."""
     min_rows: PositiveInt = 100
     """Fewer values on either side are not compared."""
     kolmogorov_smirnov: float = Field(default=0.1, gt=0)
@@ -68,7 +69,8 @@ class Effect(Frozen):
     threshold: float | None = None
     """None: told, but it decides nothing."""
     p_value: float | None = None
-    """By chance alone so large or larger, after Holm's correction over all tests of the comparison."""
+    """By chance alone so large or larger, after the correction over all tests of the comparison
+    (Benjamini-Hochberg)."""
     breadth: float | None = None
     """Of a KS distance: the mean gap over the middle 90 %. Below a fifth of the threshold a large gap is no drift: many
     equal values moved by a hair."""

@@ -159,9 +159,10 @@ def _insights(found: Comparison) -> Iterator[str]:
 def _method(found: Comparison) -> Iterator[str]:
     limits = found.thresholds
     yield (
-        f"{found.tests:,} tests, corrected together (Holm): a sure difference has odds of less than {limits.alpha:g} of"
-        " being chance. Drift is a sure difference past the threshold of its effect, whatever the error of a sketch"
-        " leaves open; past the threshold and not sure is “cannot tell”; sure and below it is “changed”."
+        f"{found.tests:,} tests, corrected together (Benjamini-Hochberg): of sure differences, a share of at most"
+        f" {limits.alpha:g} is expected to be chance. Drift is a sure difference past the threshold of its"
+        " effect, whatever the error of a sketch leaves open; past the threshold and not sure is “cannot tell”;"
+        " sure and below it is “changed”."
         f" Sides of fewer than {limits.min_rows:,} values are not compared. PSI and JS distance are told and decide"
         " nothing. Times and identifiers differ by nature and decide nothing. A KS distance"
         " is drift only if the mean gap over the middle 90 % is a fifth of its threshold: else many equal values moved"

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from raypipe.insights.facts import Facts, graded
-from raypipe.insights.groups import Pair
+from raypipe.insights.facts import Facts, graded, names_things
 from raypipe.insights.statistics.models import (
     GroupComparison,
     Interval,
@@ -33,6 +32,8 @@ MIN_CURVE = 0.15
 """By how much a measure of any relation must pass that of a straight line, as a share of the spread."""
 TOLD_R = 0.7
 """From this Pearson's r on, the correlation itself is told elsewhere."""
+ALIKE_R = 0.9
+"""From this Pearson's r on, what is told of one column is not told of the other again."""
 MIN_LOST = 0.3
 MAX_LEFT = 0.15
 MIN_GAP_V = 0.2
@@ -49,6 +50,20 @@ def _pairs(facts: Facts) -> Iterator[tuple[PairStatistics, Statistics]]:
     for pair in found.pairs:
         if pair.adjusted_p <= MAX_P and pair.rows >= MIN_ROWS and facts.target_name not in pair.columns:
             yield pair, found
+
+
+def _same(facts: Facts, a: tuple[str, ...], b: tuple[str, ...]) -> bool:
+    """Whether two tuples of columns are of the same or nearly the same ones, in any order."""
+    return any(all(x == y or _alike(facts, x, y) for x, y in zip(a, order, strict=True)) for order in (b, b[::-1]))
+
+
+def _alike(facts: Facts, a: str, b: str) -> bool:
+    """Whether two number columns hold nearly the same information."""
+    matrix = facts.profile.correlation
+    if a not in matrix.columns or b not in matrix.columns:
+        return False
+    r = matrix.r[matrix.columns.index(a)][matrix.columns.index(b)]
+    return r is not None and abs(r) >= ALIKE_R
 
 
 def associations(facts: Facts) -> Iterator[Insight]:
@@ -79,16 +94,19 @@ def associations(facts: Facts) -> Iterator[Insight]:
 
 
 def curved_relations(facts: Facts) -> Iterator[Insight]:
-    """Two numbers whose relation a straight line misses."""
+    """Two numbers whose relation a straight line misses; for near copies of a column, once."""
+    told: list[tuple[str, ...]] = []
     for pair, found in _pairs(facts):
         v, r, rho = pair.measure("cramers_v"), pair.measure("pearson"), pair.measure("spearman")
         phi = pair.measure("phi_k")
         if pair.kinds != ("number", "number") or v is None or r is None or rho is None or phi is None:
             continue
-        if abs(r.value) >= TOLD_R or v.interval is None:
+        if abs(r.value) >= TOLD_R or v.interval is None or any(_same(facts, pair.columns, one) for one in told):
             continue
         monotone = rho.value**2 - r.value**2 >= MIN_CURVE and rho.interval is not None
         bent = phi.value**2 - max(rho.value**2, r.value**2) >= 2 * MIN_CURVE and v.interval[0] >= MIN_V
+        if monotone or bent:
+            told.append(pair.columns)
         if monotone:
             yield _curve(pair, found, "follow each other, but not along a line", "spearman", rho.value, rho.interval)
         elif bent:
@@ -127,11 +145,15 @@ def group_differences(facts: Facts) -> Iterator[Insight]:
     found = facts.statistics
     if found is None:
         return
-    told: set[str] = set()
+    told: list[GroupComparison] = []
     for one in found.groups:
-        if one.number in told or facts.target_name in (one.category, one.number) or not _differs(one):
+        if facts.target_name in (one.category, one.number) or not _differs(one):
             continue
-        told.add(one.number)
+        if names_things(facts.columns[one.number]):
+            continue
+        if any(one.number == other.number or _alike(facts, one.number, other.number) for other in told):
+            continue
+        told.append(one)
         yield _difference(one, found)
 
 
@@ -145,14 +167,13 @@ def _differs(one: GroupComparison) -> bool:
 def _difference(one: GroupComparison, found: Statistics) -> Insight:
     ordered = sorted(one.groups, key=lambda group: group.mean)
     low, high = ordered[0], ordered[-1]
-    exact = found.sample.is_table
     apart = "" if one.cohens_d is None else f" (Cohen's d {figure(abs(one.cohens_d))})"
     return Insight(
         type="group_difference",
         category="feature_relationships",
         title=f"{name(one.number)} differs between the values of {name(one.category)}",
         description=f"They explain {percent(one.epsilon_squared)} of its spread ({_interval(one.interval, share=True)};"
-        f" {_basis(one.rows, exact)}). The mean goes from {figure(low.mean)} (“{plain(low.value, 40)}”,"
+        f" {_basis(one.rows, one.exact)}). The mean goes from {figure(low.mean)} (“{plain(low.value, 40)}”,"
         f" {count(low.rows, 'row')}) to {figure(high.mean)} (“{plain(high.value, 40)}”, {count(high.rows, 'row')})"
         f"{apart}.",
         impact="One average over all rows mixes groups that are not alike.",
@@ -174,7 +195,7 @@ def _difference(one: GroupComparison, found: Statistics) -> Insight:
         effect_measure="epsilon_squared",
         interval=one.interval,
         p_value=max(one.welch_p or 0.0, one.kruskal_p),
-        confidence=_confidence(exact),
+        confidence=_confidence(one.exact),
     )
 
 
@@ -183,15 +204,15 @@ def explained_correlations(facts: Facts) -> Iterator[Insight]:
     found = facts.statistics
     if found is None or found.rows < MIN_ROWS:
         return
-    told: set[Pair] = set()
+    told: list[tuple[str, ...]] = []
     for one in found.partial:
         interval = one.interval
         if facts.target_name in one.columns or interval is None or abs(one.r) < MIN_LOST or abs(one.r) >= TOLD_R:
             continue
         vanished = interval[0] >= -MAX_LEFT and interval[1] <= MAX_LEFT
         turned = one.r * one.partial < 0 and abs(one.partial) >= MIN_LOST and one.p_value <= MAX_P
-        if (vanished or turned) and one.columns not in told:
-            told.add(one.columns)
+        if (vanished or turned) and not any(_same(facts, one.columns, other) for other in told):
+            told.append(one.columns)
             yield _explained(one, found, turned=turned)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from raypipe.insights.effects import effect_word, score_limit
-from raypipe.insights.facts import MIN_ROWS, Facts, graded
+from raypipe.insights.facts import MIN_ROWS, Facts, graded, sureness
 from raypipe.insights.measures import LEAKAGE_STRENGTH
 from raypipe.insights.models import Level, TargetRelation, TargetReport
 from raypipe.insights.words import correlation, count, figure, name, names, percent, plain
@@ -39,12 +39,16 @@ def unmeasured_target(facts: Facts) -> Iterator[Insight]:
 
 
 def sure_relations(report: TargetReport) -> list[TargetRelation]:
-    """Relations past the limits of strength and of chance (all columns tested together), strongest first."""
+    """Relations past the limits of strength and of chance (all columns tested together, also by ranks where that was
+    tried), strongest first."""
     limit = score_limit(len(report.relations))
     return [
         relation
         for relation in report.relations
-        if relation.rows >= MIN_ROWS and relation.strength >= MIN_STRENGTH and (relation.score or 0.0) >= limit
+        if relation.rows >= MIN_ROWS
+        and relation.strength >= MIN_STRENGTH
+        and (relation.score or 0.0) >= limit
+        and (relation.rank_score is None or relation.rank_score >= limit)
     ]
 
 
@@ -53,8 +57,9 @@ def drivers(facts: Facts) -> Iterator[Insight]:
     if facts.target is None:
         return
     sure = sure_relations(facts.target)
+    leaked = {column for leak in facts.target.leaks if leak.kind != "too_good" for column in leak.columns}
     for rank, relation in enumerate(sure[:MAX_DRIVERS], 1):
-        if not relation.leakage_suspected:
+        if not relation.leakage_suspected and relation.column not in leaked:
             yield _driver(facts.target, relation, rank, len(facts.target.relations))
     weak = facts.target.relations and not sure and facts.target.rows >= MIN_DRIVERLESS_ROWS
     if weak:
@@ -84,6 +89,12 @@ def _driver(report: TargetReport, relation: TargetRelation, rank: int, tested: i
         },
         recommendation="Put it into the first model, after asking whether it is known before the target is; going"
         " together is no proof of cause.",
+        effect_size=relation.value,
+        effect_measure=relation.measure,
+        interval=relation.interval,
+        p_value=relation.q_value,
+        confidence=None if relation.q_value is None else sureness(relation.q_value),
+        chart="target",
     )
 
 
@@ -151,11 +162,13 @@ def _driverless(report: TargetReport) -> Insight:
 
 
 def leakage(facts: Facts) -> Iterator[Insight]:
-    """Columns so close to the target that they may hold the answer."""
+    """Columns so close to the target that they may hold the answer, but for those of which rows show how they leak."""
     report = facts.target
-    suspects = [r for r in report.relations if r.leakage_suspected and r in sure_relations(report)] if report else []
-    for relation in suspects if report else ():
-        assert report is not None
+    if report is None:
+        return
+    told = {column for leak in report.leaks if leak.kind != "too_good" for column in leak.columns}
+    suspects = [r for r in sure_relations(report) if r.leakage_suspected and r.column not in told]
+    for relation in suspects:
         yield Insight(
             type="leakage",
             category="feature_relationships",
@@ -173,6 +186,12 @@ def leakage(facts: Facts) -> Iterator[Insight]:
                 "threshold": LEAKAGE_STRENGTH,
             },
             recommendation=f"Leave {name(relation.column)} out, unless it is known before {name(report.column)} is.",
+            effect_size=relation.value,
+            effect_measure=relation.measure,
+            interval=relation.interval,
+            p_value=relation.q_value,
+            confidence=0.9,
+            chart="target",
         )
 
 
@@ -204,6 +223,10 @@ def class_imbalance(facts: Facts) -> Iterator[Insight]:
             "rare_classes": rare[:10],
             "threshold": {"majority_share": MAX_MAJORITY, "class_share": MIN_CLASS_SHARE},
         },
+        effect_size=majority,
+        effect_measure="share_of_rows",
+        confidence=1.0,
+        chart="target",
         recommendation="Judge models by recall and precision of the rare class (or average precision), split by class,"
         " and weight classes.",
     )

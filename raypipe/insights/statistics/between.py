@@ -10,10 +10,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from raypipe.blocks.chance import false_discoveries
 from raypipe.blocks.profile import Correlation, Profile
 from raypipe.insights.bins import center_and_scale
+from raypipe.insights.chance import chi_squared_tail, f_tail, t_tails
 from raypipe.insights.effects import fisher_interval
-from raypipe.insights.statistics.chance import adjusted, chi_squared_tail, f_tail, t_tails
 from raypipe.insights.statistics.coding import ColumnCode, coarser
 from raypipe.insights.statistics.groups import (
     GroupSums,
@@ -42,7 +43,8 @@ MAX_KEPT = 50
 COMPARED_CELLS = 4_000_000
 MIN_GROUP_ROWS = 10
 MAX_PARTIAL = 30
-MAX_COLLINEAR = 0.999
+MAX_COLLINEAR = 0.9
+"""Held fixed, a near copy of a column would leave nothing of any of its correlations."""
 MIN_EIGENVALUE = 1e-6
 
 
@@ -76,7 +78,7 @@ def strongest(coded: Coded, found: Screen, profile: Profile, most: int) -> tuple
     i, j = np.triu_indices(k, 1)
     tried = found.rows[i, j] > 0
     i, j = i[tried], j[tried]
-    p = adjusted(found.p[i, j])
+    p = false_discoveries(found.p[i, j])
     passing = (p < MAX_ADJUSTED_P) & (found.v[i, j] >= MIN_STRENGTH)
     order = np.flatnonzero(passing)
     order = order[np.argsort(-found.v[i[order], j[order]], kind="stable")][:most]
@@ -105,8 +107,8 @@ def screened(coded: Coded, indicators: list[Ints]) -> Screen:
     return screen(np.array(cells) if cells else np.zeros((0, 0), np.int64))
 
 
-def association_matrix(coded: Coded, found: Screen, exact: bool) -> PairMatrix:
-    """Bias-corrected Cramér's V of all coded columns."""
+def association_matrix(coded: Coded, found: Screen, rows: int) -> PairMatrix:
+    """Bias-corrected Cramér's V of all coded columns of a table of `rows` rows."""
     k = len(coded.codes)
     v = found.v[:k, :k].copy()
     np.fill_diagonal(v, 1.0)
@@ -115,7 +117,7 @@ def association_matrix(coded: Coded, found: Screen, exact: bool) -> PairMatrix:
         columns=tuple(code.column for code in coded.codes),
         values=_cells(v),
         rows=int(found.rows[:k, :k].max(initial=0)),
-        exact=exact,
+        exact=found.looked_at == rows,
         method=f"bias-corrected, over at most {SCREEN_BINS} values or bins of about equal size a column",
     )
 
@@ -165,21 +167,25 @@ def rank_matrices(coded: Coded, exact: bool) -> list[PairMatrix]:
     ]
 
 
-def compare_groups(coded: Coded) -> tuple[list[GroupComparison], int]:
-    """Every number between the values of every category, largest effect first, and how many were tried."""
+def compare_groups(coded: Coded, all_rows: int) -> tuple[list[GroupComparison], int]:
+    """Every number between the values of every category, largest effect first, and how many were tried.
+
+    A comparison is exact where it looked at all rows of the table, `all_rows`.
+    """
     categories = [n for n, code in enumerate(coded.codes) if code.kind == "category"]
     numbers = [n for n, code in enumerate(coded.codes) if code.kind == "number"]
     combinations = list(itertools.product(categories, numbers))[:MAX_COMPARISONS]
     rows = max(1_000, COMPARED_CELLS // max(len(combinations), 1))
+    exact = all_rows <= rows and all(len(cells) == all_rows for cells in coded.cells)
     compared = [one for i, j in combinations if (one := _compare(coded, i, j, rows)) is not None]
     if not compared:
         return [], 0
     found, ratios = [one for one, _ in compared], np.array([ratio for _, ratio in compared])
     degrees = np.array([len(one.groups) - 1 for one in found])
-    kruskal_p = adjusted(chi_squared_tail(np.array([one.kruskal_h for one in found]), degrees))
-    welch_p = adjusted(f_tail(*ratios.T))
+    kruskal_p = false_discoveries(chi_squared_tail(np.array([one.kruskal_h for one in found]), degrees))
+    welch_p = false_discoveries(f_tail(*ratios.T))
     corrected = [
-        one.replace(welch_p=None if one.welch_f is None else a, kruskal_p=b)
+        one.replace(welch_p=None if one.welch_f is None else a, kruskal_p=b, exact=exact)
         for one, a, b in zip(found, welch_p.tolist(), kruskal_p.tolist(), strict=True)
     ]
     return sorted(corrected, key=lambda one: -one.epsilon_squared)[:MAX_KEPT], len(found)
@@ -252,7 +258,7 @@ def partial_correlations(matrix: Correlation) -> tuple[list[PartialCorrelation],
     i, j = np.triu_indices(len(columns), 1)
     left = partial[i, j]
     degrees = n - len(columns)
-    p = adjusted(t_tails(np.abs(left) * np.sqrt(degrees / np.maximum(1 - left * left, 1e-15)), degrees))
+    p = false_discoveries(t_tails(np.abs(left) * np.sqrt(degrees / np.maximum(1 - left * left, 1e-15)), degrees))
     found = [
         PartialCorrelation(
             columns=(matrix.columns[columns[a]], matrix.columns[columns[b]]),

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from raypipe.blocks.profile import ColumnProfile, Profile
+from raypipe.blocks.profile import ColumnProfile, NumberSummary, Profile
 from raypipe.config import Frozen
 from raypipe.insights.bins import level_label
 from raypipe.insights.facts import is_constant, is_varied_text, looks_like_id
@@ -29,6 +29,8 @@ MAX_LEVELS = 20
 MIN_LEVEL_ROWS = 10
 MIN_ROWS = 30
 MAX_LEVEL_CHARS = 1_000
+MAX_SIZE = 1e100
+TOO_MANY = "pairs are measured for"
 _CHUNK = 16_384
 
 
@@ -103,7 +105,7 @@ def plan_codes(
     codes: list[ColumnCode] = []
     skipped: dict[str, str] = {}
     for column in order:
-        reason = _unsuited(column) or (f"pairs are measured for {most} columns" if len(codes) >= most else None)
+        reason = _unsuited(column) or (f"{TOO_MANY} {most} columns" if len(codes) >= most else None)
         code = None if reason else _plan(column, sample)
         if code is None:
             skipped[column.name] = reason or "has too few values that repeat"
@@ -118,6 +120,8 @@ def _unsuited(column: ColumnProfile) -> str | None:
         return f"has type {column.dtype}, which is not paired"
     if column.present < MIN_ROWS:
         return f"has fewer than {MIN_ROWS} values"
+    if column.number is not None and is_huge(column.number):
+        return "has values too large to be squared"
     if is_constant(column):
         return "has the same value in every row"
     if looks_like_id(column):
@@ -125,6 +129,11 @@ def _unsuited(column: ColumnProfile) -> str | None:
     if column.kind == "text" and (is_varied_text(column) or (column.text and (column.text.mean_chars or 0) > 100)):
         return "is free text"
     return None
+
+
+def is_huge(number: NumberSummary) -> bool:
+    """Whether sums of squares of the values would leave the floats."""
+    return max(abs(number.min or 0.0), abs(number.max or 0.0)) > MAX_SIZE
 
 
 def _plan(column: ColumnProfile, sample: pa.Table) -> ColumnCode | None:

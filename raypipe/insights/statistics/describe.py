@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from raypipe.blocks.profile import ColumnProfile, NumberSummary, Profile
 from raypipe.insights.effects import MAD_TO_STD
-from raypipe.insights.statistics.coding import finite_numbers
+from raypipe.insights.statistics.coding import finite_numbers, is_huge
 from raypipe.insights.statistics.models import (
     Benford,
     CategoryStatistics,
@@ -35,7 +35,7 @@ from raypipe.insights.statistics.shape import (
     shapiro,
 )
 from raypipe.insights.statistics.tables import entropy
-from raypipe.insights.statistics.tails import FIRST, Tail, ends_of
+from raypipe.insights.statistics.tails import FIRST, Tail, bounds, ends_of
 
 Floats = NDArray[np.float64]
 MODIFIED_Z = 3.5
@@ -47,7 +47,8 @@ def describe_numbers(profile: Profile, sample: pa.Table | None, tails: dict[str,
     for column in profile.columns:
         if column.kind != "number" or column.number is None:
             continue
-        values = np.zeros(0) if sample is None else finite_numbers(sample, column.name)
+        looked_at = sample is not None and not is_huge(column.number)
+        values = finite_numbers(sample, column.name) if looked_at else np.zeros(0)
         values = values[~np.isnan(values)]
         yield _describe_number(column, column.number, values, tails.get(column.name))
 
@@ -173,14 +174,14 @@ def _outliers(
     ends = ends_of(column)
     if ends is None:
         return
-    for name, bounds in (("iqr", ends.iqr), ("z_score", ends.z)):
-        if bounds is None:
+    for name, limits in (("iqr", ends.iqr), ("z_score", ends.z)):
+        if limits is None:
             continue
         if tail is not None and name in tail.counts:
             below, above = tail.counts[name]
-            yield _rule(name, bounds, (below, above), tail.first[name], tail.values, True)
+            yield _rule(name, limits, (below, above), tail.first[name], tail.values, True)
         elif len(values):
-            yield _looked_at(name, bounds, values, exact)
+            yield _looked_at(name, limits, values, exact)
     if len(values) and (around := _modified_bounds(values)) is not None:
         yield _looked_at("modified_z_score", around, values, exact)
 
@@ -189,23 +190,23 @@ def _modified_bounds(values: Floats) -> tuple[float, float] | None:
     """Where the score 0.6745 (x - median) / MAD passes 3.5 (Iglewicz, Hoaglin 1993); None where MAD is 0."""
     middle = float(np.median(values))
     reach = MODIFIED_Z * MAD_TO_STD * float(np.median(np.abs(values - middle)))
-    return (middle - reach, middle + reach) if 0 < reach < math.inf else None
+    return bounds(middle, middle, reach) if reach > 0 else None
 
 
-def _looked_at(name: str, bounds: tuple[float, float], values: Floats, exact: bool) -> Outliers:
-    below, above = values < bounds[0], values > bounds[1]
+def _looked_at(name: str, limits: tuple[float, float], values: Floats, exact: bool) -> Outliers:
+    below, above = values < limits[0], values > limits[1]
     counts = int(below.sum()), int(above.sum())
-    return _rule(name, bounds, counts, values[below | above][:FIRST].tolist(), len(values), exact)
+    return _rule(name, limits, counts, values[below | above][:FIRST].tolist(), len(values), exact)
 
 
 def _rule(
-    name: str, bounds: tuple[float, float], counts: tuple[int, int], first: list[float], values: int, exact: bool
+    name: str, limits: tuple[float, float], counts: tuple[int, int], first: list[float], values: int, exact: bool
 ) -> Outliers:
     count = sum(counts)
     return Outliers(
         method=name,
-        low=bounds[0],
-        high=bounds[1],
+        low=limits[0],
+        high=limits[1],
         count=count,
         percent=100 * count / values if values else 0.0,
         below=counts[0],

@@ -115,12 +115,12 @@ class StatisticsEngine:
         indicators = gaps.testable(masks)
         screened = between.screened(coded, list(indicators.values()))
         plans, passing, tried = between.strongest(coded, screened, profile, self.settings.exact_pairs)
-        groups, compared = between.compare_groups(coded)
+        groups, compared = between.compare_groups(coded, profile.rows)
         partial, why = between.partial_correlations(profile.correlation)
         exact = found.sample.is_table
         statistics = found.replace(
             correlations=(*found.correlations, *between.rank_matrices(coded, exact)),
-            association=between.association_matrix(coded, screened, exact) if len(codes) > 1 else None,
+            association=between.association_matrix(coded, screened, profile.rows) if len(codes) > 1 else None,
             pairs_screened=tried,
             pairs_found=passing,
             groups=tuple(groups),

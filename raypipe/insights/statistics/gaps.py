@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from raypipe.blocks.chance import false_discoveries, wilson_interval
 from raypipe.blocks.profile import Profile
 from raypipe.insights.statistics.between import Coded
-from raypipe.insights.statistics.chance import adjusted, wilson_interval
 from raypipe.insights.statistics.models import Missing, MissingPattern, MissingRelation
 from raypipe.insights.statistics.screen import Screen
 from raypipe.insights.statistics.tables import cramers_v
@@ -99,7 +99,7 @@ def _relations(coded: Coded, indicators: dict[str, Ints], found: Screen) -> tupl
     if not tried:
         return (), 0
     gaps, others = np.array(tried).T
-    p = adjusted(found.p[k + gaps, others])
+    p = false_discoveries(found.p[k + gaps, others])
     v = found.v[k + gaps, others]
     passing = np.flatnonzero((p < MAX_ADJUSTED_P) & (v >= MIN_V))
     order = passing[np.argsort(-v[passing], kind="stable")][:MAX_RELATIONS]

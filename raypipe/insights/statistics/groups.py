@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from raypipe.insights.effects import NORMAL_95
+from raypipe.blocks.chance import NORMAL_95
 from raypipe.insights.statistics.ranks import ranks
 
 Floats = NDArray[np.float64]

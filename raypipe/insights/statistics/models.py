@@ -208,6 +208,8 @@ class GroupComparison(Frozen):
     groups: tuple[Group, ...]
     """Most rows first."""
     rows: int
+    exact: bool = False
+    """Whether these are all rows where both are known."""
     epsilon_squared: float
     """Share of the spread that lies between the groups, corrected for their number."""
     interval: Interval

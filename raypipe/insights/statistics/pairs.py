@@ -10,9 +10,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from raypipe.blocks.chance import NORMAL_95, normal_tail
 from raypipe.config import Frozen
-from raypipe.insights.effects import NORMAL_95, fisher_interval
-from raypipe.insights.statistics.chance import f_tail, normal_tails, t_tails
+from raypipe.insights.chance import f_tail, t_tails
+from raypipe.insights.effects import fisher_interval
 from raypipe.insights.statistics.coding import COARSE_BINS, ColumnCode, coarser
 from raypipe.insights.statistics.groups import GroupSums, epsilon_squared, eta_interval, eta_squared
 from raypipe.insights.statistics.models import Interval, Measure, PairStatistics
@@ -127,7 +128,7 @@ def _replaced(measures: Sequence[Measure], better: Iterator[Measure]) -> tuple[M
 
 
 def _tau_measure(tau: float, n: int) -> Measure:
-    p = normal_tails(3 * tau * math.sqrt(n * (n - 1)) / math.sqrt(2 * (2 * n + 5)))
+    p = normal_tail(3 * tau * math.sqrt(n * (n - 1)) / math.sqrt(2 * (2 * n + 5)))
     return Measure(measure="kendall", value=tau, interval=kendall_interval(tau, n), p_value=p)
 
 

@@ -8,7 +8,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from raypipe.insights.effects import NORMAL_95
+from raypipe.blocks.chance import NORMAL_95
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from raypipe.insights.statistics.chance import chi_squared_tail
+from raypipe.insights.chance import chi_squared_tail
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -25,6 +25,8 @@ class Screen(NamedTuple):
     """Of the chi-squared test."""
     rows: Ints
     """Where both are known."""
+    looked_at: int
+    """Rows that were looked at: fewer than there are where there are many columns."""
 
 
 def screen(codes: Ints) -> Screen:
@@ -56,7 +58,7 @@ def screen(codes: Ints) -> Screen:
     p = np.ones((k, k))
     tested = df > 0
     p[tested] = chi_squared_tail(chi2[tested], df[tested])
-    return Screen(v + v.T, np.minimum(p, p.T), known + known.T)
+    return Screen(v + v.T, np.minimum(p, p.T), known + known.T, n)
 
 
 def _associations(tables: Floats) -> tuple[Floats, Floats, Ints, Ints]:

@@ -8,7 +8,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from raypipe.insights.statistics.chance import normal_cdf, normal_quantiles
+from raypipe.blocks.chance import normal_above
+from raypipe.insights.chance import normal_cdf, normal_quantiles
 
 Floats = NDArray[np.float64]
 Test = tuple[float, float]
@@ -120,7 +121,7 @@ def shapiro(ordered: Floats) -> Test | None:
     if w >= 1.0:
         return 1.0, 1.0
     z = (math.log1p(-w) - mean) / spread
-    return w, math.erfc(z / math.sqrt(2)) / 2
+    return w, normal_above(z)
 
 
 @lru_cache(maxsize=64)

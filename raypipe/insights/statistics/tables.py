@@ -8,8 +8,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from raypipe.insights.effects import NORMAL_95, corrected_cramers_v
-from raypipe.insights.statistics.chance import chi_squared_tail, normal_cdf
+from raypipe.blocks.chance import NORMAL_95
+from raypipe.insights.chance import chi_squared_tail, normal_cdf
+from raypipe.insights.effects import corrected_cramers_v
 
 Floats = NDArray[np.float64]
 Interval = tuple[float, float]

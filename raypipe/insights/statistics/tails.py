@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -43,8 +44,8 @@ class Ends(Frozen):
         """All that is asked for lies at or outside of these."""
         if self.outer is None:
             return np.inf, -np.inf
-        bounds = [bound for bound in (self.iqr, self.z, self.outer) if bound]
-        return max(low for low, _ in bounds), min(high for _, high in bounds)
+        limits = [bound for bound in (self.iqr, self.z, self.outer) if bound]
+        return max(low for low, _ in limits), min(high for _, high in limits)
 
 
 @dataclass
@@ -92,14 +93,16 @@ def ends_of(column: ColumnProfile) -> Ends | None:
     if number is None or not number.finite or number.quantiles is None:
         return None
     q01, q1, q3, q99 = (number.quantiles.at(p) for p in (0.01, 0.25, 0.75, 0.99))
-    fences = None
-    if q1 is not None and q3 is not None and np.isfinite(q3 - q1):
-        fences = (q1 - WHISKER * (q3 - q1), q3 + WHISKER * (q3 - q1))
-    z = None
-    if number.mean is not None and number.std and np.isfinite(number.std):
-        z = (number.mean - Z_LIMIT * number.std, number.mean + Z_LIMIT * number.std)
+    fences = bounds(q1, q3, WHISKER * (q3 - q1)) if q1 is not None and q3 is not None else None
+    z = bounds(number.mean, number.mean, Z_LIMIT * number.std) if number.mean is not None and number.std else None
     outer = (q01, q99) if q01 is not None and q99 is not None and number.finite > _ALL_ROWS else None
     return Ends(column=column.name, iqr=fences, z=z, outer=outer)
+
+
+def bounds(low: float, high: float, reach: float) -> tuple[float, float] | None:
+    """The range widened by `reach` on either side; None where that is past the range of a float."""
+    found = low - reach, high + reach
+    return found if all(map(math.isfinite, found)) else None
 
 
 def _tail(ends: Ends, numbers: Floats, part: str, rows: NDArray[np.int64]) -> Tail:

@@ -127,7 +127,7 @@ def multiple(value: object, step: float) -> bool:
     if isinstance(value, int) and step == int(step):
         return value % int(step) == 0
     quotient = float(value) / step
-    return abs(quotient - round(quotient)) <= 1e-9 * max(abs(quotient), 1.0)
+    return math.isinf(quotient) or abs(quotient - round(quotient)) <= 1e-9 * max(abs(quotient), 1.0)
 
 
 def sums(row: list[Any], tolerance: float) -> bool:

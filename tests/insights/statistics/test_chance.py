@@ -7,18 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raypipe.insights.statistics.chance import (
-    adjusted,
-    chi_squared_tail,
-    f_tail,
-    normal_cdf,
-    normal_quantiles,
-    normal_tails,
-    t_tails,
-    wilson_interval,
-)
+from raypipe.blocks.chance import false_discoveries, normal_tail, wilson_interval
+from raypipe.insights.chance import chi_squared_tail, f_tail, normal_cdf, normal_quantiles, t_tails
 
-stats = pytest.importorskip("scipy.stats", reason="held against SciPy: pip install 'raypipe[insights]'")
+stats = pytest.importorskip("scipy.stats", reason="held against SciPy, which is not installed")
 
 DEGREES = np.array([1.0, 2, 3, 7.3, 19, 120, 1999.5, 20_000, 3e5])
 
@@ -39,14 +31,16 @@ def test_normal_shares_and_quantiles_agree_with_scipy() -> None:
     np.testing.assert_allclose(normal_cdf(x), stats.norm.cdf(x), rtol=1e-12)
     p = np.array([1e-12, 0.01, 0.5, 0.975])
     np.testing.assert_allclose(normal_quantiles(p), stats.norm.ppf(p), rtol=1e-9, atol=1e-15)
-    assert normal_tails(-1.959963984540054) == pytest.approx(0.05)
+    assert normal_tail(-1.959963984540054) == pytest.approx(0.05)
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
 def test_adjusted_p_values_agree_with_statsmodels(p: list[float]) -> None:
     multitest = pytest.importorskip("statsmodels.stats.multitest", reason="held against statsmodels")
-    np.testing.assert_allclose(adjusted(p), multitest.multipletests(p, method="fdr_bh")[1], rtol=1e-12, atol=1e-300)
+    np.testing.assert_allclose(
+        false_discoveries(p), multitest.multipletests(p, method="fdr_bh")[1], rtol=1e-12, atol=1e-300
+    )
 
 
 @pytest.mark.parametrize(("hits", "n"), [(0, 10), (3, 10), (10, 10), (57, 2000)])

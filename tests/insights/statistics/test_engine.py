@@ -144,7 +144,7 @@ def test_cuts_and_passes_over_all_rows_change_no_statistics() -> None:
 
 
 def test_pairs_over_all_rows_agree_with_scipy() -> None:
-    stats = pytest.importorskip("scipy.stats", reason="held against SciPy: pip install 'raypipe[insights]'")
+    stats = pytest.importorskip("scipy.stats", reason="held against SciPy, which is not installed")
     table = mixed(6000)
     draft = StatisticsEngine().draft(profile_of(table), table.slice(0, 3000))
     stage = draft.exact_stage()
@@ -169,7 +169,7 @@ def test_pairs_over_all_rows_agree_with_scipy() -> None:
 
 
 def test_pairs_of_few_values_are_exact_over_all_rows_whatever_the_measure() -> None:
-    stats = pytest.importorskip("scipy.stats", reason="held against SciPy: pip install 'raypipe[insights]'")
+    stats = pytest.importorskip("scipy.stats", reason="held against SciPy, which is not installed")
     a = RNG.integers(0, 12, 4000)
     table = as_table(a=a.astype(float), b=(a // 2 + RNG.integers(0, 4, 4000)).astype(float))
     draft = StatisticsEngine().draft(profile_of(table), table.slice(0, 1000))
@@ -272,3 +272,10 @@ def test_two_thousand_columns_stay_within_two_gigabytes() -> None:
     megabytes, seconds = (float(figure) for figure in done.stdout.split())
     assert megabytes < 2048
     assert seconds < 120
+
+
+def test_values_too_large_to_be_squared_are_described_and_in_no_pair() -> None:
+    table = as_table(huge=RNG.choice([1e308, -1e308, 0.0], 200), a=RNG.normal(size=200), b=["x", "y"] * 100)
+    found = StatisticsEngine().analyze_dataset(table).statistics
+    assert found.skipped == {"huge": "has values too large to be squared"}
+    assert Statistics.model_validate_json(found.model_dump_json()) == found

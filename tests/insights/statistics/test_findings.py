@@ -49,13 +49,13 @@ def test_tables_of_noise_give_no_finding_of_statistics(rows: int, tables: int) -
 
 
 @pytest.mark.slow
-def test_hundreds_of_tables_of_noise_give_hardly_any_finding_of_statistics() -> None:
+def test_many_tables_of_noise_give_hardly_any_finding_of_statistics() -> None:
     alarms = sum(
         any(one.type in KINDS for one in said_of(gappy_noise(rows, seed)))
         for rows in (120, 400, 3000)
-        for seed in range(100)
+        for seed in range(40)
     )
-    assert alarms <= 3
+    assert alarms <= 2
 
 
 def test_two_categories_that_go_together_are_told_with_effect_interval_and_p(rng: np.random.Generator) -> None:
@@ -78,6 +78,17 @@ def test_groups_that_differ_are_told_once_a_number(rng: np.random.Generator) -> 
     found = of_kind(said_of(as_table(group=group, copy=copy, y=y)), "group_difference")
     assert [one.columns_affected for one in found] == [("y", "group")]
     assert "“c”" in found[0].description
+
+
+def test_numbers_that_only_name_things_do_not_differ_between_groups(rng: np.random.Generator) -> None:
+    shop = rng.integers(0, 3, N)
+    numbers = 1000 * shop + rng.integers(0, 900, N)
+    table = {"shop": np.array(["a", "b", "c"])[shop], "article code": numbers, "number of items": numbers[::-1]}
+    same = {"shop": table["shop"], "number of items": numbers}
+    assert not of_kind(said_of(as_table(**table)), "group_difference")
+    assert [one.columns_affected for one in of_kind(said_of(as_table(**same)), "group_difference")] == [
+        ("number of items", "shop")
+    ]
 
 
 def test_one_wild_value_makes_no_group_different(rng: np.random.Generator) -> None:

@@ -19,7 +19,7 @@ from raypipe.insights.statistics.ranks import (
     spearman_interval,
 )
 
-stats = pytest.importorskip("scipy.stats", reason="held against SciPy: pip install 'raypipe[insights]'")
+stats = pytest.importorskip("scipy.stats", reason="held against SciPy, which is not installed")
 
 few = st.integers(-4, 4).map(float)
 wide = st.floats(-1e6, 1e6, allow_nan=False)

@@ -211,7 +211,10 @@ class MultipleOf(RowRule):
                 return number != 0
             return number % pl.lit(int(self.step), dtype=polars_type(cell.kind)) != 0
         quotient = number.cast(pl.Float64) / self.step
-        misses = (quotient - quotient.round()).abs() > EPSILON * pl.max_horizontal(quotient.abs(), pl.lit(1.0))
+        # A quotient beyond what a float can hold is one of a float so large that it has no fraction.
+        misses = (quotient - quotient.round()).fill_nan(0.0).abs() > EPSILON * pl.max_horizontal(
+            quotient.abs(), pl.lit(1.0)
+        )
         return misses | not_finite(cell)
 
 

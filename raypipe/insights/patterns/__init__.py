@@ -1,0 +1,1 @@
+"""Patterns across columns: clusters, anomalies, rules, dependencies and a map, each with its test."""
