@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import statistics
 
@@ -208,6 +209,20 @@ def test_a_space_that_is_searched_through_ends_the_search(tmp_path):
     race = run(race_of(tmp_path, spec), lambda alpha, fold: alpha or 9.0)
     assert race.stopped_by == "exhausted"
     assert race.best().params == {"alpha": 1.0}
+
+
+def test_folds_that_a_worker_runs_again_after_another_died_count_once(tmp_path):
+    from raypipe.ml.tuning.ontune import _Book
+
+    race = race_of(tmp_path, GridSearchSpec(tuning_name="g", param_grid={"alpha": [1.0]}))
+    book = _Book(race, None)
+    entry = book.propose("t")
+    told = json.dumps(FoldResult({"rmse": 1.0}).to_dict())
+    assert book.told("t", {"folds": 1, "result": told})
+    assert book.told("t", {"folds": 1, "result": told})  # from the worker that came after
+    assert book.told("t", {"folds": 2, "result": told})
+    assert not book.told("t", {"folds": 3, "result": told})
+    assert (entry.status, len(entry.results), race.score(entry)) == ("done", 3, 1.0)
 
 
 # ── folds that are prepared once ─────────────────────────────────────────────────────────────────────────────────────

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -68,8 +69,6 @@ def candidates_of(spec: AnySpec, recipe: Recipe, seed: int, proposed: Mapping[in
 
 def require_known(who: str, recipe: Recipe, params: Mapping[str, Any]) -> None:
     """Refuse a parameter that the model does not have, and one that is named twice."""
-    import difflib
-
     pipeline = recipe.make()
     known = pipeline.get_params()
     step = pipeline.steps[-1][0]

@@ -19,10 +19,11 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
+from raypipe import __version__
 from raypipe.errors import OutputError
 from raypipe.ml.tuning.work import FoldResult, Task
 
-LIBRARIES = ("raypipe", "scikit-learn", "lightgbm", "numpy")
+LIBRARIES = ("scikit-learn", "lightgbm", "numpy")
 _KEY_CHARS = 20
 
 
@@ -121,7 +122,7 @@ def task_key(task: Task) -> str:
         "metrics": task.metrics,
         "train_scores": task.train_scores,
         "columns": [[str(name), str(kind)] for name, kind in task.data.X.dtypes.items()],
-        "versions": {name: version(name) for name in LIBRARIES},
+        "versions": {"raypipe": __version__, **{name: version(name) for name in LIBRARIES}},
     }
     seen.update(json.dumps(told, sort_keys=True, default=str).encode())
     for column in (*(task.data.X[name] for name in task.data.X.columns), pd.Series(task.data.y)):

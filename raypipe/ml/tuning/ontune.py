@@ -75,6 +75,7 @@ def run_on_tune(race: Race, first: Entry | None, at_once: int | None) -> None:
                     name="search",
                     storage_path=folder,
                     verbose=0,
+                    failure_config=tune.FailureConfig(max_failures=1),  # a worker that died tells nothing of its trial
                     # Tune saves each trial at its end otherwise, and ends the actor that cannot.
                     checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
                 ),
@@ -124,7 +125,10 @@ class _Book:
 
     def told(self, trial_id: str, result: dict[str, Any]) -> bool:
         """Hear of a fold; whether the trial goes on."""
-        return self.race.told(self._entries[trial_id], FoldResult(**json.loads(result["result"])))
+        entry = self._entries[trial_id]
+        if result["folds"] <= entry.fold:
+            return entry.status == "running"  # known: the trial began again after its worker had died
+        return self.race.told(entry, FoldResult(**json.loads(result["result"])))
 
     def lost(self, trial_id: str, why: str) -> None:
         """A trial whose actor died."""

@@ -13,7 +13,7 @@ from raypipe.ml.metrics import METRICS, metrics_for
 from raypipe.ml.model import Recipe
 from raypipe.ml.specs.models import Task as Kind
 from raypipe.ml.specs.validation import Strategy, ValidationSpec
-from raypipe.ml.splits import Fold, folds
+from raypipe.ml.splits import Fold, folds, settled
 from raypipe.ml.tuning.candidates import AnySpec
 
 if TYPE_CHECKING:
@@ -61,13 +61,7 @@ def settled_folds(spec: AnySpec, data: TrainingData, validation: ValidationSpec,
         )
     inside = validation.replace(strategy=strategy)
     found = folds(inside, data, seed, spec.n_splits or validation.inner_splits)
-    return (spec.cv_strategy if spec.cv_strategy != "auto" else _named(inside, data)), found
-
-
-def _named(validation: ValidationSpec, data: TrainingData) -> str:
-    from raypipe.ml.splits import settled
-
-    return settled(validation, data)
+    return (spec.cv_strategy if spec.cv_strategy != "auto" else settled(inside, data)), found
 
 
 def settled_metrics(spec: AnySpec, recipe: Recipe, task: Kind) -> tuple[str, dict[str, str]]:
