@@ -99,8 +99,10 @@ class _Work:
         self.tasks.add_task(QUALITY, self._quality)
         sampled = self._plan_samples(target_planned=TARGET in planned)
         measured = self._plan_statistics()
-        self.tasks.add_task(SERIES, self._series, [PASS])
-        self.tasks.add_task(INSIGHTS, self._insights, [PASS, *measured], after=[SERIES, *sampled], always=True)
+        if COURSE in planned:
+            self.tasks.add_task(SERIES, self._series, [PASS], always=True)
+            sampled.append(SERIES)
+        self.tasks.add_task(INSIGHTS, self._insights, [PASS, *measured], after=sampled, always=True)
         self.tasks.add_task(REPORT, self._report, after=[QUALITY, INSIGHTS], always=True)
 
     def _plan_samples(self, *, target_planned: bool) -> list[str]:
@@ -200,9 +202,9 @@ class _Work:
         result = self.tasks.results.get(name)
         return result.value if result is not None else None
 
-    def _series(self, measured: Mapping[str, Any]) -> SeriesReport | None:
+    def _series(self, measured: Mapping[str, Any] | None) -> SeriesReport | None:
         """The course over time taken apart: on the sums that the pass made, never on rows."""
-        line, settings = measured.get(CourseOverTime.__name__), self.config.analysis.series
+        line, settings = (measured or {}).get(CourseOverTime.__name__), self.config.analysis.series
         if line is None or line.course is None:
             return None
         if not settings.enabled:
@@ -225,7 +227,7 @@ class _Work:
             _context(self.config, run),
             statistics=statistics,
             patterns=self._found(PATTERNS),
-            series_report=self.tasks.results[SERIES].value,
+            series_report=self._found(SERIES),
         )
 
     def _report(self) -> tuple[str, dict[str, Any]]:
@@ -253,7 +255,7 @@ class _Work:
             target=self._found(CLOSER) or measured.get(RelateTarget.__name__),
             patterns=self._found(PATTERNS),
             timeline=measured.get(CourseOverTime.__name__),
-            series=results[SERIES].value,
+            series=self._found(SERIES),
             statistics=results[STATISTICS].value if STATISTICS in results else None,
             head=measured.get(FirstRows.__name__),
             points=self._points(measured.get(SampleRows.__name__)),

@@ -28,6 +28,7 @@ NAMES = [
     "statistics of the sample",
     "pairs over all rows",
     "statistics",
+    "time series",
     "insights",
     "report",
 ]
@@ -83,7 +84,7 @@ def test_without_target_and_time_their_tasks_are_not_there_and_the_report_says_w
     one = pipeline(source, target_column=None, time_column=None)
     results = one.execute()
     assert [task["name"] for task in state_of(one).analysis_tasks] == [
-        name for name in NAMES if name not in {*PLANS, "target analysis"}
+        name for name in NAMES if name not in {*PLANS, "target analysis", "time series"}
     ]
     assert state_of(one).analysis.reasons == {
         "target": "no target column was named (--target)",

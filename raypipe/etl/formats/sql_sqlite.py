@@ -142,9 +142,10 @@ def _connected(address: SqlAddress) -> Iterator[sqlite3.Connection]:
 def _worded(address: SqlAddress) -> Iterator[None]:
     try:
         yield
-    except sqlite3.Error as error:
-        # SQLite has no class of its own for damage, and what it says of it is one of these.
-        if "malformed" in str(error) or "not a database" in str(error) or "decode to UTF-8" in str(error):
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        # SQLite has no class of its own for damage, and what it says of it is one of these. Names are always text.
+        said = ("malformed", "not a database", "decode to UTF-8", "codec can't decode")
+        if any(text in str(error) for text in said):
             raise ReadError(
                 f"{address}: the database is damaged: {error}. Look at it with sqlite3 FILE 'PRAGMA integrity_check',"
                 " and restore it, or save what is left with sqlite3 FILE .recover"
