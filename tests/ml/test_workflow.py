@@ -252,7 +252,7 @@ def test_rows_without_a_target_are_left_out_and_told():
         ({"validation_strategy": "loo"}, "got 'loo'"),
         ({"validation_params": {"n_split": 3}}, "there is no setting 'n_split'"),
         ({"model_spec": ModelSpec(model_name="m", algorithm="lightgmb")}, "Did you mean 'lightgbm'"),
-        ({"model_spec": ModelSpec(model_name="m", hyperparameters={"learning_rte": 1})}, "Did you mean 'learning_rate'"),
+        ({"model_spec": ModelSpec(model_name="m", hyperparameters={"learning_rte": 1})}, "mean 'learning_rate'"),
         ({"model_spec": ModelSpec(model_name="m", hyperparameters={"learning_rate": -1.0})}, "learning_rate"),
         ({"model_spec": ModelSpec(model_name="m", algorithm="os.system")}, "only classes of scikit-learn"),
         ({"model_spec": ModelSpec(model_name="m", algorithm="sklearn.svm.SVR")}, "does no classification"),
