@@ -91,7 +91,6 @@ ALGORITHMS: dict[str, Algorithm] = {
     "svm": _sklearn("svm", "SVC", "SVR"),
     "knn": _sklearn("neighbors", "KNeighborsClassifier", "KNeighborsRegressor"),
     "naive_bayes": _sklearn("naive_bayes", "GaussianNB", None),
-    "mlp": Algorithm("raypipe.ml.mlp.TorchMLPClassifier", "raypipe.ml.mlp.TorchMLPRegressor", extra="torch"),
     "dummy": _sklearn("dummy", "DummyClassifier", "DummyRegressor", classifier_defaults={"strategy": "prior"}),
 }
 """Name -> algorithm."""
