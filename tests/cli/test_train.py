@@ -47,7 +47,7 @@ def test_rows_are_scored_by_a_model_that_was_kept(folder: Path) -> None:
     assert made.columns == ["person", "prediction", "probability_no", "probability_yes"]
     (folder / "less.csv").write_text("age,income\n1,2\n")
     less = raypipe("predict", "first", "less.csv", "--out", "less.parquet", cwd=folder, check=2)
-    assert "model 'churn': input has no column 'city'" in less.stderr
+    assert "input has no column 'city'" in less.stderr
 
 
 def test_slips_are_told(folder: Path) -> None:

@@ -124,7 +124,7 @@ def test_numbers_come_without_probabilities(tmp_path):
     assert stage.open()(made.select(["a", "b", "c"]).slice(0, 0)).block.num_rows == 0
 
 
-@pytest.mark.parametrize("labels", [[True, False], [0, 1, 2], [1.5, 2.5], ["a", "b"]])
+@pytest.mark.parametrize("labels", [[True, False], [0, 1, 2], [3, 7], ["a", "b"]])
 def test_labels_keep_their_type(tmp_path, labels):
     table = PEOPLE.drop(columns=["churn"]).assign(y=np.array(labels)[np.arange(400) % len(labels)])
     read = saved(tmp_path, "linear", table, "y")

@@ -277,6 +277,7 @@ searched(KILLED, Path(sys.argv[1]), BAYES)
 KILLED = OptunaSearchSpec(n_trials=30, pruner="none")
 
 
+@pytest.mark.slow
 def test_a_search_that_was_killed_does_not_repeat_what_it_had_done(tmp_path):
     whole = searched(KILLED, tmp_path / "whole", BAYES)
     root = str(Path(__file__).parents[2])
