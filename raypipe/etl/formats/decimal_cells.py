@@ -67,7 +67,7 @@ def holding(texts: pl.Series) -> str | None:
     Examples
     --------
     >>> holding(pl.Series(["12.5", "-0.12345678901234567890"])), holding(pl.Series(["1.5", "x"]))
-    ('decimal(22,20)', None)
+    ('decimal(21,19)', None)
     """
     parts = texts.str.extract_groups(r"^[+-]?0*(\d*)(?:\.(\d*?)0*)?$").struct.unnest()
     if parts["1"].null_count():
