@@ -23,7 +23,6 @@ EXTRA_MODULES: dict[str, tuple[str, ...]] = {
     "ml": ("sklearn", "scipy", "pandas", "lightgbm", "optuna"),
     "mlflow": ("mlflow", "skops"),
     "boost": ("xgboost", "catboost"),
-    "torch": ("torch", "safetensors"),
 }
 """Extra -> the modules it brings, first the one that decides whether it is installed."""
 

@@ -17,7 +17,7 @@ from raypipe.ml.specs.space import Choice, Float, Int
 from raypipe.ml.specs.tuning import OptunaSearchSpec
 from raypipe.ml.tuning.outcome import Status
 
-_WANTS = {"gp": ("torch", "pip install 'raypipe[torch]'"), "cmaes": ("cmaes", "pip install cmaes")}
+_WANTS = {"gp": ("torch", "pip install torch"), "cmaes": ("cmaes", "pip install cmaes")}
 """Sampler -> module that it wants beside Optuna, and how to get it."""
 
 Space = Mapping[str, Float | Int | Choice]
