@@ -109,9 +109,9 @@ def _condensed(merges: list[tuple[int, int, float, int]], n: int, min_size: int)
     """The tree of groups of at least `min_size` rows; rows leave a group at the density where they fall off."""
     groups = [_Group(-1, 0.0)]
     left: list[list[tuple[int, float]]] = [[]]
-    todo = [(n + len(merges) - 1, 0)]
-    while todo:
-        node, group = todo.pop()
+    waiting = [(n + len(merges) - 1, 0)]
+    while waiting:
+        node, group = waiting.pop()
         if node < n:
             continue
         a, b, at, _ = merges[node - n]
@@ -123,9 +123,9 @@ def _condensed(merges: list[tuple[int, int, float, int]], n: int, min_size: int)
                 left.append([])
                 groups[group].children += (len(groups) - 1,)
                 groups[group].stability += _size(child, merges, n) * (density - groups[group].birth)
-                todo.append((child, len(groups) - 1))
+                waiting.append((child, len(groups) - 1))
             elif child in large:
-                todo.append((child, group))
+                waiting.append((child, group))
             else:
                 fallen = _rows_below(child, merges, n)
                 groups[group].stability += len(fallen) * (density - groups[group].birth)
@@ -140,13 +140,13 @@ def _size(node: int, merges: list[tuple[int, int, float, int]], n: int) -> int:
 
 
 def _rows_below(node: int, merges: list[tuple[int, int, float, int]], n: int) -> list[int]:
-    out, todo = [], [node]
-    while todo:
-        one = todo.pop()
+    out, waiting = [], [node]
+    while waiting:
+        one = waiting.pop()
         if one < n:
             out.append(one)
         else:
-            todo += merges[one - n][:2]
+            waiting += merges[one - n][:2]
     return out
 
 
@@ -159,11 +159,11 @@ def _labels(groups: list[_Group], n: int) -> IntArray:
         chosen[i] = not groups[i].children or groups[i].stability >= below
         best[i] = groups[i].stability if chosen[i] else below
     out = np.full(n, -1, np.int64)
-    found, todo = 0, list(groups[0].children)
-    while todo:
-        i = todo.pop(0)
+    found, waiting = 0, list(groups[0].children)
+    while waiting:
+        i = waiting.pop(0)
         if not chosen[i]:
-            todo += groups[i].children
+            waiting += groups[i].children
             continue
         inside = [i]
         while inside:

@@ -72,26 +72,26 @@ def _grown(holds: FloatArray, y: FloatArray, places: IntArray, about: tuple[Floa
 def predict(node: Node, holds: FloatArray) -> FloatArray:
     """Output of the tree for each row."""
     out = np.empty((len(holds), len(node.value)))
-    todo = [(node, np.arange(len(holds)))]
-    while todo:
-        one, rows = todo.pop()
+    waiting = [(node, np.arange(len(holds)))]
+    while waiting:
+        one, rows = waiting.pop()
         if one.yes is None or one.no is None:
             out[rows] = one.value
             continue
         yes = holds[rows, one.condition] > 0
-        todo += [(one.yes, rows[yes]), (one.no, rows[~yes])]
+        waiting += [(one.yes, rows[yes]), (one.no, rows[~yes])]
     return out
 
 
 def gains(node: Node) -> dict[int, float]:
     """Condition -> what it explains."""
     out: dict[int, float] = {}
-    todo = [node]
-    while todo:
-        one = todo.pop()
+    waiting = [node]
+    while waiting:
+        one = waiting.pop()
         if one.yes is not None and one.no is not None:
             out[one.condition] = out.get(one.condition, 0.0) + one.gain
-            todo += [one.yes, one.no]
+            waiting += [one.yes, one.no]
     return out
 
 
