@@ -19,8 +19,6 @@ MOST = 0.999
 """Confidence of a test at the most: it rests on assumptions."""
 ESTIMATED = 0.997
 """Of an estimate that is past its threshold by three standard errors."""
-GAP_CONFIDENCE = 0.99
-"""Of gaps that chance would make once in a hundred tables."""
 
 Interval = tuple[float, float]
 
@@ -31,7 +29,7 @@ class Measured:
 
     measure: str
     figure: str
-    """Key of the evidence; `a|b` takes the larger one."""
+    """Key of the evidence; `a|b` takes the larger one. Empty: the finder measures."""
     origin: str
     """The partial that it was read from."""
     chart: str
@@ -52,12 +50,8 @@ def _null_pairs(facts: Facts) -> int:
     return len(facts.profile.missingness.columns) ** 2
 
 
-def _trends(facts: Facts) -> int:
-    return len(facts.timeline.trends) + 1 if facts.timeline else 1
-
-
-def _buckets(facts: Facts) -> int:
-    return _trends(facts) * len(facts.timeline.points) if facts.timeline else 1
+def _of_series(part: str) -> Measured:
+    return Measured("", "", f"series.json, series: {part}", "time")
 
 
 _COLUMN, _NUMBER = "profile.json, columns", "profile.json, columns: number"
@@ -112,11 +106,15 @@ KINDS: dict[str, Measured] = {
     "coded_category": Measured("distinct_values", "distinct", f"{_COLUMN}: distinct", "columns"),
     "missing_times": Measured("share_of_rows", "share", "course over time, one pass", "time"),
     "far_off_times": Measured("share_of_rows", "share", "course over time, one pass", "time"),
-    "trend": Measured("change_in_std", "change_in_std", "course over time: bucket means", "time", _trends),
-    "volume_trend": Measured("change_share", "change_share", "course over time: rows a bucket", "time", _trends),
-    "seasonality": Measured("epsilon_squared", "eta_squared", "course over time: the week", "time", lambda _: 4),
-    "time_gaps": Measured("empty_buckets", "empty_buckets", "course over time: rows a bucket", "time"),
-    "unusual_period": Measured("robust_z", "robust_z", "course over time: buckets", "time", _buckets),
+    "trend": _of_series("trend"),
+    "volume_trend": _of_series("trend"),
+    "seasonality": _of_series("seasons"),
+    "change_point": _of_series("changes"),
+    "unusual_period": _of_series("anomalies"),
+    "random_walk": _of_series("stationarity"),
+    "forecast": _of_series("forecast"),
+    "time_gaps": Measured("", "", "series.json, frequency; rows a bucket", "time"),
+    "repeated_times": Measured("", "", "series.json, frequency", "time"),
 }
 """Type of finding -> how it is measured."""
 
@@ -141,8 +139,6 @@ def measured(insight: Insight, facts: Facts) -> Insight:
 
 
 def _effect(insight: Insight, kind: Measured) -> float | None:
-    if insight.type == "unusual_period":
-        return float(insight.evidence["most_unusual"][0]["robust_z"])
     if insight.type == "target_unusable":
         return 0.0
     values = [insight.evidence.get(key) for key in kind.figure.split("|")]
@@ -167,8 +163,6 @@ def _score(insight: Insight, facts: Facts) -> float | None:
         return min(fisher_score(pair["r"], pair["rows"]) for pair in evidence["pairs"])
     if insight.type == "missing_together":
         return min(abs(float(pair["phi"])) for pair in evidence["pairs"]) * math.sqrt(facts.profile.rows)
-    if insight.type == "unusual_period":
-        return abs(float(evidence["most_unusual"][0]["robust_z"]))
     if insight.type == "leakage" and facts.target:
         return next((r.score for r in facts.target.relations if r.column == insight.columns_affected[0]), None)
     score = evidence.get("score")
@@ -185,9 +179,6 @@ def _interval(insight: Insight, facts: Facts, effect: float | None) -> Interval 
     if insight.type == "redundant_group":
         strongest = max(evidence["pairs"], key=lambda pair: abs(pair["r"]))
         return fisher_interval(effect, strongest["rows"])
-    if insight.type in ("trend", "volume_trend") and evidence.get("score"):
-        half = NORMAL_95 * abs(effect) / evidence["score"]
-        return effect - half, effect + half
     return _sketched(insight, facts, effect)
 
 
@@ -210,8 +201,6 @@ def _sketched(insight: Insight, facts: Facts, effect: float) -> Interval | None:
 def _confidence(insight: Insight, facts: Facts, p_value: float | None) -> float:
     if p_value is not None:
         return min(1 - p_value, MOST)
-    if insight.type == "time_gaps":
-        return GAP_CONFIDENCE
     repeats = facts.profile.duplicates
     estimated = insight.evidence.get("exact") is False or (
         insight.type == "duplicate_rows" and repeats is not None and not repeats.exact
