@@ -12,6 +12,7 @@ from raypipe.config import Frozen
 from raypipe.config.insights.series import SeriesConfig
 from raypipe.errors import SchemaError
 from raypipe.insights.bins import center_and_scale
+from raypipe.insights.buckets import describe_course
 from raypipe.insights.calendar import (
     BUCKETS,
     Bucket,
@@ -26,7 +27,6 @@ from raypipe.insights.calendar import (
 from raypipe.insights.course_sums import CourseSums, Instants, by_key, by_week_hour, is_clock
 from raypipe.insights.models import Timeline
 from raypipe.insights.relation_sums import numbers_of, series_of, standardise
-from raypipe.insights.buckets import describe_course
 from raypipe.stage import ReduceStage, require
 
 MAX_BUCKETS = 400
