@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bokeh.layouts import column
+from bokeh.models import DataRange1d
 
 from raypipe.dashboard import numbers
 from raypipe.dashboard.figures import (
@@ -52,15 +53,17 @@ def apart_chart(report: SeriesReport, facts: SeriesFacts, key: str) -> Chart | N
     if any(parts.season):
         title = f"Season: {parts.cycle}" if parts.cycle else "Season"
         figures.append(_small(data, "season", title, first.x_range, "accent"))
-    figures.append(_small(data, "rest", "What is left: value less trend and season", first.x_range, "muted"))
     strays = [one for one in (facts.anomalies.found if facts.anomalies else ()) if one.start in set(parts.starts)]
+    notes.append(mark_strays(first, strays, half))
+    figures.append(_small(data, "rest", "What is left: value less course and season", first.x_range, "muted"))
     mark_strays(figures[-1], strays, half, [one.value - one.expected for one in strays])
+    figures[-1].y_range = DataRange1d(range_padding=0.2)
     cut = len(parts.starts) < len(facts.decomposition.starts) if facts.decomposition else False
     notes += [f"The last {len(starts):,} {report.bucket}s."] if cut else []
     return Chart(
         key,
         f"{name} taken apart",
-        f"{name} per {report.bucket}: values, trend, season and rest",
+        f"{name} per {report.bucket}: values, smooth course, season and rest",
         item_of(column(*figures, sizing_mode="stretch_width", spacing=4)),
         sum(figure.height for figure in figures) + 4 * (len(figures) - 1),
         _table(parts, rest),
@@ -117,7 +120,7 @@ def _values_figure(facts: SeriesFacts, parts: Decomposition, data: Any, title: s
     inside = tuple(change for change in facts.changes if change.at in set(parts.starts))
     notes.append(mark_changes(figure, inside, top))
     notes += [mark_forecast(figure, ahead)] if ahead else []
-    lines = [("From", "when"), ("Value", "value_text"), ("Trend", "trend_text"), ("Season", "season_text")]
+    lines = [("From", "when"), ("Value", "value_text"), ("Smooth course", "trend_text"), ("Season", "season_text")]
     figure.add_tools(hover([*lines, ("Rest", "rest_text")], [line], mode="vline"))
     short_counts(figure.yaxis[0])
     return calm(figure), notes
@@ -138,4 +141,4 @@ def _table(parts: Decomposition, rest: list[float | None]) -> DataTable:
     lines = [(numbers.clock(start), *map(numbers.number, values)) for start, *values in whole]
     shown = lines[-TABLE_ROWS:]
     note = f"The last {len(shown):,} of {len(lines):,} buckets." if len(shown) < len(lines) else ""
-    return DataTable(("From", "Value", "Trend", "Season", "Rest"), tuple(shown), (1, 2, 3, 4), note)
+    return DataTable(("From", "Value", "Smooth course", "Season", "Rest"), tuple(shown), (1, 2, 3, 4), note)

@@ -26,6 +26,7 @@ from raypipe.dashboard.figures import (
     tint,
     unthemed,
 )
+from raypipe.dashboard.further import further_chart
 from raypipe.dashboard.heatmaps import association_chart, correlation_chart, together_chart
 from raypipe.dashboard.levels import levels_chart
 from raypipe.dashboard.mapchart import map_chart
@@ -96,6 +97,10 @@ class ChartEngine:
     def apart(self, report: SeriesReport, facts: SeriesFacts, key: str) -> Chart | None:
         """A series with its trend, season and rest; needs a decomposition."""
         return apart_chart(report, facts, key)
+
+    def further(self, timeline: Timeline, series: SeriesReport | None, shown: str | None) -> Chart | None:
+        """The means of columns other than `shown` over time; needs two buckets."""
+        return further_chart(timeline, series, shown, self._config.max_points)
 
     def timeline(self, timeline: Timeline, target: str | None, series: SeriesReport | None = None) -> Chart | None:
         """Rows and target mean over time with one shared axis, and what was found in them; needs two buckets."""

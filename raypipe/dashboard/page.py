@@ -245,5 +245,5 @@ def _charts(sections: dict[str, Any]) -> list[Chart]:
     found = [sections["quality"]["together"], correlations["chart"], correlations["association"]]
     found += [sections["patterns"].get("map"), target.get("drivers"), target.get("scatter")]
     found += [chart for _, chart in target.get("levels", ())]
-    found += [time.get("chart"), *time.get("apart", ())]
+    found += [time.get("chart"), *time.get("apart", ()), time.get("further")]
     return [chart for chart in found if chart is not None]

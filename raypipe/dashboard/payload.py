@@ -18,6 +18,7 @@ DATA_VERSION = 1
 OUTCOMES_SHOWN = 1000
 NOT_IN_PAGE = {"examples", "message", "first", "segments", "description"}
 RELATIONS_SHOWN = 200
+NOT_IN_SERIES = {"series": {"__all__": {"decomposition", "autocorrelation"}}}
 
 
 def script_json(value: Any) -> Markup:
@@ -46,6 +47,11 @@ def payload(given: DashboardInput, findings: list[Finding], charted: set[str], c
         "findings": [_finding(finding) for finding in findings[:FINDINGS_SHOWN]],
         "target": _target(given),
         "timeline": given.timeline.model_dump(mode="json", exclude_none=True) if given.timeline else None,
+        "series": given.series.model_dump(mode="json", exclude=NOT_IN_SERIES, exclude_none=True)
+        if given.series
+        else None,
+        "patterns": _patterns(given),
+        "missing": given.statistics.missing.model_dump(mode="json") if given.statistics else None,
         "steps": [_step(step) for step in given.steps],
     }
 
@@ -65,7 +71,21 @@ def _target(given: DashboardInput) -> dict[str, Any] | None:
     if given.target is None:
         return None
     relations = [r.model_dump(mode="json", exclude={"levels"}) for r in given.target.relations[:RELATIONS_SHOWN]]
-    return {"column": given.target.column, "task": given.target.task, "rows": given.target.rows, "relations": relations}
+    told = given.target.model_dump(mode="json", include={"leaks", "baselines", "segments", "drift"})
+    return {
+        **told,
+        "column": given.target.column,
+        "task": given.target.task,
+        "rows": given.target.rows,
+        "relations": relations,
+    }
+
+
+def _patterns(given: DashboardInput) -> dict[str, Any] | None:
+    """Without the points of the map."""
+    if given.patterns is None:
+        return None
+    return given.patterns.model_dump(mode="json", exclude={"map": {"x", "y", "cluster", "odd"}}, exclude_none=True)
 
 
 def _step(step: StepReport) -> dict[str, Any]:

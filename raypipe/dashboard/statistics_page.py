@@ -9,15 +9,21 @@ from raypipe.dashboard import numbers
 from raypipe.dashboard.figures import DataTable
 from raypipe.insights.statistics.models import GroupComparison, Missing, Statistics
 
-GROUPS_SHOWN = 30
+GROUPS_SHOWN = 12
 RELATIONS_SHOWN = 10
 SURE = 0.01
 """P-value, corrected, below which a comparison is shown."""
+LEAST_SHARE = 0.01
+"""Of the spread, below which groups hardly differ, however sure that is; Cohen's small effect."""
 
 
 def groups_table(found: Statistics) -> DataTable | None:
     """How numbers differ between the values of categories, where that is more than chance."""
-    sure = [one for one in found.groups if min(one.kruskal_p, 1.0 if one.welch_p is None else one.welch_p) < SURE]
+    sure = [
+        one
+        for one in found.groups
+        if min(one.kruskal_p, 1.0 if one.welch_p is None else one.welch_p) < SURE and one.epsilon_squared >= LEAST_SHARE
+    ]
     if not sure:
         return None
     rows = tuple(
@@ -36,8 +42,8 @@ def groups_table(found: Statistics) -> DataTable | None:
     more = f" The largest {len(rows)} of {len(sure)}." if len(rows) < len(sure) else ""
     note = (
         "Epsilon squared: share of the spread that lies between the groups, corrected for their number."
-        f" {found.groups_tested:,} comparisons were made; shown are those with a p-value below {SURE} after correction"
-        f" for all of them.{more}"
+        f" {found.groups_tested:,} comparisons were made; shown are those with a p-value below {SURE}, corrected for"
+        f" all of them, that explain at least {numbers.share(LEAST_SHARE)}.{more}"
     )
     heads = (
         "Number",

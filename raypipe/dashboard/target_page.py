@@ -41,18 +41,25 @@ def target_section(given: DashboardInput, engine: ChartEngine) -> dict[str, Any]
         "leaks": [(_KINDS[leak.kind], leak.columns, leak.text) for leak in report.leaks[:LEAKS_SHOWN]],
         "leaks_hidden": max(0, len(report.leaks) - LEAKS_SHOWN),
         "segments": [_segment(one) for one in report.segments[:SEGMENTS_SHOWN]],
-        "segments_why": _why(report, "segments", "no segment found on one half was confirmed on the other"),
+        "segments_why": _why(report, "segments", "None: no segment found on one half was confirmed on the other"),
         "segments_hidden": max(0, len(report.segments) - SEGMENTS_SHOWN),
         "baselines": _baselines(report.baselines),
-        "baselines_why": _why(report, "baselines", report.baselines.reason if report.baselines else ""),
+        "baselines_why": _why(report, "baselines", _not(report.baselines.reason if report.baselines else "")),
         "drift": _drift(report.drift, report.column),
-        "drift_why": _why(report, "drift", (report.drift.reason if report.drift else "") or "no time column was named"),
+        "drift_why": _why(report, "drift", _not(report.drift.reason if report.drift else "")),
         "skipped": list(report.skipped.items())[:SKIPPED_SHOWN],
     }
 
 
 def _why(report: TargetReport, part: str, otherwise: str) -> str:
-    return report.not_computed.get(part, otherwise or "it takes a sample of rows, and none was analysed")
+    """Why a part is absent, as a sentence without its full stop."""
+    if part in report.not_computed or not report.sample_rows:
+        return _not(report.not_computed.get(part, ""))
+    return otherwise
+
+
+def _not(why: str) -> str:
+    return f"Not available, because {why or 'it takes a sample of rows, and none was analysed'}"
 
 
 def _levels(report: TargetReport, engine: ChartEngine) -> list[tuple[TargetRelation, Chart]]:
@@ -139,5 +146,5 @@ def _drift(drift: TargetDrift | None, target: str) -> dict[str, Any] | None:
         "top": numbers.compact(high) if drift.label is None else numbers.share(high),
         "ends": (numbers.clock(periods[0]), numbers.clock(periods[-1])),
         "note": f"{verdict}: from the first period to the last {numbers.number(drift.effect, 2)} {unit}{interval},"
-        f" {numbers.p_words(drift.p_value)}.",
+        f" {numbers.p_words(drift.p_value)}. The p-value allows for the memory of the target, the interval does not.",
     }

@@ -13,7 +13,7 @@ from raypipe.insights.models import Timeline
 from raypipe.insights.series.models import Forecast, Frequency, SeasonTest, SeriesFacts, SeriesReport
 from raypipe.insights.series.rows import ALPHA, HEADS, course_rows
 
-SEASONS_SHOWN = 8
+SEASONS_SHOWN = 12
 GAPS_SHOWN = 20
 APART_SHOWN = 2
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -35,11 +35,13 @@ def time_section(given: DashboardInput, engine: ChartEngine) -> dict[str, Any]:
         "timeline": timeline,
         "chart": engine.timeline(timeline, shown, series),
         "apart": _apart(series, engine),
+        "further": engine.further(timeline, series, shown),
         "times": _times(series.frequency) if series else None,
         "series": _series_table(series) if series else None,
         "forecasts": _forecast_table(series) if series else None,
         "series_why": given.why_not("time series", "the course was not taken apart"),
-        "seasons": cards,
+        "seasons": [card for card in cards if card["first"]],
+        "further_seasons": [card for card in cards if not card["first"]],
         "profiles": _profiles(timeline, target, {(card["column"], card["cycle"]) for card in cards}),
     }
 
@@ -75,10 +77,10 @@ def _times(frequency: Frequency) -> dict[str, Any] | None:
 
 def _series_table(series: SeriesReport) -> DataTable:
     """One line a series, in the words of the report."""
-    left = f"{series.columns_left_out:,} further number columns were not followed." if series.columns_left_out else ""
+    left = f"Number columns not followed: {series.columns_left_out:,}." if series.columns_left_out else ""
     note = (
-        f"Slopes and shifts with a p-value below {ALPHA}, over {series.tests} series, with their 95 % intervals; a dash"
-        f" is no more than chance. {left}"
+        "Level: no straight trend, shift or curve is surer than chance. Slopes and shifts with a p-value below"
+        f" {ALPHA}, corrected for {series.tests} series, with their 95 % intervals; a dash: none. {left}"
     )
     return DataTable(HEADS, tuple(course_rows(series)), (), note.strip(), cell_chars=160)
 
@@ -103,7 +105,7 @@ def _forecast_row(one: SeriesFacts, ahead: Forecast) -> tuple[str, ...]:
         ahead.method,
         numbers.clock(ahead.starts[0]),
         numbers.number(ahead.values[0]),
-        f"{low} to {high} ({ahead.level:.0%})",
+        f"{low} to {high} ({numbers.share(ahead.level)})",
         numbers.share(ahead.coverage),
         *(numbers.number(error, 3) for error in (ahead.error, ahead.naive_error, ahead.mean_error)),
         numbers.p_value(ahead.skill_p),
@@ -120,7 +122,9 @@ def _season_cards(series: SeriesReport, target: str | None) -> list[dict[str, An
         if one.measure != "sum" and season.p_value < ALPHA and season.profile
     ]
     found.sort(key=lambda pair: (pair[0].column not in (None, target), -pair[1].strength))
-    return [_season_card(one, season) for one, season in found[:SEASONS_SHOWN]]
+    return [
+        {**_season_card(one, season), "first": one.column in (None, target)} for one, season in found[:SEASONS_SHOWN]
+    ]
 
 
 def _season_card(one: SeriesFacts, season: SeasonTest) -> dict[str, Any]:

@@ -33,7 +33,7 @@ from raypipe.dashboard.timemarks import (
 from raypipe.insights.models import Timeline, TimePoint
 from raypipe.insights.series.models import SeriesFacts, SeriesReport
 
-_BUCKET_S = {
+BUCKET_S = {
     "minute": 60,
     "hour": 3600,
     "day": 86400,
@@ -42,6 +42,7 @@ _BUCKET_S = {
     "quarter": 7889400,
     "year": 31557600,
 }
+"""Unit of time -> its usual length in seconds."""
 MAX_BUCKETS = 800
 _STRIP_FROM = 8
 """A strip to choose a span is of use only above so many buckets."""
@@ -57,7 +58,7 @@ def timeline_chart(
     points, merged = merge_buckets(timeline.points, min(max_points, MAX_BUCKETS))
     if len(points) < 2:
         return None
-    width = _BUCKET_S[timeline.bucket] * merged * 1000.0
+    width = BUCKET_S[timeline.bucket] * merged * 1000.0
     unit = timeline.bucket if merged == 1 else f"{merged} {timeline.bucket}s"
     data = _columns(points, target, width)
     of_rows, of_mean = (series.of(None), series.of(target) if target else None) if series else (None, None)

@@ -27,13 +27,13 @@ def forecast_of(facts: SeriesFacts | None) -> Forecast | None:
 
 
 def mark_trend(figure: Any, parts: Decomposition | None, half: float) -> str:
-    """Draw the robust trend of a decomposition through the middles of its buckets, half a bucket on; says what."""
+    """Draw the smooth course of a decomposition through the middles of its buckets, half a bucket on; says what."""
     if parts is None or not any(value is not None for value in parts.trend):
         return ""
     data = source({"mid": [epoch_ms(start) + half for start in parts.starts], "trend": known(parts.trend)})
-    line = figure.line("mid", "trend", source=data, line_color=unthemed(), line_width=2.4, line_alpha=0.9)
+    line = figure.line("mid", "trend", source=data, line_color=unthemed(), line_width=2.2, line_alpha=0.85)
     tint(line, line_color="ink")
-    return "The plain dark line is the robust trend, with seasons taken out."
+    return "The thick line is the smooth course without seasons; the table of series says whether it is a trend."
 
 
 def mark_line(figure: Any, trend: Trend, starts: Sequence[float], values: Curve) -> str:
@@ -85,7 +85,7 @@ def mark_strays(figure: Any, strays: Sequence[Anomaly], half: float, height: Seq
             "z": [numbers.number(stray.robust_z, 3) for stray in strays],
         }
     )
-    style = {"size": 9, "marker": "diamond", "line_width": 1.2, "fill_color": unthemed(), "line_color": unthemed()}
+    style = {"size": 12, "marker": "diamond", "line_width": 1.2, "fill_color": unthemed(), "line_color": unthemed()}
     dots = tint(figure.scatter("mid", "value", source=data, **style), fill_color="bad", line_color="surface")
     lines = [("Unusual", "when"), ("Value", "value_text"), ("Expected", "expected"), ("Robust z", "z")]
     figure.add_tools(hover(lines, [dots]))
