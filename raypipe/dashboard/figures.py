@@ -117,8 +117,8 @@ def bars_only(made: Any) -> None:
 
 
 def short_counts(axis: Any) -> None:
-    """Tick labels such as 1.2k and 3m instead of long numbers."""
-    axis.formatter = NumeralTickFormatter(format="0.[0]a")
+    """Tick labels such as 1.25k and 3m instead of long numbers."""
+    axis.formatter = NumeralTickFormatter(format="0.[00]a")
 
 
 def hover(lines: Sequence[tuple[str, str]], renderers: Sequence[Any], **options: Any) -> HoverTool:

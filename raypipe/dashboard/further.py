@@ -21,7 +21,15 @@ from raypipe.dashboard.figures import (
     unthemed,
 )
 from raypipe.dashboard.timechart import AXIS_PX, BUCKET_S, MAX_BUCKETS, calm, merge_buckets
-from raypipe.dashboard.timemarks import epoch_ms, forecast_of, known, mark_changes, mark_forecast, mark_line
+from raypipe.dashboard.timemarks import (
+    epoch_ms,
+    forecast_of,
+    known,
+    mark_changes,
+    mark_forecast,
+    mark_line,
+    mark_strays,
+)
 from raypipe.insights.models import Timeline, TimePoint
 from raypipe.insights.series.models import SeriesReport
 
@@ -90,8 +98,11 @@ def _marks(
         return []
     told = [mark_line(figure, facts.trend, mids, values)] if facts.trend and "line" in facts.shape else []
     told.append(mark_changes(figure, facts.changes, max(value for value in values if value is not None)))
+    if series.bucket != unit:
+        return told
+    told.append(mark_strays(figure, facts.anomalies.found if facts.anomalies else (), (mids[1] - mids[0]) / 2))
     ahead = forecast_of(facts)
-    if ahead and series.bucket == unit:
+    if ahead:
         told.append(mark_forecast(figure, ahead))
         figure.x_range.end = max(figure.x_range.end, epoch_ms(ahead.starts[-1]))
     return told

@@ -51,7 +51,9 @@ def payload(given: DashboardInput, findings: list[Finding], charted: set[str], c
         if given.series
         else None,
         "patterns": _patterns(given),
-        "missing": given.statistics.missing.model_dump(mode="json") if given.statistics else None,
+        "missing": given.statistics.missing.model_dump(mode="json", exclude={"by_column"})
+        if given.statistics
+        else None,
         "steps": [_step(step) for step in given.steps],
     }
 
@@ -82,10 +84,12 @@ def _target(given: DashboardInput) -> dict[str, Any] | None:
 
 
 def _patterns(given: DashboardInput) -> dict[str, Any] | None:
-    """Without the points of the map."""
+    """Without the points of the map, and without lists of all columns."""
     if given.patterns is None:
         return None
-    return given.patterns.model_dump(mode="json", exclude={"map": {"x", "y", "cluster", "odd"}}, exclude_none=True)
+    told = given.patterns.model_dump(mode="json", exclude={"map", "columns", "left_out"}, exclude_none=True)
+    axes = [{"explained": axis.explained, "words": axis.words} for axis in given.patterns.map.components]
+    return {**told, "axes": axes}
 
 
 def _step(step: StepReport) -> dict[str, Any]:
