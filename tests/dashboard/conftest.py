@@ -50,7 +50,7 @@ def analysed(
     report = analyse_target(report, sample, None, time) if deep and report else report
     found: dict[str, Any] = {"statistics": None, "patterns": None, "series": None}
     if deep:
-        found["statistics"] = StatisticsEngine().draft(profile, sample, None, target).finished()
+        found["statistics"] = StatisticsEngine().analyze_dataset(block).statistics
         found["patterns"] = PatternDetector().detect(sample)
         found["series"] = measure_series(timeline.course, SeriesConfig()) if timeline else None
     given = {
