@@ -46,7 +46,7 @@ def map_chart(report: PatternsReport, max_points: int) -> Chart | None:
     if len(odd):
         _circled(figure, points, odd)
     first, second = points.components[:2]
-    figure.xaxis.axis_label, figure.yaxis.axis_label = _axis(first, 64), _axis(second, 50)
+    figure.xaxis.axis_label, figure.yaxis.axis_label = _axis(first, 50), _axis(second, 50)
     figure.axis.axis_line_alpha = 0
     if len(groups) > 1 or len(odd):
         legend_above(figure)
@@ -60,7 +60,8 @@ def map_chart(report: PatternsReport, max_points: int) -> Chart | None:
         figure.height,
         _loadings(points),
         f"{len(shown):,} of {points.rows:,} sampled rows, by the principal components of {len(points.columns):,} number"
-        f" columns, robustly scaled, far values drawn in; together the axes hold {both} of the variance.",
+        f" columns, robustly scaled, far values drawn in. An axis says its share of the variance ({both} together) and"
+        " the columns that go most with it, with their correlations.",
         min_width=320,
     )
 
@@ -105,8 +106,8 @@ def _places(points: PointMap, places: list[int], word: str) -> Any:
 def _axis(component: Component, limit: int) -> str:
     """Share of the variance, then the columns that go most with the axis, with their correlation."""
     named = list(component.loadings.items())[:LOADINGS_NAMED]
-    told = ", ".join(f"{numbers.clip(column, 18)} {numbers.number(round(r, 2), 2)}" for column, r in named)
-    return plain(f"{numbers.share(component.explained)} of variance: {told}", limit)
+    told = ", ".join(f"{numbers.clip(column, 12)} {numbers.number(round(r, 2), 2)}" for column, r in named)
+    return plain(f"{numbers.share(component.explained)}: {told}", limit)
 
 
 def _loadings(points: PointMap) -> DataTable:

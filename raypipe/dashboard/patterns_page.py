@@ -10,6 +10,7 @@ from raypipe.dashboard.figures import DataTable
 from raypipe.dashboard.inputs import DashboardInput
 from raypipe.dashboard.mapchart import look_of
 from raypipe.insights.patterns.models import (
+    AnomalousRow,
     AnomalyReport,
     Cluster,
     ClusterReport,
@@ -132,16 +133,17 @@ def _anomalies(report: AnomalyReport) -> dict[str, Any]:
 
 
 def _odd_rows(report: AnomalyReport) -> DataTable:
-    rows = tuple(
-        (
-            row.key or "",
-            numbers.number(row.distance, 3),
-            ", ".join(f"{numbers.clip(name, 30)} {_cell(value)}" for name, value in list(row.values.items())[:6]),
-        )
-        for row in report.odd[:ODD_SHOWN]
-    )
+    shown = report.odd[:ODD_SHOWN]
+    rows = tuple((numbers.number(row.distance, 3), _values_of(row)) for row in shown)
     note = f"The farthest {len(rows)} of {report.count:,}." if report.count > len(rows) else ""
-    return DataTable((report.key_column or "Row", "Distance", "Its values"), rows, (1,), note, cell_chars=200)
+    if report.key_column is None:
+        return DataTable(("Distance", "Its values"), rows, (0,), note, cell_chars=200)
+    keyed = tuple((row.key or "", *cells) for row, cells in zip(shown, rows, strict=True))
+    return DataTable((report.key_column, "Distance", "Its values"), keyed, (1,), note, cell_chars=200)
+
+
+def _values_of(row: AnomalousRow) -> str:
+    return ", ".join(f"{numbers.clip(name, 30)} {_cell(value)}" for name, value in list(row.values.items())[:6])
 
 
 def _cell(value: Any) -> str:

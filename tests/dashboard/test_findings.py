@@ -192,7 +192,7 @@ def test_the_map_tells_clusters_by_shape_and_colour_names_its_axes_and_keeps_odd
     text = json.dumps(chart.item)
     for marker in ("square", "triangle"):
         assert f'"value": "{marker}"' in text
-    assert "40 % of variance: column 0 0.9, column 1 0.73" in text
+    assert "40 %: column 0 0.9, column 1 0.73" in text
     assert chart.label.startswith("Map of 60 rows with 3 clusters")
     assert len(re.findall("a row that lies apart", text)) >= 10
     assert ChartEngine().map(PatternsReport()) is None
