@@ -38,6 +38,7 @@ PLACES: dict[str, str] = {
     "drift": "The target over time",
     "over-time": "Over time",
     "times": "Times and gaps",
+    "apart": "Series taken apart",
     "each-series": "Each series",
     "seasons": "Seasons",
 }
@@ -80,13 +81,13 @@ _OF_SERIES = frozenset({"trend", "volume_trend", "change_point", "unusual_period
 def place_of(insight: Insight, target: str | None) -> str:
     """Where the page shows what a finding says; empty for one that names no place of the page.
 
-    Findings about a series lead to the large chart if it draws that series (the number of rows, the target), else to
-    the line of the series.
+    Findings about a series lead to its charts if there are some (the number of rows, the target), else to its line in
+    the table of series.
     """
     if insight.type in _OF_SERIES and insight.chart == "time":
         drawn = (
             insight.type == "volume_trend" or len(insight.columns_affected) == 1 or target in insight.columns_affected
         )
-        return "over-time" if drawn else "each-series"
+        return "apart" if drawn else "each-series"
     named = insight.chart if insight.chart in SECTIONS else ""
     return _OF_TYPE.get(insight.type, named) if named else ""

@@ -15,6 +15,7 @@ from raypipe.insights.series.rows import ALPHA, HEADS, course_rows
 
 SEASONS_SHOWN = 12
 GAPS_SHOWN = 20
+STRAYS_SHOWN = 50
 APART_SHOWN = 2
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _ORDINALS = {"first": "1st", "second": "2nd", "third": "3rd", "fourth": "4th"}
@@ -38,6 +39,8 @@ def time_section(given: DashboardInput, engine: ChartEngine) -> dict[str, Any]:
         "further": engine.further(timeline, series, shown),
         "times": _times(series.frequency) if series else None,
         "series": _series_table(series) if series else None,
+        "changes": _changes_table(series) if series else None,
+        "strays": _strays_table(series) if series else None,
         "forecasts": _forecast_table(series) if series else None,
         "series_why": given.why_not("time series", "the course was not taken apart"),
         "seasons": [card for card in cards if card["first"]],
@@ -83,6 +86,48 @@ def _series_table(series: SeriesReport) -> DataTable:
         f" {ALPHA}, corrected for {series.tests} series, with their 95 % intervals; a dash: none. {left}"
     )
     return DataTable(HEADS, tuple(course_rows(series)), (), note.strip(), cell_chars=160)
+
+
+def _changes_table(series: SeriesReport) -> DataTable | None:
+    """Every change of level with its intervals; those of sums repeat those of means."""
+    rows = tuple(
+        (
+            series_name(one),
+            numbers.clock(change.at),
+            " to ".join(map(numbers.clock, change.interval)),
+            numbers.number(change.shift),
+            numbers.between(change.shift_interval),
+            numbers.number(change.shift_in_std, 3),
+            numbers.p_value(change.p_value),
+        )
+        for one in series.series
+        for change in one.changes
+        if one.measure != "sum"
+    )
+    heads = ("Series", "At", "95 % interval", "Shift", "95 % interval", "In standard deviations", "p")
+    return DataTable(heads, rows, (3, 5, 6)) if rows else None
+
+
+def _strays_table(series: SeriesReport) -> DataTable | None:
+    """The most unusual buckets of all series."""
+    found = [
+        (one, stray) for one in series.series if one.anomalies and one.measure != "sum" for stray in one.anomalies.found
+    ]
+    found.sort(key=lambda pair: -abs(pair[1].robust_z))
+    rows = tuple(
+        (
+            series_name(one),
+            numbers.clock(stray.start),
+            numbers.number(stray.value),
+            numbers.number(stray.expected),
+            numbers.number(stray.robust_z, 3),
+            numbers.p_value(stray.p_value),
+        )
+        for one, stray in found[:STRAYS_SHOWN]
+    )
+    note = f"The {len(rows)} most unusual of {len(found)}." if len(rows) < len(found) else ""
+    heads = ("Series", "From", "Value", "Expected", "Robust z", "p")
+    return DataTable(heads, rows, (2, 3, 4, 5), note) if rows else None
 
 
 def _forecast_table(series: SeriesReport) -> DataTable | None:

@@ -88,8 +88,8 @@ def insight(kind: str, chart: str, *columns: str) -> Insight:
 
 
 def test_findings_of_a_series_lead_to_the_chart_that_draws_it() -> None:
-    assert place_of(insight("trend", "time", "y", "t"), "y") == "over-time"
-    assert place_of(insight("volume_trend", "time", "t"), "y") == "over-time"
+    assert place_of(insight("trend", "time", "y", "t"), "y") == "apart"
+    assert place_of(insight("volume_trend", "time", "t"), "y") == "apart"
     assert place_of(insight("trend", "time", "x", "t"), "y") == "each-series"
 
 
@@ -151,6 +151,7 @@ def test_what_the_series_knows_is_drawn(course: DashboardInput) -> None:
     assert '"VStrip"' in over
     assert "mean of y by day of the week" in page
     assert "Forecasts and their back-test" in page
+    assert "Unusual buckets of each series" in page
     assert "2024-03-31</td>" in page, "the gap stands in the table of gaps"
 
 
