@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Any
 
 from raypipe.dashboard import numbers
@@ -38,6 +39,7 @@ def time_section(given: DashboardInput, engine: ChartEngine) -> dict[str, Any]:
         "apart": _apart(series, engine),
         "further": engine.further(timeline, series, shown),
         "times": _times(series.frequency) if series else None,
+        "stretches": None if series and series.frequency.steady else _stretches(timeline),
         "series": _series_table(series) if series else None,
         "changes": _changes_table(series) if series else None,
         "strays": _strays_table(series) if series else None,
@@ -76,6 +78,17 @@ def _times(frequency: Frequency) -> dict[str, Any] | None:
     note = f"The longest of {frequency.gap_count:,}." if frequency.gap_count > len(shown) else ""
     gaps = DataTable(("After", "Before", "Missing steps"), rows, (2,), note) if rows else None
     return {"facts": facts, "gaps": gaps}
+
+
+def _stretches(timeline: Timeline) -> DataTable | None:
+    """The longest stretches of buckets without rows, for times that lie on no grid."""
+    runs = [(empty, list(points)) for empty, points in groupby(timeline.points, key=lambda point: point.rows == 0)]
+    found = sorted((points for empty, points in runs if empty), key=len, reverse=True)
+    shown = found[:GAPS_SHOWN]
+    rows = tuple((numbers.clock(run[0].start), numbers.clock(run[-1].start), numbers.count(len(run))) for run in shown)
+    note = f"The longest of {len(found):,}." if len(found) > len(shown) else ""
+    unit = f"{timeline.bucket.capitalize()}s"
+    return DataTable(("First without rows", "Last", unit), rows, (2,), note) if rows else None
 
 
 def _series_table(series: SeriesReport) -> DataTable:

@@ -1,5 +1,6 @@
 """What was found, on the page: drawn from the figures of the report, and led to by every finding."""
 
+import html
 import json
 import re
 from collections.abc import Callable
@@ -128,7 +129,7 @@ def test_page_report_and_findings_tell_the_same_trend(course: DashboardInput) ->
         Overview(course.profile, insights=course.insights, timeline=course.timeline, series=course.series)
     )
     for row in course_rows(course.series):
-        assert all(f'dir="auto">{cell}</td>' in page for cell in row)
+        assert all(f'dir="auto">{html.escape(cell)}</td>' in page for cell in row)
         assert all(cell.replace("_", "\\_") in report for cell in row)
 
 
@@ -153,6 +154,19 @@ def test_what_the_series_knows_is_drawn(course: DashboardInput) -> None:
     assert "Forecasts and their back-test" in page
     assert "Unusual buckets of each series" in page
     assert "2024-03-31</td>" in page, "the gap stands in the table of gaps"
+
+
+def test_stretches_without_rows_are_listed_where_times_lie_on_no_grid(analyse: Analyse) -> None:
+    rng = np.random.default_rng(2)
+    at = np.sort(rng.integers(0, 60 * 86_400, 2000))
+    at = at[(at < 20 * 86_400) | (at > 26 * 86_400)] * 1_000_000
+    frame = pl.DataFrame({"at": pl.Series(at).cast(pl.Datetime("us")), "y": rng.normal(size=len(at))})
+    given = analyse(frame, "y", "at", deep=True)
+    assert any(one.type == "time_gaps" for one in given.insights)
+    page = DashboardGenerator().render(given)
+    times = page[page.index('id="times"') :]
+    assert "The longest stretches without rows" in times
+    assert '1970-01-21</td><td class=" nw" dir="auto">1970-01-26</td><td class="n nw" dir="auto">6</td>' in times
 
 
 # ── charts ───────────────────────────────────────────────────────────────────────────────────────────────────────────
