@@ -43,9 +43,9 @@ def patterns_section(given: DashboardInput, engine: ChartEngine) -> dict[str, An
         "density": _density(report.density),
         "anomalies": _anomalies(report.anomalies),
         "rules": _rules(report.rules),
-        "rules_why": _why(report, "rules", "no values occur together beyond chance"),
+        "rules_why": _why(report, "rules", "none occur together beyond chance"),
         "dependencies": _dependencies(report.dependencies),
-        "dependencies_why": _why(report, "dependencies", "no column follows from another"),
+        "dependencies_why": _why(report, "dependencies", "none follows from another"),
         "left_out": list(report.left_out.items())[:LEFT_OUT_SHOWN],
     }
 

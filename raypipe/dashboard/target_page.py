@@ -41,7 +41,7 @@ def target_section(given: DashboardInput, engine: ChartEngine) -> dict[str, Any]
         "leaks": [(_KINDS[leak.kind], leak.columns, leak.text) for leak in report.leaks[:LEAKS_SHOWN]],
         "leaks_hidden": max(0, len(report.leaks) - LEAKS_SHOWN),
         "segments": [_segment(one) for one in report.segments[:SEGMENTS_SHOWN]],
-        "segments_why": _why(report, "segments", "Nothing found: no segment of one half was confirmed on the other"),
+        "segments_why": _why(report, "segments", "No segments: none of one half was confirmed on the other"),
         "segments_hidden": max(0, len(report.segments) - SEGMENTS_SHOWN),
         "baselines": _baselines(report.baselines),
         "baselines_why": _why(report, "baselines", _not(report.baselines.reason if report.baselines else "")),
