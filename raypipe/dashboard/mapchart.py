@@ -50,6 +50,8 @@ def map_chart(report: PatternsReport, max_points: int) -> Chart | None:
     figure.axis.axis_line_alpha = 0
     if len(groups) > 1 or len(odd):
         legend_above(figure)
+    else:
+        figure.legend.visible = False
     both = numbers.share(first.explained + second.explained)
     count = f"{len(groups)} clusters" if len(groups) > 1 else "no clusters"
     return Chart(
