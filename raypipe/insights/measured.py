@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from raypipe.blocks.chance import NORMAL_95, normal_tail
+from raypipe.blocks.chance import NORMAL_95, NORMAL_99, normal_tail
 from raypipe.insights.effects import fisher_interval, fisher_score
 from raypipe.insights.facts import Facts
 from raypipe.results import Insight
@@ -169,7 +169,7 @@ def _score(insight: Insight, facts: Facts) -> float | None:
         return min(abs(float(pair["phi"])) for pair in evidence["pairs"]) * math.sqrt(facts.profile.rows)
     if insight.type == "unusual_period":
         return abs(float(evidence["most_unusual"][0]["robust_z"]))
-    if insight.type == "leakage" and facts.target:
+    if insight.type == "leakage" and facts.target and "strength" in evidence:
         return next((r.score for r in facts.target.relations if r.column == insight.columns_affected[0]), None)
     score = evidence.get("score")
     return None if score is None else float(score)
@@ -196,7 +196,7 @@ def _sketched(insight: Insight, facts: Facts, effect: float) -> Interval | None:
     column = facts.columns.get(insight.columns_affected[0]) if insight.columns_affected else None
     repeats = facts.profile.duplicates
     if insight.type == "duplicate_rows" and repeats and not repeats.exact:
-        half = (repeats.share_upper - repeats.share) * NORMAL_95 / 2.576
+        half = (repeats.share_upper - repeats.share) * NORMAL_95 / NORMAL_99
         return max(effect - half, 0.0), effect + half
     if insight.type == "outliers" and column and column.number and column.number.quantiles:
         half = 2 * column.number.quantiles.rank_error
