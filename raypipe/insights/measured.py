@@ -112,11 +112,15 @@ KINDS: dict[str, Measured] = {
     "coded_category": Measured("distinct_values", "distinct", f"{_COLUMN}: distinct", "columns"),
     "missing_times": Measured("share_of_rows", "share", "course over time, one pass", "time"),
     "far_off_times": Measured("share_of_rows", "share", "course over time, one pass", "time"),
-    "trend": Measured("change_in_std", "change_in_std", "course over time: bucket means", "time", _trends),
-    "volume_trend": Measured("change_share", "change_share", "course over time: rows a bucket", "time", _trends),
-    "seasonality": Measured("epsilon_squared", "eta_squared", "course over time: the week", "time", lambda _: 4),
-    "time_gaps": Measured("empty_buckets", "empty_buckets", "course over time: rows a bucket", "time"),
-    "unusual_period": Measured("robust_z", "robust_z", "course over time: buckets", "time", _buckets),
+    "trend": Measured("change_in_std", "change_in_std", "series.json, trend", "time", _trends),
+    "volume_trend": Measured("change_share", "change_share", "series.json, trend", "time", _trends),
+    "seasonality": Measured("epsilon_squared", "eta_squared", "series.json, seasons", "time", lambda _: 4),
+    "time_gaps": Measured("empty_buckets", "empty_buckets", "series.json, frequency", "time"),
+    "unusual_period": Measured("robust_z", "robust_z", "series.json, anomalies", "time", _buckets),
+    "change_point": Measured("shift_in_std", "shift_in_std", "series.json, changes", "time"),
+    "random_walk": Measured("kpss_statistic", "kpss", "series.json, stationarity", "time"),
+    "forecast": Measured("error_reduction", "gain", "series.json, forecast", "time"),
+    "repeated_times": Measured("share_of_times", "share", "series.json, frequency", "time"),
 }
 """Type of finding -> how it is measured."""
 
