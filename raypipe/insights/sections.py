@@ -86,7 +86,7 @@ def _column_row(column: ColumnProfile, words: Catalogue) -> tuple[str, ...]:
         about = "" if column.distinct.exact else f"{words.say('about')} "
         distinct = f"{about}{words.whole(column.distinct.count)}{bound}"
     ends = (_end(end, column, words) for end in (column.min, column.max))
-    cells = (column.name, column.dtype, words.percent(column.null_share), distinct, *ends)
+    cells = (column.name, column.dtype.removeprefix("large_"), words.percent(column.null_share), distinct, *ends)
     return tuple(plain(cell, 60) for cell in cells)
 
 

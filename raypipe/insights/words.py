@@ -9,6 +9,10 @@ from collections.abc import Iterable
 from raypipe.insights.effects import fisher_interval
 
 MAX_NAME_CHARS = 80
+_EACH = {
+    "minute": "minutely", "hour": "hourly", "day": "daily", "week": "weekly", "month": "monthly",
+    "quarter": "quarterly", "year": "yearly",
+}  # fmt: skip
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(:\d\d)?(\.\d+)?(Z|[+-]\d\d:\d\d)?")
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]+")
 """Control, line-breaking, zero-width and direction characters: they would break a line or show another name."""
@@ -115,6 +119,28 @@ def correlation(r: float, n: int) -> str:
 def count(number: int, noun: str, plural: str | None = None) -> str:
     """A number and its noun: 1 row, 2 rows."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def steps(number: int, unit: str) -> str:
+    """So many steps of a unit of time.
+
+    Examples
+    --------
+    >>> steps(3, "day"), steps(1, "15 minutes"), steps(3, "15 minutes")
+    ('3 days', '1 step of 15 minutes', '3 steps of 15 minutes')
+    """
+    return f"{count(number, 'step')} of {unit}" if unit[:1].isdigit() else count(number, unit)
+
+
+def by_step(unit: str) -> str:
+    """How values of a series with one a unit of time are called.
+
+    Examples
+    --------
+    >>> by_step("day"), by_step("15 minutes"), by_step("business day")
+    ('daily values', 'values by 15 minutes', 'values by business day')
+    """
+    return f"{_EACH[unit]} values" if unit in _EACH else f"values by {unit}"
 
 
 def has_have(number: int) -> str:

@@ -36,7 +36,8 @@ def with_statistics(**columns: object) -> list[Insight]:
 
 def test_the_last_values_of_a_long_tail_are_not_told_to_stand_apart():
     for seed in range(5):
-        assert not of_kind(with_statistics(x=rng(seed).lognormal(0, 1, 3 * N)), "extreme_value")
+        tails = {f"x{i}": rng(10 * seed + i).lognormal(0, 1, 3 * N) for i in range(8)}
+        assert not of_kind(with_statistics(**tails), "extreme_value")
     told = of_kind(with_statistics(x=[*rng().lognormal(0, 1, N), 4_000.0]), "extreme_value")
     assert len(told) == 1
     assert told[0].evidence["values_apart"] == 1
@@ -45,8 +46,8 @@ def test_the_last_values_of_a_long_tail_are_not_told_to_stand_apart():
 
 
 def test_how_many_values_lie_beyond_a_gap_is_counted():
-    assert distributions._apart([90.0, 80.0, 20.0, 19.0]) == 2
-    assert distributions._apart([90.0, 80.0, 70.0]) == 0
+    assert distributions._apart([90.0, 89.0, 20.0, 19.0, 18.8]) == 2
+    assert distributions._apart([90.0, 80.0, 70.0, 60.0, 40.0]) == 0
     assert distributions._apart([9.0]) == 1
 
 
@@ -115,6 +116,17 @@ def test_a_burst_is_told_as_an_unusual_time_and_not_as_two_shifts_of_the_level()
     told = alone(as_table(at=at, heat=values), None, "at")
     assert of_kind(told, "unusual_period")
     assert not of_kind(told, "change_point")
+
+
+def test_steps_of_any_length_are_told_in_whole_words():
+    made = rng()
+    for step in (timedelta(minutes=15), timedelta(seconds=30), timedelta(days=1)):
+        at = [datetime(2024, 1, 1) + i * step for i in range(700)]
+        values = made.normal(20, 1, 700) + np.arange(700) / 100
+        values[300:302] += 30
+        told = alone(as_table(at=at, heat=values), "heat", "at")
+        assert of_kind(told, "trend")
+        assert not [one for one in told if re.search(r"minutess|secondss|\bone \d", f"{one.title} {one.description}")]
 
 
 def test_rows_that_chance_makes_equal_are_no_fault():

@@ -12,7 +12,7 @@ from raypipe.insights.findings.series import CHART, columns_of, followed
 from raypipe.insights.models import Timeline
 from raypipe.insights.series.decompose import MIN_Z
 from raypipe.insights.series.models import Anomaly, Frequency, SeriesFacts, SeriesReport
-from raypipe.insights.words import count, figure, has_have, moment, name, names, percent
+from raypipe.insights.words import count, figure, has_have, moment, name, names, percent, steps
 from raypipe.results import Insight
 
 GAP_CHANCE = 0.01
@@ -228,7 +228,7 @@ def _unusual(
     return Insight(
         type="unusual_period",
         category="anomalies",
-        title=f"{count(len(periods), report.bucket)} with unusual values{of}",
+        title=f"{steps(len(periods), report.bucket)} with unusual values{of}",
         description=f"Against trend and season, these stand out most: {'; '.join(told)}. Of"
         f" {count(tested, 'value')}, fewer than {STRAY_CHANCE} so far off are expected by chance.",
         impact="A few such periods can make or hide a trend.",

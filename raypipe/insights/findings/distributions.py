@@ -40,6 +40,10 @@ MIN_CODE_ROWS = 10
 """Rows a code below which a number is not taken for one."""
 MIN_APART = 1.5
 """How many times as far from the median as the next one an extreme must lie, where the next one is known."""
+SURELY_APART = 50.0
+"""As many times as far is told whatever the tail: one of a Cauchy distribution comes so far once in fifty tables."""
+MAX_CHANCE = 0.02
+"""Of such a gap in a long tail, for all gaps that are looked at."""
 _PARTS = {"quarter": 4, "weekday": 7, "dow": 7, "month": 12, "hour": 24, "day": 31, "week": 53, "minute": 59}
 """Word for a part of a date -> its largest number."""
 _SENTINELS = frozenset({-1.0, -9.0, -99.0, -999.0, -9999.0, 99.0, 999.0, 9999.0, 99999.0, 999999.0, 9999999.0})
@@ -191,13 +195,28 @@ def _ends(facts: Facts, column: str, end: str) -> list[float]:
 
 
 def _apart(distances: list[float]) -> int:
-    """How many of the outermost values lie beyond a gap; 1 where only the outermost is known, 0 if there is none."""
+    """How many of the outermost values lie beyond a gap; 1 where only the outermost is known, 0 if there is none.
+
+    In a tail that falls like a power, the i-th logarithm of a ratio of neighbours, times i, is exponential with one mean
+    for all. So a gap is judged by the others: a tail may be as long as it likes.
+
+    References
+    ----------
+    Rényi (1953), On the theory of order statistics.
+    """
     if len(distances) < 2:
         return 1
     if distances[0] == distances[-1]:
         return len(distances)  # one value many times over, as codes for “unknown” are
-    ratios = [far / max(near, 1e-300) for far, near in pairwise(distances)]
-    return next((i for i, ratio in enumerate(ratios, 1) if ratio >= MIN_APART), 0)
+    spaces = [i * math.log(far / max(near, 1e-300)) for i, (far, near) in enumerate(pairwise(distances), 1)]
+    most = len(spaces) - 1
+    for i, space in enumerate(spaces, 1):
+        others = (sum(spaces) - space) / max(most, 1)
+        by_chance = (1 + space / max(others, 1e-12) / max(most, 1)) ** -most
+        unlikely = len(spaces) * by_chance <= MAX_CHANCE or space >= i * math.log(SURELY_APART)
+        if space >= i * math.log(MIN_APART) and unlikely:
+            return i
+    return 0
 
 
 def _extreme(column: ColumnProfile, value: float, middle: float, far: tuple[float, float], apart: int) -> Insight:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from datetime import datetime
 from itertools import pairwise
+
+import numpy as np
 
 from raypipe.insights.facts import MIN_ROWS, Facts, graded, sureness
 from raypipe.insights.series.models import ChangePoint, SeasonTest, SeriesFacts, SeriesReport, Trend
 from raypipe.insights.series.seasons import CYCLES, MAX_POINTS
-from raypipe.insights.words import count, figure, moment, name, percent, sentence, times
+from raypipe.insights.words import by_step, count, figure, moment, name, percent, sentence, steps, times
 from raypipe.results import Insight
 
 MAX_P = 0.01
@@ -22,14 +23,8 @@ MIN_STRENGTH = 0.05
 MIN_SHIFT_STD = 0.3
 WALK_POINTS = 100
 CHART = "time"
-EACH: dict[str, str] = {
-    "minute": "minutely", "hour": "hourly", "day": "daily", "week": "weekly", "month": "monthly",
-    "quarter": "quarterly", "year": "yearly",
-}  # fmt: skip
-"""Unit of time -> the adjective of its values."""
-DAYS = {"minute": 1 / 1440, "hour": 1 / 24, "day": 1.0, "week": 7.0, "month": 30.4, "quarter": 91.3, "year": 365.2}
+DAYS = {"hour": 1 / 24, "day": 1.0, "month": 30.4}
 """Unit of time -> its length in days."""
-_SECONDS = {unit: days * 86_400 for unit, days in DAYS.items()}
 _UNITS = {phases.cycle: phases.unit for phases in CYCLES}
 HOLDS_TIME = 0.97
 """Strength of a cycle from which a column holds that part of the time itself."""
@@ -91,8 +86,8 @@ def _trend(facts: Facts, report: SeriesReport, one: SeriesFacts, trend: Trend) -
         category="trends",
         title=f"The number of rows a {report.bucket} {way}" if rows else f"{subject(one)} {way} over time",
         description=f"From {moment(report.first)} to {moment(report.last)} it {way} by about"
-        f" {figure(abs(trend.change))} (95 % interval {_sizes(*bounds)}), over {one.points:,} {EACH[report.bucket]}"
-        " values; the memory of the noise is allowed for.",
+        f" {figure(abs(trend.change))} (95 % interval {_sizes(*bounds)}), over {one.points:,}"
+        f" {by_step(report.bucket)}; the memory of the noise is allowed for.",
         impact=f"The change is {share} {unit}: old and new rows differ."
         if not rows
         else f"The change is {share} {unit}; totals move with it, and averages over the whole span weigh busy periods"
@@ -202,7 +197,7 @@ def _season(facts: Facts, report: SeriesReport, one: SeriesFacts, season: Season
         category="seasonality",
         title=f"{sentence(what)} follows the {season.cycle}",
         description=f"The {season.cycle} has a strength of {season.strength:.2f} (0 none, 1 nothing else) over"
-        f" {season.points:,} {EACH[unit]} values{_latest(report, unit)}; {what} lies {figure(abs(high))} above its"
+        f" {season.points:,} {by_step(unit)}{_latest(report, unit)}; {what} lies {figure(abs(high))} above its"
         f" course {_at(season, season.high)}, and {figure(abs(low))} below it"
         f" {_at(season, season.low)}{_zone(facts, report)}.",
         impact="Two periods compare only over the same part of the cycle.",
@@ -243,8 +238,12 @@ def _at(season: SeasonTest, phase: str) -> str:
 
 def _latest(report: SeriesReport, unit: str) -> str:
     """That not the whole span was looked at, where it is longer than a test needs."""
-    span = datetime.fromisoformat(report.last) - datetime.fromisoformat(report.first)
-    return ", the latest ones" if span.days / DAYS[unit] > MAX_POINTS else ""
+    return ", the latest ones" if _days(report.first, report.last) / DAYS[unit] > MAX_POINTS else ""
+
+
+def _days(start: str, end: str) -> float:
+    """Between two times in ISO 8601, of any year."""
+    return float((np.datetime64(end) - np.datetime64(start)) / np.timedelta64(1, "D"))
 
 
 def _zone(facts: Facts, report: SeriesReport) -> str:
@@ -267,8 +266,7 @@ def _lasting(report: SeriesReport, one: SeriesFacts) -> list[ChangePoint]:
     ordered = sorted(one.changes, key=lambda change: change.at)
     bursts: set[str] = set()
     for change, back in pairwise(ordered):
-        away = datetime.fromisoformat(back.at) - datetime.fromisoformat(change.at)
-        soon = away.total_seconds() <= MAX_BURST * one.points * _SECONDS[report.bucket]
+        soon = _days(change.at, back.at) <= MAX_BURST * _days(report.first, report.last)
         undone = abs(change.shift + back.shift) <= 0.3 * max(abs(change.shift), abs(back.shift))
         stray = one.anomalies is not None and any(change.at <= s.start < back.at for s in one.anomalies.found)
         if soon and undone and stray:
@@ -291,7 +289,7 @@ def _shift(facts: Facts, report: SeriesReport, one: SeriesFacts, changes: list[C
         title=f"The level of {subject(one)} {way} at {'' if sure_place else 'about '}{when}",
         description=f"From {when} on{place} it lies {figure(abs(biggest.shift))}"
         f" {'higher' if biggest.shift > 0 else 'lower'} (95 % interval {_sizes(low, high)}),"
-        f" {times(abs(biggest.shift_in_std))} times the standard deviation of its {EACH[report.bucket]} values around"
+        f" {times(abs(biggest.shift_in_std))} times the standard deviation of its {by_step(report.bucket)} around"
         f" their level.{more}",
         impact="Means over the whole span describe neither the time before nor that after.",
         columns_affected=columns_of(report, one),
@@ -368,7 +366,7 @@ def forecasts(facts: Facts) -> Iterator[Insight]:
         yield Insight(
             type="forecast",
             category="trends",
-            title=f"The next {report.bucket}s of {subject(one)} can be forecast",
+            title=f"The next values of {subject(one)} can be forecast",
             description=f"By {ahead.method}, the mean error was {figure(ahead.error)} over {ahead.origins} forecasts of"
             f" the last quarter of the data, {percent(round(gain, 3))} less than that of repeating the last"
             f" {'cycle' if one.seasons else 'value'}. Next, {moment(ahead.starts[0])}: {figure(ahead.values[0])}"
@@ -388,7 +386,7 @@ def forecasts(facts: Facts) -> Iterator[Insight]:
                 "threshold": {"p_value": 0.01, "gain": 0.02},
             },
             recommendation=f"Take these errors as the mark for a forecasting model of {subject(one)}; series.json has"
-            f" the next {count(len(ahead.values), report.bucket)}.",
+            f" the next {steps(len(ahead.values), report.bucket)}.",
             effect_size=gain,
             effect_measure="error_reduction",
             p_value=ahead.skill_p,
