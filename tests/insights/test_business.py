@@ -15,13 +15,18 @@ CONTEXTS = ("finance", "grade", "sales and money, with padded names", "nothing t
 
 
 @pytest.fixture(scope="module")
-def plain():
-    return findings(rich_table(), "y", "t")
+def table():
+    return rich_table()
+
+
+@pytest.fixture(scope="module")
+def plain(table):
+    return findings(table, "y", "t")
 
 
 @pytest.mark.parametrize("context", CONTEXTS)
-def test_a_context_changes_order_alone_and_by_one_point(plain, context):
-    told = findings(rich_table(), "y", "t", context=InsightContext(business=context))
+def test_a_context_changes_order_alone_and_by_one_point(table, plain, context):
+    told = findings(table, "y", "t", context=InsightContext(business=context))
     before = {(one.type, one.columns_affected, one.title): one for one in plain}
     after = {(one.type, one.columns_affected, one.title): one for one in told}
     assert set(before) == set(after)
@@ -33,8 +38,8 @@ def test_a_context_changes_order_alone_and_by_one_point(plain, context):
     assert priorities == sorted(priorities, reverse=True)
 
 
-def test_what_is_not_raised_keeps_its_order(plain):
-    told = findings(rich_table(), "y", "t", context=InsightContext(business="finance"))
+def test_what_is_not_raised_keeps_its_order(table, plain):
+    told = findings(table, "y", "t", context=InsightContext(business="finance"))
     kept = [one.title for one in told if "stressed_for" not in one.evidence]
     assert kept == [one.title for one in plain if one.title in set(kept)]
 

@@ -41,7 +41,7 @@ MIN_CODE_ROWS = 10
 MIN_APART = 1.5
 """How many times as far from the median as the next one an extreme must lie, where the next one is known."""
 SURELY_APART = 50.0
-"""As many times as far is told whatever the tail: one of a Cauchy distribution comes so far once in fifty tables."""
+"""So many times as far is told whatever the tail: a Cauchy distribution comes to that once in fifty tables."""
 MAX_CHANCE = 0.02
 """Of such a gap in a long tail, for all gaps that are looked at."""
 _PARTS = {"quarter": 4, "weekday": 7, "dow": 7, "month": 12, "hour": 24, "day": 31, "week": 53, "minute": 59}
@@ -197,8 +197,8 @@ def _ends(facts: Facts, column: str, end: str) -> list[float]:
 def _apart(distances: list[float]) -> int:
     """How many of the outermost values lie beyond a gap; 1 where only the outermost is known, 0 if there is none.
 
-    In a tail that falls like a power, the i-th logarithm of a ratio of neighbours, times i, is exponential with one mean
-    for all. So a gap is judged by the others: a tail may be as long as it likes.
+    In a tail that falls like a power, the i-th logarithm of a ratio of neighbours, times i, is exponential with one
+    mean for all. So a gap is judged by the others: a tail may be as long as it likes.
 
     References
     ----------
