@@ -163,11 +163,11 @@ def chance_repeats(profile: Profile) -> float:
     """
     equal = 1.0
     for column in profile.columns:
-        rows = max(column.rows, 1)
         left = column.present - sum(item.count for item in column.top)
         rest = (column.distinct.count if column.distinct else column.present) - len(column.top)
-        squares = sum(item.count**2 for item in column.top) + column.nulls**2 + max(left, 0) ** 2 / max(rest, 1)
-        equal *= squares / rows**2
+        counts = [*(item.count for item in column.top), column.nulls]
+        pairs = sum(n * (n - 1) for n in counts) + max(left, 0) * max(left / max(rest, 1) - 1, 0.0)
+        equal *= pairs / max(column.rows * (column.rows - 1), 1)
     return min(profile.rows * (profile.rows - 1) / 2 * equal, float(profile.rows))
 
 

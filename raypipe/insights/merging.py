@@ -89,13 +89,17 @@ def _joined(same: list[Insight], words: Catalogue) -> Insight:
 
 
 def _told(first: Insight, others: list[Insight], words: Catalogue) -> str:
-    """What the others add."""
-    if first.type not in PAIRED:
-        return " ".join(dict.fromkeys(one.description for one in others if one.description != first.description))
-    shown = ", ".join(_pair(one, words) for one in others[:SHOWN])
-    if len(others) > SHOWN:
-        shown = words.say("{names} and {number} more", names=shown, number=words.whole(len(others) - SHOWN))
-    return words.say("Columns that tell much the same show it, too: {pairs}.", pairs=shown)
+    """What the others add: of the same columns what they say, of columns that stand for them their names."""
+    own = set(first.columns_affected)
+    pairs = [one for one in others if first.type in PAIRED and set(one.columns_affected) != own]
+    rest = [one.description for one in others if one not in pairs and one.description != first.description]
+    said = list(dict.fromkeys(rest))
+    if pairs:
+        shown = ", ".join(_pair(one, words) for one in pairs[:SHOWN])
+        if len(pairs) > SHOWN:
+            shown = words.say("{names} and {number} more", names=shown, number=words.whole(len(pairs) - SHOWN))
+        said.append(words.say("Columns that tell much the same show it, too: {pairs}.", pairs=shown))
+    return " ".join(said)
 
 
 def _pair(insight: Insight, words: Catalogue) -> str:

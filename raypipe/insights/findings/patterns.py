@@ -86,7 +86,8 @@ def anomalous_rows(facts: Facts) -> Iterator[Insight]:
     first = found.odd[0] if found.odd else None
     example = ""
     if first is not None and first.values:
-        known = {column: first.values[column] for column in columns if column in first.values} or first.values
+        known = {column: first.values[column] for column in columns if column in first.values}
+        known = known if len(known) > 1 else first.values
         values = ", ".join(f"{name(column)} {_shown(value)}" for column, value in known.items())
         key = f" ({name(found.key_column)} {plain(first.key, 40)})" if found.key_column and first.key else ""
         example = f" The farthest one{key} has {values}."
