@@ -25,7 +25,7 @@ from raypipe.results import Insight
 __all__ = ["Overview", "check_report", "escape", "write_report"]
 
 MAX_TEMPLATE_BYTES = 1 << 20
-_TOLD_ELSEWHERE = ("read_from", "stressed_for", "also", "told_in", "measure", "interval_95")
+_TOLD_ELSEWHERE = ("read_from", "stressed_for", "also", "told_in", "measure", "interval_95", "p_value")
 """Keys of the evidence that other lines of the report tell, or that are for programs."""
 _FIGURE = re.compile(r"\d[\d.,]*\d|\d")
 

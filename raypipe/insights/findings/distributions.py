@@ -134,12 +134,16 @@ def outliers(facts: Facts) -> Iterator[Insight]:
         if share - (0.0 if quantiles.exact else 2 * quantiles.rank_error) < MIN_OUTLIER_SHARE:
             continue
         low, high = q25 - 1.5 * (q75 - q25), q75 + 1.5 * (q75 - q25)
+        side = _side(number, low, high)
+        beyond = {"above": f"above {figure(high)}", "below": f"below {figure(low)}"}.get(
+            side, f"outside {figure(low)} to {figure(high)}"
+        )
         yield Insight(
             type="outliers",
             category="outliers",
             title=f"{about(quantiles.exact).capitalize()}{percent(share)} of {name(column.name)} are outliers",
             description=f"{about(quantiles.exact).capitalize()}{number.iqr_outliers:,} of {number.finite:,} values lie"
-            f" {_beyond(number, low, high)}; a normal distribution has 0.7 % beyond such bounds.",
+            f" {beyond}; a normal distribution has 0.7 % beyond such bounds.",
             impact="They pull means and fitted lines towards them.",
             columns_affected=(column.name,),
             priority_score=graded(share, (MIN_OUTLIER_SHARE, 4), (0.25, 7)),
@@ -147,6 +151,7 @@ def outliers(facts: Facts) -> Iterator[Insight]:
                 "outliers": number.iqr_outliers,
                 "share": share,
                 "fences": [low, high],
+                "side": side,
                 "exact": quantiles.exact,
                 "threshold": MIN_OUTLIER_SHARE,
                 "source": "Tukey (1977), fences at 1.5 IQR",
@@ -156,13 +161,11 @@ def outliers(facts: Facts) -> Iterator[Insight]:
         )
 
 
-def _beyond(number: NumberSummary, low: float, high: float) -> str:
+def _side(number: NumberSummary, low: float, high: float) -> str:
     """Where outliers lie: a fence that no value is beyond is not told."""
     if number.min is not None and number.min >= low:
-        return f"above {figure(high)}"
-    if number.max is not None and number.max <= high:
-        return f"below {figure(low)}"
-    return f"outside {figure(low)} to {figure(high)}"
+        return "above"
+    return "below" if number.max is not None and number.max <= high else "both"
 
 
 def extreme_values(facts: Facts) -> Iterator[Insight]:
