@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from bokeh.models.annotations import Span, Whisker
 
+from raypipe.blocks.chance import NORMAL_95
 from raypipe.dashboard import numbers
 from raypipe.dashboard.figures import (
     Chart,
@@ -28,7 +29,6 @@ from raypipe.insights.models import Level, TargetRelation
 
 _CLASS_COLOURS = ("accent", "contrast", "good", "warn", "muted")
 _WORDS = {"number": "bins", "category": "values", "time": "times"}
-_NORMAL_95 = 1.96
 _LEVEL_HEIGHT = 24
 
 Drawn = tuple[Any, DataTable, str]
@@ -51,7 +51,7 @@ def levels_chart(relation: TargetRelation, target: str, key: str) -> Chart | Non
 def _means(levels: list[Level]) -> Drawn:
     known = [(place, level, level.mean) for place, level in enumerate(levels) if level.mean is not None]
     means = np.array([mean for _, _, mean in known])
-    half = np.array([_NORMAL_95 * (level.std or 0.0) / math.sqrt(level.rows) for _, level, _ in known])
+    half = np.array([NORMAL_95 * (level.std or 0.0) / math.sqrt(level.rows) for _, level, _ in known])
     low, high = float((means - half).min()), float((means + half).max())
     margin = (high - low) * 0.06 or abs(high) * 0.06 or 1.0
     places = place_range(len(levels), downwards=True)

@@ -13,6 +13,7 @@ from raypipe.dashboard.inputs import DashboardInput
 from raypipe.insights.models import Timeline
 from raypipe.insights.series.models import Forecast, Frequency, SeasonTest, SeriesFacts, SeriesReport
 from raypipe.insights.series.rows import ALPHA, HEADS, course_rows
+from raypipe.insights.wording.catalogue import Catalogue
 
 SEASONS_SHOWN = 12
 GAPS_SHOWN = 20
@@ -98,7 +99,7 @@ def _series_table(series: SeriesReport) -> DataTable:
         "Level: no straight trend, shift or curve is surer than chance. Slopes and shifts with a p-value below"
         f" {ALPHA}, corrected for {series.tests} series, with their 95 % intervals; a dash: none. {left}"
     )
-    return DataTable(HEADS, tuple(course_rows(series)), (), note.strip(), cell_chars=160)
+    return DataTable(HEADS, tuple(course_rows(series, Catalogue())), (), note.strip(), cell_chars=160)
 
 
 def _changes_table(series: SeriesReport) -> DataTable | None:

@@ -16,9 +16,6 @@ from raypipe.blocks.chance import NORMAL_95
 
 FloatArray = NDArray[np.float64]
 
-MAD_TO_STD = 1.4826
-"""Standard deviation of a normal distribution per median absolute deviation."""
-
 
 def fisher_interval(r: float, n: int) -> tuple[float, float] | None:
     """The 95 % confidence interval of a correlation; None below 4 pairs.

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from raypipe.blocks.chance import NORMAL_95, normal_tail
+from raypipe.blocks.chance import NORMAL_95, NORMAL_99, normal_tail
 from raypipe.insights.effects import fisher_interval, fisher_score
 from raypipe.insights.facts import Facts
 from raypipe.results import Insight
@@ -50,8 +50,9 @@ def _null_pairs(facts: Facts) -> int:
     return len(facts.profile.missingness.columns) ** 2
 
 
-def _of_series(part: str) -> Measured:
-    return Measured("", "", f"series.json, series: {part}", "time")
+def _of_series(measure: str, part: str) -> Measured:
+    """A kind whose finder measures it by `series.json`."""
+    return Measured(measure, "", f"series.json, {part}", "time")
 
 
 _COLUMN, _NUMBER = "profile.json, columns", "profile.json, columns: number"
@@ -106,15 +107,15 @@ KINDS: dict[str, Measured] = {
     "coded_category": Measured("distinct_values", "distinct", f"{_COLUMN}: distinct", "columns"),
     "missing_times": Measured("share_of_rows", "share", "course over time, one pass", "time"),
     "far_off_times": Measured("share_of_rows", "share", "course over time, one pass", "time"),
-    "trend": _of_series("trend"),
-    "volume_trend": _of_series("trend"),
-    "seasonality": _of_series("seasons"),
-    "change_point": _of_series("changes"),
-    "unusual_period": _of_series("anomalies"),
-    "random_walk": _of_series("stationarity"),
-    "forecast": _of_series("forecast"),
-    "time_gaps": Measured("", "", "series.json, frequency; rows a bucket", "time"),
-    "repeated_times": Measured("", "", "series.json, frequency", "time"),
+    "trend": _of_series("change_in_std", "trend"),
+    "volume_trend": _of_series("change_share", "trend"),
+    "seasonality": _of_series("seasonal_strength", "seasons"),
+    "change_point": _of_series("shift_in_std", "changes"),
+    "unusual_period": _of_series("robust_z", "anomalies"),
+    "random_walk": _of_series("kpss_statistic", "stationarity"),
+    "forecast": _of_series("error_reduction", "forecast"),
+    "time_gaps": _of_series("share_of_steps", "frequency"),
+    "repeated_times": _of_series("share_of_times", "frequency"),
 }
 """Type of finding -> how it is measured."""
 
@@ -163,7 +164,7 @@ def _score(insight: Insight, facts: Facts) -> float | None:
         return min(fisher_score(pair["r"], pair["rows"]) for pair in evidence["pairs"])
     if insight.type == "missing_together":
         return min(abs(float(pair["phi"])) for pair in evidence["pairs"]) * math.sqrt(facts.profile.rows)
-    if insight.type == "leakage" and facts.target:
+    if insight.type == "leakage" and facts.target and "strength" in evidence:
         return next((r.score for r in facts.target.relations if r.column == insight.columns_affected[0]), None)
     score = evidence.get("score")
     return None if score is None else float(score)
@@ -187,7 +188,7 @@ def _sketched(insight: Insight, facts: Facts, effect: float) -> Interval | None:
     column = facts.columns.get(insight.columns_affected[0]) if insight.columns_affected else None
     repeats = facts.profile.duplicates
     if insight.type == "duplicate_rows" and repeats and not repeats.exact:
-        half = (repeats.share_upper - repeats.share) * NORMAL_95 / 2.576
+        half = (repeats.share_upper - repeats.share) * NORMAL_95 / NORMAL_99
         return max(effect - half, 0.0), effect + half
     if insight.type == "outliers" and column and column.number and column.number.quantiles:
         half = 2 * column.number.quantiles.rank_error

@@ -32,6 +32,7 @@ from raypipe.insights.report import write_report
 from raypipe.insights.series.models import Anomalies, Anomaly, Decomposition, Frequency, Gap, SeriesFacts, SeriesReport
 from raypipe.insights.series.rows import course_rows
 from raypipe.insights.statistics.models import PairMatrix, SampleFacts, Statistics
+from raypipe.insights.wording.catalogue import Catalogue
 from raypipe.results import Insight
 from tests.dashboard.test_generator import EMPTIES, Outline
 
@@ -128,7 +129,7 @@ def test_page_report_and_findings_tell_the_same_trend(course: DashboardInput) ->
     report = write_report(
         Overview(course.profile, insights=course.insights, timeline=course.timeline, series=course.series)
     )
-    for row in course_rows(course.series):
+    for row in course_rows(course.series, Catalogue()):
         assert all(f'dir="auto">{html.escape(cell)}</td>' in page for cell in row)
         assert all(cell.replace("_", "\\_") in report for cell in row)
 
