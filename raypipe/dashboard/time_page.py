@@ -44,6 +44,7 @@ def time_section(given: DashboardInput, engine: ChartEngine) -> dict[str, Any]:
         "series": _series_table(series) if series else None,
         "changes": _changes_table(series) if series else None,
         "strays": _strays_table(series) if series else None,
+        "memory": _memory_table(series) if series else None,
         "forecasts": _forecast_table(series) if series else None,
         "series_why": given.why_not("time series", "the course was not taken apart"),
         "seasons": [card for card in cards if card["first"]],
@@ -142,6 +143,25 @@ def _strays_table(series: SeriesReport) -> DataTable | None:
     note = f"The {len(rows)} most unusual of {len(found)}." if len(rows) < len(found) else ""
     heads = ("Series", "From", "Value", "Expected", "Robust z", "p")
     return DataTable(heads, rows, (2, 3, 4, 5), note) if rows else None
+
+
+def _memory_table(series: SeriesReport) -> DataTable | None:
+    """How far each series remembers its last buckets, and whether its level stays, after trend and season."""
+    rows = tuple(
+        (
+            series_name(one),
+            numbers.number(one.autocorrelation.values[0], 2) if one.autocorrelation.values else "",
+            numbers.p_value(one.autocorrelation.ljung_box_p),
+            one.stationarity.verdict if one.stationarity else "",
+            numbers.p_value(one.stationarity.adf_p) if one.stationarity else "",
+            numbers.p_value(one.stationarity.kpss_p) if one.stationarity else "",
+        )
+        for one in series.series
+        if one.autocorrelation is not None
+    )
+    heads = ("Series", "Correlation with the bucket before", "Ljung-Box p", "Verdict", "ADF p", "KPSS p")
+    note = "ADF: of a random walk. KPSS, within 0.01 to 0.1: of a steady level."
+    return DataTable(heads, rows, (1, 2, 4, 5), note) if rows else None
 
 
 def _forecast_table(series: SeriesReport) -> DataTable | None:

@@ -154,6 +154,7 @@ def test_what_the_series_knows_is_drawn(course: DashboardInput) -> None:
     assert "mean of y by day of the week" in page
     assert "Forecasts and their back-test" in page
     assert "Unusual buckets of each series" in page
+    assert "Autocorrelation and stationarity of each series" in page
     assert "2024-03-31</td>" in page, "the gap stands in the table of gaps"
 
 
