@@ -73,6 +73,12 @@ def test_nothing_is_told_of_the_size_of_numbers_that_name_things():
     assert not [one for one in told if "flight" in one.columns_affected and one.type != "coded_category"]
 
 
+def test_an_id_that_grows_with_time_is_told_to_explain_nothing():
+    grown = np.arange(N) / 300 + rng().normal(size=N)
+    told = alone(as_table(order_id=range(N), x=rng(2).normal(size=N), target=grown), "target")
+    assert not [one for one in told if one.type == "target_driver"]
+
+
 def test_a_category_with_many_values_is_told_to_be_compared_by_its_most_frequent_ones():
     made = rng()
     where = made.integers(0, 60, 4 * N)

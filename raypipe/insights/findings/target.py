@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from raypipe.insights.effects import effect_word, score_limit
-from raypipe.insights.facts import MIN_ROWS, Facts, graded, sureness
+from raypipe.insights.facts import MIN_ROWS, Facts, graded, names_rows_or_things, sureness
 from raypipe.insights.measures import LEAKAGE_STRENGTH
 from raypipe.insights.models import Level, TargetRelation, TargetReport
 from raypipe.insights.words import correlation, count, figure, moment, name, names, percent, plain
@@ -53,12 +53,17 @@ def sure_relations(report: TargetReport) -> list[TargetRelation]:
 
 
 def drivers(facts: Facts) -> Iterator[Insight]:
-    """The strongest relations to the target, and how strong they are."""
+    """The strongest relations to the target, and how strong they are.
+
+    Numbers that name rows or things are left out: an id that grows with the rows follows whatever grows with time.
+    """
     if facts.target is None:
         return
-    sure = sure_relations(facts.target)
+    naming = {column.name for column in facts.profile.columns if names_rows_or_things(column)}
+    sure = [one for one in sure_relations(facts.target) if one.kind != "number" or one.column not in naming]
     leaked = {column for leak in facts.target.leaks if leak.kind != "too_good" for column in leak.columns}
-    for rank, relation in enumerate(sure[:MAX_DRIVERS], 1):
+    for relation in sure[:MAX_DRIVERS]:
+        rank = facts.target.relations.index(relation) + 1
         if not relation.leakage_suspected and relation.column not in leaked:
             yield _driver(facts.target, relation, rank, len(facts.target.relations))
     weak = facts.target.relations and not sure and facts.target.rows >= MIN_DRIVERLESS_ROWS
