@@ -20,7 +20,7 @@ from raypipe.etl.types import APPEARED
 from raypipe.insights.actions import Run
 from raypipe.insights.calendar import is_calendar
 from raypipe.insights.document import document
-from raypipe.insights.facts import InsightContext, looks_like_id
+from raypipe.insights.facts import InsightContext, looks_like_id, names_things
 from raypipe.insights.generator import InsightGenerator
 from raypipe.insights.models import TargetReport
 from raypipe.insights.overview import Overview
@@ -189,7 +189,8 @@ class _Work:
             return None
         sample = pa.table({}) if looks.sample is None else looks.sample
         ids = frozenset(column.name for column in self.run.data[1].columns if looks_like_id(column))
-        return PatternDetector(self.config.analysis.patterns.replace(seed=self.config.seed)).detect(sample, ids)
+        naming = frozenset(column.name for column in self.run.data[1].columns if names_things(column))
+        return PatternDetector(self.config.analysis.patterns.replace(seed=self.config.seed)).detect(sample, ids, naming)
 
     def _closer(self, measured: Mapping[str, Any] | None, looks: Looks | None) -> TargetReport | None:
         """The target by the sample of rows: leaks, baselines, segments, drift."""
