@@ -179,7 +179,15 @@ def test_a_profile_measures_how_columns_go_together_when_asked(tmp_path: Path) -
     rows = [f"{row},{row * 2 + row % 3},{'even' if row % 2 else 'odd'},{(row * 7919) % 13}" for row in range(300)]
     path = tmp_path / "rows.csv"
     path.write_text("a,b,c,d\n" + "\n".join(rows) + "\n")
-    done = raypipe("profile", str(path), "--statistics", str(tmp_path / "s.json"), "--output", str(tmp_path / "p.json"))
+    done = raypipe(
+        "profile",
+        str(path),
+        "--statistics",
+        str(tmp_path / "s.json"),
+        "--output",
+        str(tmp_path / "p.json"),
+        cwd=tmp_path,
+    )
     assert done.returncode == 0
     assert "columns that go together" in done.stdout
     found = Statistics.model_validate_json((tmp_path / "s.json").read_text())
