@@ -46,7 +46,7 @@ def choose_engine(spec: AnySpec, fold_s: float, folds: int, left_s: float) -> Ch
         return Chosen("inline", "asked for")
     start = TUNE_S + (0.0 if up else RAY_S)
     if spec.engine == "ray":
-        if left_s < start / 2:
+        if left_s < start:
             return Chosen(
                 "inline", f"Ray was asked for, but {max(left_s, 0):.0f} s are left, less than its start takes"
             )

@@ -21,11 +21,9 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from raypipe.engine.session import open_session
-from raypipe.ml.tuning.race import Entry, Race
+from raypipe.ml.tuning.race import GRACE_S, Entry, Race
 from raypipe.ml.tuning.work import FoldResult, Task
 
-GRACE_S = 1.0
-"""Past the deadline, after which Tune ends folds that still run."""
 _ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C ends the search, as it ends everything else

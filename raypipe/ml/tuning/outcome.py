@@ -35,6 +35,8 @@ class Trial:
     warned: str | None = None
     remembered: int = 0
     """Folds that an earlier run or trial had done already."""
+    ended_s: float | None = None
+    """Seconds from the start of this search to the end of the trial."""
 
 
 @dataclass(frozen=True)
@@ -65,5 +67,6 @@ def trials_table(trials: Sequence[Trial]) -> pd.DataFrame:
         row.update({f"train_{name}": value for name, value in trial.train_metrics.items()})
         row.update({f"fold_{i}": value for i, value in enumerate(trial.fold_scores)})
         seconds = {"fit_s": trial.fit_s, "predict_s": trial.predict_s}
-        rows.append({**row, **seconds, "error": trial.error, "warned": trial.warned, "remembered": trial.remembered})
+        told = {"error": trial.error, "warned": trial.warned, "remembered": trial.remembered}
+        rows.append({**row, **seconds, "ended_s": trial.ended_s, **told})
     return pd.DataFrame(rows)
