@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +14,10 @@ from raypipe.ml.neural.net import Rows
 from raypipe.ml.neural.network import Network
 
 
-class MLPClassifier(ClassifierMixin, Network):
+class MLPClassifier(ClassifierMixin, Network):  # type: ignore[misc]
     """A network that says probabilities of classes; its settings are those of `Network`, and `class_weight`."""
 
-    _loss = "classes"
+    _loss: ClassVar[Literal["classes", "number"]] = "classes"
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **Network._parameter_constraints,
         "class_weight": ["verbose", dict, str, None],
@@ -84,10 +84,10 @@ class MLPClassifier(ClassifierMixin, Network):
         return float(np.average(-np.log(np.maximum(right, 1e-12)), weights=held.weight))
 
 
-class MLPRegressor(RegressorMixin, Network):
+class MLPRegressor(RegressorMixin, Network):  # type: ignore[misc]
     """A network that says numbers; its settings are those of `Network`."""
 
-    _loss = "number"
+    _loss: ClassVar[Literal["classes", "number"]] = "number"
 
     def predict(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
         """A number for each row."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from numbers import Integral, Real
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,13 @@ class Network(BaseEstimator):  # type: ignore[misc]
         As torch names it. On a CPU the same seed gives the same network.
     """
 
+    weights_: list[NDArray[np.float32]]
+    loss_curve_: list[float]
+    validation_curve_: list[float]
+    n_iter_: int
+    n_features_in_: int
+    _learner_: Learner
+    _loss: ClassVar[Literal["classes", "number"]]
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "width": [Interval(Integral, 1, None, closed="left")],
         "depth": [Interval(Integral, 0, 32, closed="both")],
@@ -101,6 +108,20 @@ class Network(BaseEstimator):  # type: ignore[misc]
         learn, held = self._sides(rows)
         return self._ended(self._stopped_early(learn, held, stretches[0][1]))
 
+    def fit_from(self, X: Any, y: Any, state: Mapping[str, Any] | None, done: int) -> dict[str, Any]:  # noqa: N803
+        """Learn the schedule's stretches from number `done` on, behind a state; gives the state behind them.
+
+        In pieces or at once, the network that comes out is the same.
+        """
+        rows = self._begin(X, y, None)
+        self.loss_curve_, self.validation_curve_ = [], []
+        if state is not None:
+            self._learner_.load(state)
+        for epochs, pace in paces(self)[done:]:
+            self.loss_curve_ += [self._learner_.epoch(rows, pace) for _ in range(epochs)]
+        self._ended(self._learner_.weights)
+        return self._learner_.state()
+
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:  # noqa: N803
         """Learn once more from these rows: an epoch.
 
@@ -128,6 +149,23 @@ class Network(BaseEstimator):  # type: ignore[misc]
         rows = self._rows(X, y, weight, first=True)
         self._learner_ = self._made(self.n_features_in_)
         return rows
+
+    # What the two classes know of their targets.
+
+    def _about_target(self, y: NDArray[Any]) -> None:
+        raise NotImplementedError
+
+    def _outputs(self) -> int:
+        raise NotImplementedError
+
+    def _codes(self, y: NDArray[Any]) -> NDArray[Any]:
+        raise NotImplementedError
+
+    def _weights(self, y: NDArray[Any]) -> NDArray[np.float32]:
+        raise NotImplementedError
+
+    def _judged(self, said: NDArray[np.float32], held: Rows) -> float:
+        raise NotImplementedError
 
     def _made(self, inputs: int) -> Learner:
         shape = Shape(inputs, self._outputs(), self.width, self.depth)

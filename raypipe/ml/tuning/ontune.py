@@ -61,7 +61,7 @@ def run_on_tune(race: Race, first: Entry | None, at_once: int | None) -> None:
     folder = tempfile.mkdtemp(prefix="raypipe-tune-")
     left = race.deadline - time.monotonic()
     try:
-        with _environment():
+        with tune_environment():
             tuner = tune.Tuner(
                 tune.with_parameters(FoldSteps, task=race.task),
                 tune_config=tune.TuneConfig(
@@ -184,7 +184,7 @@ class Decisions(FIFOScheduler):
 
 
 @contextlib.contextmanager
-def _environment() -> Iterator[None]:
+def tune_environment() -> Iterator[None]:
     """Settings that Tune takes from the environment alone; what the user set stands."""
     missing = {name: value for name, value in _ENVIRONMENT.items() if name not in os.environ}
     os.environ.update(missing)

@@ -85,8 +85,8 @@ class Race:
         self.deadline = math.inf
         """By `time.monotonic()`; set when it is known how long a fold takes."""
         self.room = Room()
-        self._started = time.monotonic()
-        self._candidates, self._journal = candidates, journal
+        self.started = time.monotonic()
+        self._candidates, self.journal = candidates, journal
         self._sign = -1.0 if METRICS[rules.metric].greater_is_better else 1.0
         self._tried: set[str] = set()
         self._telling: set[int] = set()
@@ -115,7 +115,7 @@ class Race:
 
     def told(self, entry: Entry, result: FoldResult) -> bool:
         """Hear of a fold; whether the trial goes on with the next."""
-        self._journal.add(entry.number, entry.params, entry.fold, result)
+        self.journal.add(entry.number, entry.params, entry.fold, result)
         if self.rules.verbose > 1:
             _log.info(
                 "tuning %s: trial %d, fold %d: %s", self.rules.name, entry.number, entry.fold, dict(result.scores)
@@ -144,7 +144,7 @@ class Race:
     def end(self, entry: Entry, status: Status, error: str | None = None) -> None:
         """A trial is over."""
         entry.status, entry.error = status, error
-        entry.ended_s = time.monotonic() - self._started
+        entry.ended_s = time.monotonic() - self.started
         losses = self._losses(entry)
         self._candidates.tell(entry.number, status, losses, self.loss(entry))
         if self.rules.verbose:
@@ -172,7 +172,7 @@ class Race:
 
     def _replay(self, entry: Entry) -> None:
         while entry.status == "running":
-            known = self._journal.known(entry.params, entry.fold)
+            known = self.journal.known(entry.params, entry.fold)
             if known is None:
                 return
             entry.remembered += 1

@@ -14,11 +14,12 @@ from raypipe.errors import RaypipeError
 from raypipe.ml.data import TrainingData
 from raypipe.ml.metrics import METRICS
 from raypipe.ml.model import Recipe
-from raypipe.ml.specs.tuning import OptunaSearchSpec
+from raypipe.ml.specs.tuning import OptunaSearchSpec, PopulationSearchSpec
 from raypipe.ml.specs.validation import ValidationSpec
 from raypipe.ml.tuning.apart import LEAST_S, Apart
 from raypipe.ml.tuning.candidates import AnySpec, candidates_of
 from raypipe.ml.tuning.choose import Chosen, choose_engine
+from raypipe.ml.tuning.grown import grow, outcome_of
 from raypipe.ml.tuning.journal import Journal
 from raypipe.ml.tuning.outcome import TuningOutcome
 from raypipe.ml.tuning.race import Entry, Race, Rules
@@ -26,6 +27,7 @@ from raypipe.ml.tuning.settle import deadline_of, room_of, search_key, settled_f
 from raypipe.ml.tuning.work import FoldResult, Task
 
 if TYPE_CHECKING:
+    from raypipe.ml.tuning.onpopulation import Lineage
     from raypipe.ml.workflow.run import Options
 
 _log = logging.getLogger(__name__)
@@ -66,21 +68,25 @@ def search(
     strategy, folds = settled_folds(spec, data, validation, seed)
     metric, metrics = settled_metrics(spec, recipe, data.task)
     task = Task(recipe, data, tuple(folds), tuple(dict.fromkeys(metrics.values())), spec.return_train_score)
-    optuna = isinstance(spec, OptunaSearchSpec)
+    competes = isinstance(spec, OptunaSearchSpec | PopulationSearchSpec)
     rules = Rules(
-        spec.tuning_name, metrics[metric], spec.pruner if isinstance(spec, OptunaSearchSpec) else "none", optuna,
-        spec.verbose,
+        spec.tuning_name, metrics[metric], spec.pruner if isinstance(spec, OptunaSearchSpec) else "none",
+        competes, spec.verbose,
     )  # fmt: skip
     with Journal(options.output_dir / FOLDER, task, search_key(spec, seed)) as journal:
         race = Race(task, rules, candidates_of(spec, recipe, seed, journal.proposed), journal)
-        choice = _run(race, spec, validation, (options, started))
+        choice, lineage = _run(race, spec, validation, (options, started))
     best = race.best()
     summary = _summary(spec, (race, best), choice, (strategy, time.monotonic() - started, journal.path))
     summary["scoring"] = metrics
+    if lineage is not None:
+        return outcome_of(race, lineage, summary)
     return TuningOutcome(best.params, summary["best_score"], summary, tuple(map(race.trial, race.entries)))
 
 
-def _run(race: Race, spec: AnySpec, validation: ValidationSpec, how: tuple[Options, float]) -> Chosen:
+def _run(
+    race: Race, spec: AnySpec, validation: ValidationSpec, how: tuple[Options, float]
+) -> tuple[Chosen, Lineage | None]:
     """A first fold here, which tells how long one takes; then the others, where they are done first."""
     options, started = how
     race.room = room_of(validation, options)
@@ -92,13 +98,19 @@ def _run(race: Race, spec: AnySpec, validation: ValidationSpec, how: tuple[Optio
             fold(first)
         race.limit(deadline_of(spec, race.room, started, race.fold_s()), first)
         choice = _connected(race, spec)
-        if choice.engine == "inline":
+        if choice.engine == "inline" or isinstance(spec, PopulationSearchSpec):
             _run_here(race, first, fold)
-            return choice
+    if choice.engine == "inline":
+        return choice, None
+    at_once = None if spec.n_jobs == -1 else choice.at_once
+    if isinstance(spec, PopulationSearchSpec):
+        seed = options.seed if spec.random_state is None else spec.random_state
+        place = race.journal.path.with_suffix(".population")
+        return choice, grow(spec, race, place, seed, at_once)
     from raypipe.ml.tuning.ontune import run_on_tune
 
-    run_on_tune(race, first, None if spec.n_jobs == -1 else choice.at_once)
-    return choice
+    run_on_tune(race, first, at_once)
+    return choice, None
 
 
 def _connected(race: Race, spec: AnySpec) -> Chosen:
