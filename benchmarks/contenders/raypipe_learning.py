@@ -15,12 +15,12 @@ from raypipe.ml.workflow import run_ml_workflow
 
 
 def prepare(task: dict[str, Any]) -> dict[str, Any]:
-    """Load what a search needs; start Ray, where the search is to run on it."""
+    """Load what a search needs; start Ray, where the search is to run on one that is up."""
     import lightgbm  # noqa: F401
     import optuna  # noqa: F401
 
     started = time.monotonic()
-    if task["engine"] == "ray":
+    if task["engine"] == "ray" and task.get("ray_is_up", True):
         open_session(None)
     return {"ray_start_s": time.monotonic() - started}
 
