@@ -101,6 +101,7 @@ class Journal:
 
 
 def _add(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(rounds=1)  # 32 pairs of task and estimator are rounds enough
     parser.add_argument("--seconds", type=float, help=f"budget of each search; default: {SECONDS:g}")
     parser.add_argument("--tasks", nargs="+", default=list(TASKS), choices=list(TASKS), metavar="TASK")
     parser.add_argument("--estimators", nargs="+", default=list(ESTIMATORS), choices=list(ESTIMATORS), metavar="NAME")
