@@ -148,20 +148,21 @@ class OptunaSearchSpec(ParamTuningSpec):
         return self.n_trials
 
 
+def _paced() -> Space:
+    return {
+        "learning_rate": Float(1e-4, 3e-2, log=True),
+        "weight_decay": Float(1e-6, 1.0, log=True),
+        "dropout": Float(0.0, 0.5),
+    }
+
+
 class PopulationSearchSpec(ParamTuningSpec):
     """Networks that learn side by side on Ray Tune; those behind go on from a copy of one ahead, with settings near its
     own. What is found is a schedule of settings over the epochs. For the algorithm `mlp`."""
 
     kind: Literal["population"] = "population"
     tuning_name: Annotated[str, Field(min_length=1)] = "population"
-    space: Space = Field(
-        default_factory=lambda: {
-            "learning_rate": Float(1e-4, 3e-2, log=True),
-            "weight_decay": Float(1e-6, 1.0, log=True),
-            "dropout": Float(0.0, 0.5),
-        },
-        min_length=1,
-    )
+    space: Space = Field(default_factory=_paced, min_length=1)
     """Settings that may change while a network learns: learning_rate, weight_decay, dropout."""
     population: Annotated[int, Field(ge=2)] = 8
     """Networks, one for each fold of each member."""

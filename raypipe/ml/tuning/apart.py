@@ -23,6 +23,8 @@ from raypipe.ml.tuning.work import FoldResult, Task
 
 LEAST_S = 5.0
 """Seconds of a search from which a process of its own is worth its start, which takes 2 to 3 of them."""
+DYING_S = 5.0
+"""How long a process that has let go of its line may take to be gone."""
 LOOK_S = 1.0
 """How often the process looks whether its driver is still there."""
 
@@ -69,7 +71,7 @@ class Apart:
                 return Ended(None)
             result: FoldResult = self._line.recv()
         except (EOFError, OSError):
-            return Ended(f"its process {self._end()}; the search goes on in another")
+            return Ended(f"its process {self._end(DYING_S)}; the search goes on in another")
         return result
 
     def _begin(self, deadline: float) -> bool:
@@ -77,7 +79,7 @@ class Apart:
         ours, theirs = Pipe()
         self._line = ours
         self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__, str(theirs.fileno()), str(os.getpid())],
+            [sys.executable, "-P", "-m", __name__, str(theirs.fileno()), str(os.getpid())],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=2,  # what libraries print is no part of what the user asked to be told
@@ -92,14 +94,14 @@ class Apart:
         ours.send(self._task)
         return True
 
-    def _end(self) -> str:
+    def _end(self, wait_s: float = 0.0) -> str:
         """End the process; says how it had ended where it had."""
         process, line, self._process, self._line = self._process, self._line, None, None
         if process is None or line is None:
             return "was not there"
         line.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(0.1)  # one that died tells how
+            process.wait(wait_s)  # one that died tells how
         had_ended = process.returncode
         process.kill()
         process.wait()

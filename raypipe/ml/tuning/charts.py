@@ -16,6 +16,8 @@ WIDTH = 720
 LEFT, RIGHT, TOP, BOTTOM = 76, 20, 44, 52
 INK, FAINT, BEST, DOT, LOST = "#334155", "#e2e8f0", "#dc2626", "#2563eb", "#94a3b8"
 MOST_AXES = 8
+FAR = 3.0
+"""Times the span of the middle four fifths, from which a score lies off the chart."""
 SLICES_A_ROW = 3
 Place = Callable[[float], float]
 
@@ -45,11 +47,15 @@ def history(trials: Sequence[Trial], metric: str, greater_is_better: bool) -> st
     told = [one for one in ended if one.score is not None]
     x = np.array([one.ended_s for one in told], float)
     y = np.array([one.score for one in told], float)
+    known = [one.score for one in told if one.score is not None]
     best = np.maximum.accumulate(y) if greater_is_better else np.minimum.accumulate(y)
     height = 380
     last = max(one.ended_s or 0.0 for one in ended)
+    span = _near(y)
+    far = int(((y < span[0]) | (y > span[1])).sum())
+    y, best = np.clip(y, *span), np.clip(best, *span)
     across = _scale((0.0, last or 1.0), (LEFT, WIDTH - RIGHT))
-    down = _scale(_span(y), (height - BOTTOM, TOP))
+    down = _scale(span, (height - BOTTOM, TOP))
     steps = " ".join(f"{_px(across(a))},{_px(down(b))}" for a, b in _stairs(x, best, last))
     shapes = [f'<polyline points="{steps}" fill="none" stroke="{BEST}" stroke-width="2"/>']
     shapes += [_dot(across(a), down(b), DOT, _name(one)) for a, b, one in zip(x, y, told)]
@@ -57,9 +63,11 @@ def history(trials: Sequence[Trial], metric: str, greater_is_better: bool) -> st
     shapes += [
         _dot(across(one.ended_s or 0.0), height - BOTTOM - 5, LOST, f"{_name(one)}: {one.status}") for one in lost
     ]
-    axes = _across(across, _ticks((0.0, last or 1.0)), height) + _down(down, _ticks(_span(y)))
-    note = f", {len(lost)} ended without a score (grey)" if lost else ""
-    title = f"Best {metric} over time: {best[-1]:.4g} after {len(ended)} trials{note}"
+    axes = _across(across, _ticks((0.0, last or 1.0)), height) + _down(down, _ticks(span))
+    note = f", {len(lost)} without a score (grey)" if lost else ""
+    note += f", {far} off the chart, at its edge" if far else ""
+    told_best = max(known) if greater_is_better else min(known)
+    title = f"Best {metric} over time: {told_best:.4g} after {len(ended)} trials{note}"
     return _svg(height, title, axes + shapes, "seconds of the search", metric)
 
 
@@ -153,8 +161,20 @@ def _span(values: NDArray[np.float64]) -> tuple[float, float]:
     return low - room, high + room
 
 
+def _near(values: NDArray[np.float64]) -> tuple[float, float]:
+    """The span of most: a model spec that is far off would press all others into one line."""
+    low, middle, high = np.quantile(values, [0.1, 0.5, 0.9])
+    reach = FAR * max(high - low, 1e-9 * max(abs(middle), 1.0))
+    return _span(values[(values >= middle - reach) & (values <= middle + reach)])
+
+
 def _ticks(span: tuple[float, float]) -> list[float]:
-    return [float(value) for value in np.linspace(span[0], span[1], 6)[1:-1]]
+    """Round numbers inside a span, about five."""
+    rough = (span[1] - span[0]) / 5
+    power = 10.0 ** np.floor(np.log10(rough))
+    step = power * next(one for one in (1, 2, 5, 10) if one * power >= rough * 0.999)
+    first, last = np.ceil(span[0] / step), np.floor(span[1] / step)
+    return [float(f"{place * step:.12g}") for place in np.arange(first, last + 1)]
 
 
 def _scale(values: tuple[float, float], pixels: tuple[float, float]) -> Place:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,8 +31,10 @@ def grow(spec: PopulationSearchSpec, race: Race, place: Path, seed: int, at_once
     lineage = Lineage(seed, settled_space(spec, race.task.recipe), race.deadline, started=race.started)
     run_population(spec, population, lineage, at_once)
     if not lineage.stopped_by_time and not lineage.failed:
-        for state in place.glob("*.npz"):  # what was scored stays known; a longer search learns these again
-            state.unlink(missing_ok=True)
+        for state in (*place.glob("*.npz"), *place.glob("*.part")):
+            state.unlink(missing_ok=True)  # what was scored stays known; a longer search learns these again
+        for left in place.glob("turns-*"):  # of a run that was killed
+            shutil.rmtree(left, ignore_errors=True)
     return lineage
 
 

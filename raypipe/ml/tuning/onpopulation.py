@@ -167,7 +167,7 @@ class Ahead(PopulationBasedTraining):
         super()._exploit(tune_controller, trial, trial_to_clone)
         trial.config["start"]["member"] = member  # its settings are those of the other, its number is not
         params = json.loads(trial.config["start"]["params"])
-        turns = int(trial_to_clone.last_result.get("turn", 0))
+        turns = int(self._trial_state[trial_to_clone].last_train_time)
         self._lineage.copies.append({"turn": turns, "member": member, "from": ahead, "params": params})
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:

@@ -176,6 +176,7 @@ class Decisions(FIFOScheduler):
         self._book = book
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        self._book.race.workers.add((str(result.get("hostname")), int(result.get("pid", 0))))
         goes_on = self._book.told(trial.trial_id, result)
         return TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP
 

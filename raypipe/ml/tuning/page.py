@@ -16,9 +16,10 @@ PAGE, TABLE, LISTED = "tuning.html", "trials.parquet", "trials.json"
 MOST_ROWS = 500
 """Trials in the page, the best ones; the table beside it has all."""
 _STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;color:#1e293b;background:#f8fafc;margin:0 auto;max-width:1080px;padding:24px}
+body{font:15px/1.5 system-ui,sans-serif;color:#1e293b;background:#f8fafc;margin:0 auto;max-width:1480px;padding:24px}
 h1{font-size:24px;margin:0 0 4px} h2{font-size:18px;margin:32px 0 8px} p{margin:4px 0}
-.charts{display:flex;flex-wrap:wrap;gap:16px} .charts svg{max-width:100%;height:auto;border:1px solid #e2e8f0;
+.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(560px,100%),1fr));gap:16px;align-items:start}
+.charts svg{width:100%;height:auto;border:1px solid #e2e8f0;
 border-radius:8px} .scroll{overflow:auto;max-height:70vh;border:1px solid #e2e8f0;border-radius:8px;background:#fff}
 table{border-collapse:collapse;font-size:13px;width:100%} th,td{padding:6px 10px;text-align:right;white-space:nowrap;
 border-bottom:1px solid #e2e8f0} th{position:sticky;top:0;background:#f1f5f9} td.words,th.words{text-align:left}
@@ -82,18 +83,29 @@ def page(summary: Mapping[str, Any], trials: Sequence[Trial], charts: Mapping[st
     )
 
 
+_KINDS = {
+    "grid_search": "a grid search",
+    "random_search": "a random search",
+    "optuna": "an Optuna search",
+    "population_based_training": "a population",
+}
+_ENDS = {"trials": "all were tried", "time": "the time was up", "exhausted": "the space had nothing new"}
+
+
 def _told(summary: Mapping[str, Any]) -> str:
     """What there is to say, in sentences."""
+    kind = _KINDS.get(summary["tuning_type"], summary["tuning_type"])
+    end = _ENDS.get(summary["stopped_by"], summary["stopped_by"])
     better = "higher" if summary["greater_is_better"] else "lower"
     counts = [f"{summary[name]} {name}" for name in ("failed", "pruned", "stopped") if summary.get(name)]
     lines = [
-        f"{summary['trials']} trials of a {summary['tuning_type'].replace('_', ' ')} in {summary['seconds']:.1f} s,"
+        f"{summary['trials']} trials of {kind} in {summary['seconds']:.1f} s,"
         f" on {summary['n_splits']} folds ({summary['cv_strategy']}){': ' if counts else ''}{', '.join(counts)}."
         f" For {summary['metric']}, {better} is better.",
         f"Best: trial {summary['best_trial']} with {_figure(summary['best_score'])}, by"
         f" {_shown(summary['best_params']) or 'the parameters of the model spec as they stand'}."
         f" The model spec as it stands: {_figure(summary['default_score'])}.",
-        f"Ended by {summary['stopped_by']}; ran {summary['engine']}, since {summary['engine_reason']}."
+        f"It ended when {end}; it ran {summary['engine']} ({summary['engine_reason']})."
         f" {summary['folds_remembered']} folds were known from before.",
     ]
     return "".join(f"<p>{escape(line)}</p>" for line in lines)

@@ -85,6 +85,8 @@ class Race:
         self.deadline = math.inf
         """By `time.monotonic()`; set when it is known how long a fold takes."""
         self.room = Room()
+        self.workers: set[tuple[str, int]] = set()
+        """Host and process of those that ran folds on Ray."""
         self.started = time.monotonic()
         self._candidates, self.journal = candidates, journal
         self._sign = -1.0 if METRICS[rules.metric].greater_is_better else 1.0

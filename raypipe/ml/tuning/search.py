@@ -123,7 +123,7 @@ def _connected(race: Race, spec: AnySpec) -> Chosen:
         try:
             connect(spec.ray_address)
         except RaypipeError as error:
-            if spec.engine == "ray" or spec.ray_address is not None:
+            if spec.engine == "ray" or spec.ray_address is not None or isinstance(spec, PopulationSearchSpec):
                 raise
             _log.warning("tuning %s goes on without Ray: %s", spec.tuning_name, error)
             return Chosen("inline", f"{choice.reason}; but {error}")
@@ -180,6 +180,7 @@ def _summary(spec: AnySpec, led: tuple[Race, Entry], choice: Chosen, told: tuple
         "stopped_by": race.stopped_by,
         "engine": "ray tune" if choice.engine == "ray" else "inline",
         "engine_reason": choice.reason,
+        "workers": max(len(race.workers), 1),
         "journal": str(journal),
     }
     if isinstance(spec, OptunaSearchSpec):
