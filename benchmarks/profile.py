@@ -1,10 +1,10 @@
 """raypipe's profile and validation of TPC-H lineitem beside DuckDB, Polars, pysuricata and ydata-profiling.
 
 Every contender is a process that is up and has done a small file before; the clock runs from the command to its answer.
-raypipe runs on Ray with warm workers: the profile and the rules, the same with full statistics (pairs, groups, tails),
-and its whole analysis (that, patterns, course over time, target, findings; files written). `--scale 10` measures raypipe alone at scales 1 and 10: how the time grows, and the peak of
-driver and workers. Run it as a module (`python -m benchmarks.profile`): as a script its folder would hide
-Python's own module `profile`.
+raypipe runs on Ray with warm workers: the profile and the rules; the same with full statistics (pairs, groups, tails);
+and its whole analysis (that, patterns, course over time, target, findings; files written). `--scale 10` measures
+raypipe alone at scales 1 and 10: how the time grows, and the peak of driver and workers. Run it as a module (`python -m
+benchmarks.profile`): as a script its folder would hide Python's own module `profile`.
 """
 
 from __future__ import annotations
