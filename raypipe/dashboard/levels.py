@@ -108,7 +108,7 @@ def _shares(levels: list[Level]) -> Drawn | None:
         _stack(figure, levels, name, colour, (left, left + parts))
         left = left + parts
     bars_only(figure)
-    _legend_above(figure)
+    legend_above(figure)
     head = ("Level", "Rows", *classes)
     rows = tuple(
         (lv.label, numbers.count(lv.rows), *(numbers.share(lv.shares.get(name, 0.0)) for name in classes))
@@ -139,7 +139,8 @@ def _stack(
     figure.add_tools(hover(lines, [bars]))
 
 
-def _legend_above(figure: Any) -> None:
+def legend_above(figure: Any) -> None:
+    """Put the legend in rows above the figure, without a frame."""
     legend = figure.legend[0]
     legend.orientation, legend.location, legend.ncols = "horizontal", "left", 3
     legend.border_line_alpha, legend.background_fill_alpha, legend.padding, legend.margin = 0, 0, 0, 4

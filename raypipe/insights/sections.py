@@ -11,7 +11,7 @@ from raypipe.insights.areas import AREAS
 from raypipe.insights.business import business_insights
 from raypipe.insights.facts import repeats_matter
 from raypipe.insights.markdown import escape, table
-from raypipe.insights.models import TargetRelation, TimeTrend
+from raypipe.insights.models import TargetRelation
 from raypipe.insights.overview import Overview
 from raypipe.insights.quality import formula
 from raypipe.insights.series.rows import HEADS, course_rows
@@ -253,10 +253,8 @@ def _time(overview: Overview) -> Iterator[str]:
     if overview.series is not None:
         yield ""
         yield from table(map(say, HEADS), course_rows(overview.series, words))
-    elif line.trends:
-        yield ""
-        heads = ("Column", "Slope a day", "R²", "Change over the span, of its mean")
-        yield from table(map(say, heads), (_trend_row(trend, words) for trend in line.trends))
+    elif why := overview.not_computed.get("time series"):
+        yield escape(f"{say('The course was not taken apart')}: {why}")
 
 
 def _zone(overview: Overview) -> str:
@@ -264,11 +262,6 @@ def _zone(overview: Overview) -> str:
     assert overview.timeline is not None
     known = [column for column in overview.profile.columns if column.name == overview.timeline.column]
     return " (UTC)" if known and "tz=" in known[0].dtype else ""
-
-
-def _trend_row(trend: TimeTrend, words: Catalogue) -> tuple[str, ...]:
-    change = words.say("not available") if trend.change_share is None else words.percent(trend.change_share)
-    return trend.column, words.figure(trend.slope_per_day), words.localised(f"{trend.r_squared:.3f}"), change
 
 
 def _validation(overview: Overview) -> Iterator[str]:

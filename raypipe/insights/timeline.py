@@ -12,6 +12,7 @@ from raypipe.config import Frozen
 from raypipe.config.insights.series import SeriesConfig
 from raypipe.errors import SchemaError
 from raypipe.insights.bins import center_and_scale
+from raypipe.insights.buckets import describe_course
 from raypipe.insights.calendar import (
     BUCKETS,
     Bucket,
@@ -27,7 +28,6 @@ from raypipe.insights.course_sums import CourseSums, Instants, by_key, by_week_h
 from raypipe.insights.facts import names_things
 from raypipe.insights.models import Timeline
 from raypipe.insights.relation_sums import standardise
-from raypipe.insights.trends import describe_course
 from raypipe.stage import ReduceStage, require
 
 MAX_BUCKETS = 400

@@ -39,7 +39,7 @@ from raypipe.insights.statistics.tails import CountTails, plan_tails
 from raypipe.insights.target.analysis import analyse_target
 from raypipe.insights.timeline import CourseOverTime, plan_timeline
 from raypipe.insights.wording.catalogue import catalogue_of
-from raypipe.pipeline.looks import Looks, look_stages
+from raypipe.pipeline.looks import Looks, seen
 from raypipe.pipeline.manifest import masked_config
 from raypipe.pipeline.state import Analysis, RunState
 from raypipe.results import Insight
@@ -159,11 +159,7 @@ class _Work:
     def _look(self) -> Looks:
         """The rows that earlier passes took; they are taken now where those could not."""
         frame, profile = self.run.data
-        looks = self.run.looks
-        if looks is None or (looks.sample is None and frame.schema.names):
-            looks = Looks.of(self.run_pass(look_stages(self.config, frame.schema, rows=profile.rows)))
-            assert looks is not None
-        return looks.cut(profile, self.config)
+        return seen(self.config, profile, frame.schema, self.run.looks, self.run_pass)
 
     def _screen(self, looks: Looks | None) -> Draft:
         engine, sample = StatisticsEngine(self.config.analysis.statistics, self.config.seed), looks and looks.sample

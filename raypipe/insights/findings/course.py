@@ -11,14 +11,12 @@ from raypipe.insights.facts import MIN_ROWS, Facts, graded, sureness
 from raypipe.insights.findings.series import CHART, columns_of, followed
 from raypipe.insights.models import Timeline
 from raypipe.insights.series.decompose import MIN_Z
-from raypipe.insights.series.models import Anomaly, Frequency, SeriesFacts, SeriesReport
+from raypipe.insights.series.models import MAX_REPEATED, Anomaly, Frequency, SeriesFacts, SeriesReport
 from raypipe.insights.words import count, figure, has_have, moment, name, names, percent, steps
 from raypipe.results import Insight
 
 GAP_CHANCE = 0.01
 """Expected number of gaps this long, if rows fell at random, below which a gap is told."""
-MAX_REPEATED = 0.2
-"""Share of times in several rows up to which those are repeats; above, the table has several rows a time by nature."""
 STRAY_CHANCE = 0.01
 """Chance that any bucket of any series stands out as much."""
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -61,16 +59,11 @@ def unusable_times(facts: Facts) -> Iterator[Insight]:
 def gaps(facts: Facts) -> Iterator[Insight]:
     """Steps that are missing from a grid; without a grid, stretches without rows, longer than chance makes them."""
     report, line = facts.series, facts.timeline
-    if report is not None and report.frequency.regular and _steady(report.frequency):
+    if report is not None and report.frequency.steady:
         if report.frequency.missing:
             yield _grid_gaps(report)
     elif line is not None:
         yield from _chance_gaps(line)
-
-
-def _steady(frequency: Frequency) -> bool:
-    """Whether every step has its row, so that a missing one is missing and not just empty by chance."""
-    return (frequency.most_rows or 0) == 1 or (frequency.repeated_times or 0) <= MAX_REPEATED * (frequency.times or 1)
 
 
 def _grid_gaps(report: SeriesReport) -> Insight:
@@ -112,12 +105,10 @@ def _step(frequency: Frequency) -> str:
 def repeated_times(facts: Facts) -> Iterator[Insight]:
     """Times in several rows of a table that has one row a time."""
     report = facts.series
-    if report is None or not report.frequency.regular or not report.frequency.repeated_times:
+    if report is None or not report.frequency.steady or not report.frequency.repeated_times:
         return
     frequency = report.frequency
     times, repeated = frequency.times or 1, frequency.repeated_times or 0
-    if repeated > MAX_REPEATED * times:
-        return
     yield Insight(
         type="repeated_times",
         category="data_quality",
