@@ -66,7 +66,7 @@ class Task:
         self, params: Mapping[str, Any], fold: int
     ) -> tuple[dict[str, float | None], dict[str, float | None], tuple[float, float]]:
         labels = None if self.data.task == "regression" else self.data.classes
-        estimator = self.recipe.make(**params)[-1]
+        estimator = self.recipe.estimator(**params)
         started = time.perf_counter()
         made = self.shelf.get((self.recipe, self.data, self.train_scores), params, (fold, self.folds[fold]))
         with threadpool_limits(limits=1):
