@@ -245,6 +245,8 @@ def show(console: Console, result: Any, kept: Path, notes: Sequence[str]) -> Non
     for text in [*notes, *result["warnings"]][:SHOWN]:
         console.print(f"note: {text}", markup=False, highlight=False, soft_wrap=True)
     lines = [f"model: {kept}", f"files: {kept.parent} (specs, plan, audit, summary, charts)"]
+    if result.get("trials"):
+        lines.append(f"search: {kept.parent / 'tuning.html'} ({len(result['trials'])} trials)")
     if "mlflow_run_id" in result:
         lines.append(f"MLflow: run {result['mlflow_run_id']} in {result['mlflow_spec'].tracking_uri}")
     if "mlflow_model_version" in result:

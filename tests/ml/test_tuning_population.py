@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import math
 import random
+import tempfile
 import time
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -101,6 +106,82 @@ def test_a_population_is_a_spec_as_others():
     assert PopulationSearchSpec.from_dict(spec.to_dict(), "p") == spec
     with pytest.raises(ConfigError, match="a population learns on Ray Tune; leave engine out"):
         PopulationSearchSpec.from_dict({"engine": "inline"}, "p")
+
+
+class StandIn:
+    """A trial as Tune's scheduler sees it; its steps are run by the test, in any order."""
+
+    def __init__(self, number, params):
+        self.trial_id, self.experiment_tag, self.status = str(number), str(number), "PAUSED"
+        self.config = {"start": {"member": number, "params": json.dumps(params)}}
+        self.checkpoint, self.temporary_state, self.last_result = None, SimpleNamespace(saving_to=None), {}
+        kept = SimpleNamespace(checkpoint_config=SimpleNamespace(num_to_keep=None), _latest_checkpoint_result=None)
+        self.run_metadata = SimpleNamespace(checkpoint_manager=kept)
+
+    def is_finished(self):
+        return self.status == "TERMINATED"
+
+    def set_config(self, config):
+        self.config = config
+
+    def set_experiment_tag(self, tag):
+        self.experiment_tag = tag
+
+
+def stepped(members, tmp_path, order):
+    """Three turns of four members by Tune's own scheduler, each turn in an order of its own."""
+    from raypipe.ml.tuning.onpopulation import Ahead, Lineage, Member
+
+    class Here(Member):
+        def setup(self, config):
+            super().setup(config, population=members, epochs=1)
+
+    space = {"learning_rate": Float(1e-4, 3e-2, log=True), "dropout": Float(0.0, 0.5)}
+    lineage, rng = Lineage(42, space, math.inf), random.Random(42)
+    ahead = Ahead(lineage, 3)
+    trials = [StandIn(number, drawn(space, rng)) for number in range(1, 5)]
+    tune = SimpleNamespace(
+        search_alg=None, get_trials=lambda: trials, get_live_trials=lambda: [t for t in trials if not t.is_finished()]
+    )
+    for trial in trials:
+        ahead.on_trial_add(tune, trial)
+    actor = Here(trials[0].config)
+    for turn in range(3):
+        for trial in (trials[i] for i in order(turn)):
+            kept = trial.run_metadata.checkpoint_manager
+            actor.reset_config(trial.config)
+            copied = kept._latest_checkpoint_result
+            before = trial.checkpoint if copied is None else copied.checkpoint
+            if before is not None:
+                actor.load_checkpoint(before)
+            result = actor.step()
+            kept._latest_checkpoint_result = None
+            trial.checkpoint = Path(tempfile.mkdtemp(dir=tmp_path))
+            actor.save_checkpoint(trial.checkpoint)
+            if ahead.on_trial_result(tune, trial, result) == "STOP":
+                trial.status = "TERMINATED"
+    return lineage
+
+
+def test_who_copies_whom_does_not_depend_on_who_is_done_first(tmp_path):
+    def told(lineage):
+        return sorted((one.member, json.dumps(one.history), json.dumps(one.result.scores)) for one in lineage.turns)
+
+    members = population(tmp_path / "one")
+    members.folder.mkdir()
+    one = stepped(members, tmp_path, lambda turn: [0, 1, 2, 3])
+    assert [(copy["turn"], copy["member"] != copy["from"]) for copy in one.copies] == [(1, True), (2, True)]
+    assert sum(turn.remembered for turn in one.turns) == 0
+    again = stepped(members, tmp_path, lambda turn: [3, 1, 0, 2] if turn != 1 else [2, 3, 0, 1])
+    assert (told(again), again.copies) == (told(one), one.copies)
+    assert sum(turn.remembered for turn in again.turns) == 3 * 4 * 2  # nothing was learnt again
+    copy = one.copies[0]
+    ahead, behind = (
+        next(turn.history for turn in one.turns if turn.member == who and len(turn.history) == 2)
+        for who in (copy["from"], copy["member"])
+    )
+    assert behind[0] == ahead[0]
+    assert behind[1][1] == copy["params"] != ahead[1][1]
 
 
 @pytest.mark.slow

@@ -43,7 +43,7 @@ def outcome_of(race: Race, lineage: Lineage, summary: dict[str, Any]) -> TuningO
     population = Population(race.task, race.rules.metric, Path())
     default = race.trial(race.entries[0])
     best: Turn | None = None
-    for turn in lineage.turns:
+    for turn in sorted(lineage.turns, key=lambda turn: (len(turn.history), turn.member)):  # of equal ones the first
         fits = race.room.has(turn.result.fit_s / len(race.task.folds) * len(turn.history))
         if fits and (best is None or population.loss(turn.result) < population.loss(best.result)):
             best = turn

@@ -7,6 +7,7 @@ such moment, the same search comes out each time, and one that was killed finds 
 from __future__ import annotations
 
 import json
+import logging
 import math
 import random
 import shutil
@@ -72,7 +73,7 @@ def run_population(spec: PopulationSearchSpec, population: Population, lineage: 
     folder = tempfile.mkdtemp(prefix="turns-", dir=population.folder)
     left = lineage.deadline - time.monotonic()
     try:
-        with tune_environment():
+        with tune_environment(), _quiet():
             tuner = tune.Tuner(
                 tune.with_parameters(Member, population=population, epochs=spec.epochs),
                 param_space={"start": tune.grid_search(members)},
@@ -178,6 +179,18 @@ class Ahead(PopulationBasedTraining):
 
 def _member(trial: Any) -> int:
     return int(trial.config["start"]["member"])
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without Tune's lines for each copy; the table of trials has them."""
+    teller = logging.getLogger("ray.tune.schedulers.pbt")
+    before = teller.level
+    teller.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        teller.setLevel(before)
 
 
 @contextmanager
