@@ -144,6 +144,7 @@ def training_data(
     y: Any,
     task: Task | None = None,
     columns: Sequence[str | None] = (None, None, None),
+    names: tuple[str, str] = ("X", "y"),
 ) -> TrainingData:
     """Features and target as they are learnt from.
 
@@ -157,16 +158,20 @@ def training_data(
         None: classes where the labels are text, booleans or few whole numbers, else numbers.
     columns : group, time and fold column
         Columns of `X` that say how rows may be split. Groups and folds are no features.
+    names : names of `X` and `y`
+        As errors call them.
     """
-    table = to_table(X)
+    table = to_table(X, names[0])
     target = y if isinstance(y, str) else "target"
     if isinstance(y, str):
         _require(table, "target", y)
         values, table = to_target(table[y]), table.drop(columns=[y])
     else:
-        values = to_target(y)
+        values = to_target(y, names[1])
     if len(values) != len(table):
-        raise ConfigError(f"y has {len(values):,} values, X {len(table):,} rows; wanted one value a row")
+        raise ConfigError(
+            f"{names[1]} has {len(values):,} values, {names[0]} {len(table):,} rows; wanted one value a row"
+        )
     group, time, fold = columns
     for what, name in (("group_column", group), ("time_column", time), ("fold_column", fold)):
         if name is not None:
