@@ -19,6 +19,8 @@ class ModelSpec(Spec):
     """A name of `raypipe.ml.estimators.ALGORITHMS`, or a class of scikit-learn: sklearn.ensemble.AdaBoostClassifier."""
     hyperparameters: dict[str, JsonValue] = Field(default_factory=dict)
     """Of the estimator, under its own names; what is not given keeps the default of `ALGORITHMS`."""
+    fit_params: dict[str, JsonValue] = Field(default_factory=dict)
+    """Further arguments of the estimator's `fit`, under its own names."""
     random_state: int | None = None
     """None takes that of the workflow."""
     evaluation_metrics: tuple[str, ...] = ()

@@ -54,7 +54,8 @@ def fitted_on(
     if bounded:
         pipeline.set_params(**_jobs_of(pipeline, threads))
     with threadpool_limits(limits=threads):
-        return pipeline.fit(data.X, data.y)
+        own = {f"{pipeline.steps[-1][0]}__{name}": value for name, value in recipe.model.fit_params.items()}
+        return pipeline.fit(data.X, data.y, **own)
 
 
 def _jobs_of(pipeline: Any, threads: int) -> dict[str, int]:
