@@ -18,6 +18,10 @@ class DropEmptyColumns(Step, BlockStage):
 
     columns: tuple[str, ...]
 
+    @property
+    def changes(self) -> frozenset[str]:
+        return frozenset(self.columns)
+
     def output_schema(self, schema: pa.Schema) -> pa.Schema:
         require(schema, *self.columns, by=self.name)
         gone = set(self.columns)

@@ -54,6 +54,10 @@ class Impute(Step, BlockStage):
     def idle(self) -> bool:
         return not self.fills
 
+    @property
+    def changes(self) -> frozenset[str]:
+        return frozenset(fill.column for fill in self.fills)
+
     def output_schema(self, schema: pa.Schema) -> pa.Schema:
         require(schema, *(fill.column for fill in self.fills), by=self.name)
         return schema

@@ -49,6 +49,10 @@ class CapOutliers(Step, BlockStage):
     def idle(self) -> bool:
         return not self.fences
 
+    @property
+    def changes(self) -> frozenset[str]:
+        return frozenset(fence.column for fence in self.fences)
+
     def output_schema(self, schema: pa.Schema) -> pa.Schema:
         require(schema, *(fence.column for fence in self.fences), by=self.name)
         return schema

@@ -22,6 +22,10 @@ class TrimText(Step, BlockStage):
         require(schema, *self.columns, by=self.name)
         return schema
 
+    @property
+    def changes(self) -> frozenset[str]:
+        return frozenset(self.columns)
+
     def apply(self, block: pa.Table) -> Sifted:
         arrays: dict[str, pa.Array] = {}
         counts: dict[str, int] = {}
