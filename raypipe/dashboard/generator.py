@@ -30,6 +30,7 @@ _SECTIONS = (
     ("correlations", "Correlations"),
     ("target", "Target"),
     ("time", "Time"),
+    ("models", "Models"),
     ("data-rows", "Data"),
     ("steps", "Processing steps"),
     ("about", "About"),

@@ -14,6 +14,7 @@ from raypipe.config import Frozen
 from raypipe.insights.models import TargetReport, Timeline
 from raypipe.insights.quality import QualityScore
 from raypipe.insights.series.models import SeriesReport
+from raypipe.ml.report import ModelsReport
 from raypipe.results import Insight, StepReport, ValidationResult
 
 
@@ -92,6 +93,7 @@ class DashboardInput:
     target: TargetReport | None = None
     timeline: Timeline | None = None
     series: SeriesReport | None = None
+    models: ModelsReport | None = None
     head: pa.Table | None = None
     points: pa.Table | None = None
     reasons: Mapping[str, str] = field(default_factory=dict)

@@ -15,6 +15,7 @@ from raypipe.dashboard.charts import ChartEngine
 from raypipe.dashboard.columns import charted_columns, lines_of
 from raypipe.dashboard.figures import Chart
 from raypipe.dashboard.inputs import DashboardInput
+from raypipe.dashboard.models_page import models_section
 from raypipe.dashboard.overview import (
     FINDINGS_SHOWN,
     Finding,
@@ -75,6 +76,7 @@ def fixed_sections(given: DashboardInput, engine: ChartEngine) -> dict[str, Any]
         "correlations": _correlations(given, engine),
         "target": _target(given, engine),
         "time": _time(given, engine),
+        "models": models_section(given),
         "steps": _steps(given),
         "about": about_section(given),
     }

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from raypipe.errors import ConfigError, MissingColumnsError
@@ -90,6 +91,8 @@ def _as_pandas(values: Any, who: str) -> pd.DataFrame:
         raise ConfigError(
             f"{who}: got {type(values).__name__}; wanted a table: pandas, polars, Arrow, a Frame or an array"
         )
+    if isinstance(values, pa.Table):
+        return _from_arrow(values)
     for name in ("to_pandas", "_to_pandas"):
         convert = getattr(values, name, None)
         if callable(convert):
@@ -98,6 +101,13 @@ def _as_pandas(values: Any, who: str) -> pd.DataFrame:
     if array.ndim != 2:
         raise ConfigError(f"{who}: got an array of {array.ndim} dimensions; wanted 2, rows by features")
     return pd.DataFrame(array, columns=[f"feature_{i}" for i in range(array.shape[1])]).infer_objects()
+
+
+def _from_arrow(table: pa.Table) -> pd.DataFrame:
+    """With dates as times and decimals as numbers, which pandas would hold as objects of Python."""
+    kinds = [pa.float64() if pa.types.is_decimal(one.type) else one.type for one in table.schema]
+    fields = [one.with_type(kind) for one, kind in zip(table.schema, kinds, strict=True)]
+    return table.cast(pa.schema(fields)).to_pandas(date_as_object=False)
 
 
 def _array(values: Any, who: str) -> NDArray[Any]:
@@ -182,7 +192,7 @@ def training_data(
     kept, values = table[known].reset_index(drop=True), values[known]
     groups = None if group is None else _group_codes(kept, group)
     times = None if time is None else _times(kept, time)
-    folds = None if fold is None else kept[fold].to_numpy(dtype=np.int64)
+    folds = None if fold is None else _fold_numbers(kept, fold)
     kept = kept.drop(columns=[name for name in (group, fold) if name is not None])
     found = task or task_of(values)
     dropped = int((~known).sum())
@@ -241,6 +251,18 @@ def _group_codes(table: pd.DataFrame, name: str) -> NDArray[Any]:
         raise ConfigError(f"group_column {name!r}: {int(column.isna().sum()):,} rows have no group; fill or drop them")
     codes, _ = pd.factorize(column, sort=False)
     return np.asarray(codes)
+
+
+def _fold_numbers(table: pd.DataFrame, name: str) -> NDArray[np.int64]:
+    numbers = pd.to_numeric(table[name], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    wrong = ~np.isfinite(numbers) | (numbers != np.round(numbers))
+    if wrong.any():
+        found = table[name][wrong].iloc[0]
+        raise ConfigError(
+            f"fold_column {name!r} holds {found!r} in {int(wrong.sum()):,} rows; wanted whole numbers: folds from 0, -1"
+            " for rows always learnt from"
+        )
+    return numbers.astype(np.int64)
 
 
 def _times(table: pd.DataFrame, name: str) -> NDArray[np.datetime64]:

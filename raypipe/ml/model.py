@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
+from raypipe.errors import ConfigError
 from raypipe.ml.data import TrainingData
 from raypipe.ml.estimators import make_estimator, takes_missing
 from raypipe.ml.metrics import Truth
@@ -28,6 +29,8 @@ class Recipe:
     model: ModelSpec
     task: Task
     seed: int
+    labels: tuple[Any, ...] | None = None
+    """Of the rows; wanted where the model spec weighs classes by their labels as text."""
 
     def make(self, **params: Any) -> Pipeline:
         """The unfitted pipeline; `params` are set as scikit-learn names them, the estimator's own names allowed."""
@@ -36,9 +39,31 @@ class Recipe:
             (FINAL[self.task], make_estimator(self.model, self.task, self.seed)),
         ]
         pipeline = Pipeline(steps)
+        if isinstance(self.model.class_weight, dict) and self.labels is not None:
+            weights = weights_of(self.model, self.labels)
+            pipeline.set_params(**{f"{FINAL[self.task]}__class_weight": weights})
         if params:
             pipeline.set_params(**{full_name(name, self.task): value for name, value in params.items()})
         return pipeline
+
+
+def weights_of(model: ModelSpec, labels: tuple[Any, ...]) -> dict[Any, float]:
+    """Label -> weight; a label that the spec does not name counts 1.
+
+    Raises
+    ------
+    ConfigError
+        The spec names what is no label.
+    """
+    assert isinstance(model.class_weight, dict)
+    known = {str(label): label for label in labels}
+    for name in model.class_weight:
+        if name not in known:
+            raise ConfigError(
+                f"model {model.model_name!r}: class_weight names {name!r}, which is no label; there are"
+                f" {', '.join(map(repr, known))}"
+            )
+    return {label: model.class_weight.get(name, 1.0) for name, label in known.items()}
 
 
 def full_name(name: str, task: Task) -> str:

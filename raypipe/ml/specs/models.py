@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, NonNegativeFloat
 
 from raypipe.ml.specs.base import Spec
 
@@ -25,7 +25,7 @@ class ModelSpec(Spec):
     """None takes that of the workflow."""
     evaluation_metrics: tuple[str, ...] = ()
     """The first decides; none given: all that fit the task, accuracy or RMSE first."""
-    class_weight: Literal["balanced"] | dict[str, float] | None = None
+    class_weight: Literal["balanced"] | dict[str, NonNegativeFloat] | None = None
     """Classification: how much a row of a class counts, by its label as text."""
 
     @property

@@ -301,7 +301,9 @@ class _Work:
     def _recipe(self, train: TrainingData) -> tuple[Recipe, dict[str, str]]:
         leave = [name for name in (self.validation.time_column,) if name]
         features, left = settle_features(self.feature_specs, self.options.selection, train.X, leave)
-        recipe = Recipe(features, self.model_spec, train.task, self.options.seed)
+        weighed = isinstance(self.model_spec.class_weight, dict) and train.task == "classification"
+        labels = tuple(train.classes.tolist()) if weighed else None
+        recipe = Recipe(features, self.model_spec, train.task, self.options.seed, labels)
         recipe.make()  # What cannot work is said before anything is learnt.
         return recipe, left
 
