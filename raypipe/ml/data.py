@@ -129,9 +129,11 @@ def to_target(values: Any, who: str = "y") -> NDArray[Any]:
         values = values.iloc[:, 0]
     if isinstance(values, np.ndarray) and values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
-    column = pd.Series(values) if not isinstance(values, pd.Series) else values.reset_index(drop=True)
     if isinstance(values, np.ndarray) and values.ndim != 1:
         raise ConfigError(f"{who}: got an array of {values.ndim} dimensions; wanted one value a row")
+    if values is None or isinstance(values, dict) or not hasattr(values, "__len__"):
+        raise ConfigError(f"{who}: got {type(values).__name__}; wanted one value a row, or the name of a column")
+    column = pd.Series(values) if not isinstance(values, pd.Series) else values.reset_index(drop=True)
     return _plain(column)
 
 

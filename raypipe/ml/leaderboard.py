@@ -122,11 +122,11 @@ class _Work:
         limit = self.question.limit_s
         return None if limit is None else limit - (time.monotonic() - self.started)
 
-    def _run(self, algorithm: str, metrics: tuple[str, ...], **more: Any) -> Any:
+    def _run(self, algorithm: str, strategy: str, metrics: tuple[str, ...], **more: Any) -> Any:
         spec = ModelSpec(model_name=self.question.target, algorithm=algorithm, evaluation_metrics=metrics)
         params = _validation(self.question).model_dump(exclude={"strategy", "test_size"}, exclude_unset=True)
         return run_ml_workflow(
-            None, spec, self.sides[0], self.question.target, "cross_validation", params,
+            None, spec, self.sides[0], self.question.target, strategy, params,
             random_state=self.question.seed, **more,
         )  # fmt: skip
 
@@ -150,7 +150,7 @@ class _Work:
     def _candidate(self, algorithm: str, limit_s: float | None) -> Candidate:
         began = time.perf_counter()
         try:
-            result = self._run(algorithm, self.metrics, time_limit_s=limit_s)
+            result = self._run(algorithm, "cross_validation", self.metrics, time_limit_s=limit_s)
         except RaypipeError as error:
             return Candidate(algorithm=algorithm, status="failed", reason=str(error))
         figures = {name: Figure.of(one, result["train_metrics"].get(name)) for name, one in result["metrics"].items()}
@@ -176,7 +176,7 @@ class _Work:
         every = metrics_for(self.data.task)
         names = tuple(dict.fromkeys((*self.metrics, *every)))
         return self._run(
-            board[0].algorithm, names, X_test=self.sides[1], calibration_spec=calibration,
+            board[0].algorithm, "train_test", names, X_test=self.sides[1], calibration_spec=calibration,
             time_limit_s=None if left is None else max(left, 0.1),
         )  # fmt: skip
 

@@ -36,15 +36,19 @@ class Recipe:
         """The unfitted pipeline; `params` are set as scikit-learn names them, the estimator's own names allowed."""
         steps = [
             ("preprocessor", make_preprocessor(self.features, self.seed, takes_missing(self.model))),
-            (FINAL[self.task], make_estimator(self.model, self.task, self.seed)),
+            (FINAL[self.task], self.fresh()),
         ]
         pipeline = Pipeline(steps)
-        if isinstance(self.model.class_weight, dict) and self.labels is not None:
-            weights = weights_of(self.model, self.labels)
-            pipeline.set_params(**{f"{FINAL[self.task]}__class_weight": weights})
         if params:
             pipeline.set_params(**{full_name(name, self.task): value for name, value in params.items()})
         return pipeline
+
+    def fresh(self) -> Any:
+        """The unfitted estimator, classes weighed by their own labels."""
+        made = make_estimator(self.model, self.task, self.seed)
+        if isinstance(self.model.class_weight, dict) and self.labels is not None:
+            made.set_params(class_weight=weights_of(self.model, self.labels))
+        return made
 
 
 def weights_of(model: ModelSpec, labels: tuple[Any, ...]) -> dict[Any, float]:

@@ -65,6 +65,7 @@ def test_the_page_has_every_section_and_its_numbers(few_flights: DashboardInput)
         "correlations",
         "target",
         "time",
+        "models",
         "data-rows",
         "steps",
         "about",

@@ -21,7 +21,13 @@ PEOPLE = people(240)
 
 def ran(table: pd.DataFrame, place, target: str = "churn", **settings):
     table.to_csv(place / "rows.csv", index=False)
-    settings = {"ml_enabled": True, "models": QUICK, "analysis": {"patterns": {"enabled": False}}, **settings}
+    settings = {
+        "ml_enabled": True,
+        "ml_time_limit": 1_200,
+        "models": QUICK,
+        "analysis": {"patterns": {"enabled": False}},
+        **settings,
+    }
     config = PipelineConfig.of({"data_source": place / "rows.csv", "output_dir": place / "out", "run_id": "one",
                                 "target_column": target, **settings})  # fmt: skip
     return AnalyticsPipeline(config).execute(), place / "out" / "one"

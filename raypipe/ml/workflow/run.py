@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 from raypipe._optional import require_extra
-from raypipe.errors import ConfigError, MissingColumnsError
+from raypipe.errors import ConfigError
 from raypipe.ml.card import facts_of
 from raypipe.ml.data import TrainingData, training_data
 from raypipe.ml.metrics import metrics_for
@@ -21,6 +21,7 @@ from raypipe.ml.specs.validation import ValidationSpec
 from raypipe.ml.splits import Fold, folds, hold_out, settled
 from raypipe.ml.workflow.attempt import Attempts
 from raypipe.ml.workflow.crossfit import FoldWork, Place, crossfit
+from raypipe.ml.workflow.given import deadline_of, engine_named, only_enabled, rows_for_test, rows_from_store
 from raypipe.ml.workflow.judge import judged_by_folds, judged_on_test, on_own_rows
 from raypipe.ml.workflow.plan import settle_features
 from raypipe.ml.workflow.result import WorkflowResult
@@ -129,71 +130,26 @@ def run_ml_workflow(  # noqa: PLR0913 - the signature that users of the older sy
     )
     options = Options(
         seed=random_state,
-        selection=_on(selection_spec),
-        tuning=_on(tuning_spec),
-        calibration=_on(calibration_spec),
-        mlflow=_on(mlflow_spec),
+        selection=only_enabled(selection_spec),
+        tuning=only_enabled(tuning_spec),
+        calibration=only_enabled(calibration_spec),
+        mlflow=only_enabled(mlflow_spec),
         output_dir=Path(output_dir or "output"),
-        deadline=_deadline(time_limit_s),
-        fold_engine=_engine(engine),
+        deadline=deadline_of(time_limit_s),
+        fold_engine=engine_named(engine),
         ray_address=ray_address,
     )
     attempts = Attempts()
     stored: dict[str, Any] = {}
     if feature_store_spec is not None and feature_store_spec.enabled:
-        X, y, stored = _from_store(feature_store_spec, (X, y), attempts)  # noqa: N806
+        X, y, stored = rows_from_store(feature_store_spec, (X, y), attempts)  # noqa: N806
     columns = (validation.group_column, validation.time_column, validation.fold_column)
     data = training_data(X, y, model_spec.task, columns)
-    test = _test_rows((X_test, y_test), y, data, columns)
+    test = rows_for_test((X_test, y_test), y, data, columns)
     work = _Work(feature_specs, model_spec, validation, (data, test), options, attempts)
     result = work.tracked(stored)
     result.update(stored)
     return result
-
-
-def _on(spec: Any) -> Any:
-    return spec if spec is not None and spec.enabled else None
-
-
-def _deadline(time_limit_s: float | None) -> float | None:
-    if time_limit_s is not None and not 0 < time_limit_s < float("inf"):
-        raise ConfigError(f"time_limit_s: got {time_limit_s!r}; wanted seconds above 0, or None for no limit")
-    return None if time_limit_s is None else time.monotonic() + time_limit_s
-
-
-def _engine(name: str) -> Literal["auto", "ray", "inline"]:
-    if name not in ("auto", "ray", "inline"):
-        raise ConfigError(f"engine: got {name!r}; wanted auto, ray or inline")
-    return cast(Literal["auto", "ray", "inline"], name)
-
-
-def _test_rows(
-    given: tuple[Any, Any], y: Any, data: TrainingData, columns: tuple[str | None, ...]
-) -> TrainingData | None:
-    """Rows that were given for the test."""
-    table, target = given
-    if table is None and target is None:
-        return None
-    if table is None or (target is None and not isinstance(y, str)):
-        there, lacks = ("y_test", "X_test") if table is None else ("X_test", "y_test")
-        raise ConfigError(f"test: got {there} without {lacks}; give both, or neither")
-    test = training_data(table, y if target is None else target, data.task, columns, names=("X_test", "y_test"))
-    missing = [name for name in data.X.columns if name not in test.X.columns]
-    if missing:
-        raise MissingColumnsError("X_test", missing, list(test.X.columns))
-    return test
-
-
-def _from_store(spec: FeatureStoreSpec, given: tuple[Any, Any], attempts: Attempts) -> tuple[Any, Any, dict[str, Any]]:
-    """Rows from the feature store; those given where it fails."""
-    from raypipe.ml.store.training import training_rows
-
-    rows = attempts.optional("feature store", lambda: training_rows(spec))
-    if rows is not None:
-        return rows.table, rows.target, {"feature_store_enabled": True, **rows.facts}
-    if given[0] is None:
-        raise ConfigError(f"feature store: {attempts.skipped['feature store']}; and no X and y were given instead")
-    return *given, {"feature_store_enabled": False}
 
 
 @dataclass(frozen=True)
@@ -265,6 +221,8 @@ class _Work:
             self.attempts.warn(note)
         found = self._audit(split, recipe.features)
         metrics = metrics_for(data.task, self.model_spec.evaluation_metrics)
+        judges = self.validation.strategy not in WITHOUT_FOLDS
+        parts = folds(self.validation, train, self.options.seed) if judges else []  # What cannot be is said first.
         tuned = self._search(recipe, train)
         params = tuned.params if tuned is not None else {}
         # First the model, then how good it is: where the time is short, there is a model.
@@ -287,7 +245,7 @@ class _Work:
         result.update(facts_of(train, recipe.features))
         if tuned is not None:
             result.update(tuning_summary=tuned.summary, trials=tuned.trials)
-        cv = self._cross_validate(result, recipe, train)
+        cv = self._cross_validate(result, recipe, train, parts)
         cv = self._calibrate(result, recipe, train) or cv
         self._judge(result, (train, held), cv, metrics)
         result.update(
@@ -340,12 +298,13 @@ class _Work:
         with self._timed("tuning"):
             return self.attempts.optional("tuning", lambda: search(spec, recipe, train, self.validation, options))
 
-    def _cross_validate(self, result: WorkflowResult, recipe: Recipe, train: TrainingData) -> OutOfFold | None:
+    def _cross_validate(
+        self, result: WorkflowResult, recipe: Recipe, train: TrainingData, parts: Sequence[Fold]
+    ) -> OutOfFold | None:
         """What the model says of rows that folds held back; None where there are no folds, or no time for one."""
-        if self.validation.strategy in WITHOUT_FOLDS:
+        if not parts:
             return None
         with self._timed("cross_validation"):
-            parts = folds(self.validation, train, self.options.seed)
             params = tuple(
                 self._params(result, recipe, train, (fold, len(parts) - 1 - i)) for i, fold in enumerate(parts)
             )
