@@ -69,10 +69,17 @@ class RelateTarget(ReduceStage):
         """Whether the target can be related to anything at all."""
         return self.target not in self.skipped
 
+    @property
+    def reads(self) -> frozenset[str]:
+        return frozenset((self.target, *self._columns))
+
     def output_schema(self, schema: pa.Schema) -> pa.Schema:
-        columns = [plan.column for plan in self.numbers] + [plan.column for plan in self.categories]
-        require(schema, self.target, *columns, by=self.name)
+        require(schema, self.target, *self._columns, by=self.name)
         return schema
+
+    @property
+    def _columns(self) -> list[str]:
+        return [plan.column for plan in self.numbers] + [plan.column for plan in self.categories]
 
     def partial(self, block: pa.Table, part: str) -> RelationSums:
         if not self.measurable:

@@ -23,6 +23,8 @@ SAMPLE_BYTES = 128 << 20
 """Bytes that a sample may take, about."""
 GUESS_FACTOR = 4
 """A table is believed to have at least one of this many of the rows that its guessed bytes speak for."""
+PIECES = 200
+"""Pieces of a sample that wait at most before they are put together."""
 _PRIORITY = "__priority__"
 _MOST = 2**64 - 1
 
@@ -45,9 +47,10 @@ class FirstRows(ReduceStage):
 
 @dataclass(frozen=True)
 class Drawn:
-    """Rows that may be in the sample, lowest priority first."""
+    """Rows that may be in the sample."""
 
-    rows: pl.DataFrame
+    rows: tuple[pl.DataFrame, ...]
+    """Pieces, of which the rows of lowest priority count."""
     reach: int
     """Every row of a lower priority is among them, but for those past the limits on rows and bytes."""
     full: bool
@@ -88,25 +91,33 @@ class SampleRows(ReduceStage):
         drawn = to_polars(block.select(list(self.columns)).take(pa.array(hopeful)))
         texts = [pl.col(pl.String).str.slice(0, self.max_chars)] if pl.String in drawn.dtypes else []
         drawn = drawn.with_columns(texts)
-        return self._lowest(drawn.with_columns(pl.Series(self._priority, priorities[hopeful])), reach, full)
+        rows = drawn.with_columns(pl.Series(self._priority, priorities[hopeful]))
+        return self._compact(Drawn((rows,), reach, full))
 
     def merge(self, a: Drawn, b: Drawn) -> Drawn:
-        return self._lowest(pl.concat([a.rows, b.rows]), min(a.reach, b.reach), a.full or b.full)
+        both = Drawn((*a.rows, *b.rows), min(a.reach, b.reach), a.full or b.full)
+        # Sorted now and then only: most blocks add a few rows.
+        waiting = sum(rows.height for rows in both.rows[1:])
+        return self._compact(both) if waiting > self.rows or len(both.rows) > PIECES else both
 
     def finish(self, state: Drawn | None) -> pa.Table | None:
         if state is None:
             return None
-        last = int(state.rows[self._priority].max() or 0)  # type: ignore[arg-type]  # a whole number
+        state = self._compact(state)
+        (rows,) = state.rows
+        last = int(rows[self._priority].max() or 0)  # type: ignore[arg-type]  # a whole number
         if state.reach < (last if state.full else _MOST):
             return None
-        return from_polars(state.rows.drop(self._priority))
+        return from_polars(rows.drop(self._priority))
 
-    def _lowest(self, frame: pl.DataFrame, reach: int, full: bool) -> Drawn:
+    def _compact(self, drawn: Drawn) -> Drawn:
+        """The same in one piece, lowest priority first, without the rows past the limits."""
+        frame = pl.concat(drawn.rows)
         kept = frame.sort(self._priority).head(self.rows)
         sizes = [pl.col(pl.String).str.len_bytes().fill_null(0)] if pl.String in kept.dtypes else []
         total = kept.select(pl.sum_horizontal(pl.repeat(8 * kept.width, pl.len()), *sizes).cum_sum()).to_series()
         kept = kept.head(max(1, int((total <= self.max_bytes).sum())))
-        return Drawn(kept, reach, full or kept.height < frame.height)
+        return Drawn((kept,), drawn.reach, drawn.full or kept.height < frame.height)
 
     def _reach(self, block: pa.Table) -> int:
         """The priority that no row of the sample exceeds: six standard deviations above the expected one."""

@@ -74,6 +74,10 @@ class CourseOverTime(ReduceStage):
     left_out: int = 0
     """Number columns that could be followed, but for the limit on their number."""
 
+    @property
+    def reads(self) -> frozenset[str]:
+        return frozenset((self.column, *(series.column for series in self.series)))
+
     def output_schema(self, schema: pa.Schema) -> pa.Schema:
         require(schema, self.column, *(series.column for series in self.series), by=self.name)
         return schema

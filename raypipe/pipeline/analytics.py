@@ -381,7 +381,7 @@ class AnalyticsPipeline:
         return Pass(plan, on_progress=tell, cancel=cancel, events=events, journal=recorded, **options)
 
     def _pass_over(self, frame: Frame, stages: tuple[Stage, ...], stage: PipelineStage) -> Pass:
-        plan = Plan(source=frame.source, prefix=frame.prefix, stages=stages)
+        plan = Plan(source=frame.source, prefix=frame.prefix, stages=stages).narrowed()
         return self._pass(plan, (stage,), name=stage.value.removeprefix("data_"), frame=frame)
 
     def _check_cancel(self) -> None:

@@ -65,6 +65,10 @@ class CountTails(ReduceStage):
 
     ends: tuple[Ends, ...] = ()
 
+    @property
+    def reads(self) -> frozenset[str]:
+        return frozenset(one.column for one in self.ends)
+
     def output_schema(self, schema: pa.Schema) -> pa.Schema:
         require(schema, *(one.column for one in self.ends), by=self.name)
         return schema
