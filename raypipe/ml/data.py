@@ -205,6 +205,11 @@ def training_data(
     )  # fmt: skip
 
 
+def shown(label: Any) -> str:
+    """A label as a user has written it, without the type of an array."""
+    return repr(label.item() if isinstance(label, np.generic) else label)
+
+
 def task_of(values: NDArray[Any]) -> Task:
     """What a target asks for: classes of text, booleans or few whole numbers, else numbers."""
     if values.dtype == object or values.dtype == bool:
@@ -219,7 +224,7 @@ def _of_task(values: NDArray[Any], task: Task, target: str) -> NDArray[Any]:
             return values.astype(float)
         except (TypeError, ValueError) as error:
             raise ConfigError(
-                f"target {target!r} holds {values[0]!r}, which is no number; regression wants numbers: use a"
+                f"target {target!r} holds {shown(values[0])}, which is no number; regression wants numbers: use a"
                 " ClassifierModelSpec for classes"
             ) from error
     if values.dtype == object:
@@ -227,7 +232,7 @@ def _of_task(values: NDArray[Any], task: Task, target: str) -> NDArray[Any]:
         values = values if len(kinds) == 1 else np.array([str(value) for value in values], dtype=object)
     count = len(np.unique(values))
     if count < 2:
-        raise ConfigError(f"target {target!r}: every row has the class {values[0]!r}; wanted two classes or more")
+        raise ConfigError(f"target {target!r}: every row has the class {shown(values[0])}; wanted two classes or more")
     if count > max(MAX_CLASSES, 0) and count > len(values) // 5:
         raise ConfigError(
             f"target {target!r} has {count:,} different values in {len(values):,} rows; classes repeat: use a"
@@ -264,7 +269,7 @@ def _fold_numbers(table: pd.DataFrame, name: str) -> NDArray[np.int64]:
             f"fold_column {name!r} holds {found!r} in {int(wrong.sum()):,} rows; wanted whole numbers: folds from 0, -1"
             " for rows always learnt from"
         )
-    return numbers.astype(np.int64)
+    return np.asarray(numbers, dtype=np.int64)
 
 
 def _times(table: pd.DataFrame, name: str) -> NDArray[np.datetime64]:

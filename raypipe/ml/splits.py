@@ -20,7 +20,7 @@ from sklearn.model_selection import (
 )
 
 from raypipe.errors import ConfigError
-from raypipe.ml.data import TrainingData
+from raypipe.ml.data import TrainingData, shown
 from raypipe.ml.specs.validation import Strategy, ValidationSpec
 
 Places = NDArray[np.int64]
@@ -67,7 +67,7 @@ def hold_out(spec: ValidationSpec, data: TrainingData, seed: int) -> Fold:
         train, test = np.sort(train), np.sort(test)
     if data.task == "classification" and len(np.unique(data.y[train])) < 2:
         raise ConfigError(
-            f"validation: the rows to learn from have the class {data.y[train][0]!r} alone; use a smaller test_size, or"
+            f"validation: the rows to learn from have the class {shown(data.y[train][0])} alone; use a smaller test_size, or"
             " more rows or groups of the other classes"
         )
     return train, test
@@ -210,7 +210,7 @@ def _require_rows(data: TrainingData, count: int) -> None:
         labels, counts = np.unique(data.y, return_counts=True)
         rare = labels[counts.argmin()]
         raise ConfigError(
-            f"validation: {count} folds want each class {count} times; {rare!r} stands in {counts.min()} rows: use"
+            f"validation: {count} folds want each class {count} times; {shown(rare)} stands in {counts.min()} rows: use"
             " fewer n_splits, or drop or join the class"
         )
 
