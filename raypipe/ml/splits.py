@@ -67,8 +67,8 @@ def hold_out(spec: ValidationSpec, data: TrainingData, seed: int) -> Fold:
         train, test = np.sort(train), np.sort(test)
     if data.task == "classification" and len(np.unique(data.y[train])) < 2:
         raise ConfigError(
-            f"validation: the rows to learn from have the class {shown(data.y[train][0])} alone; use a smaller test_size, or"
-            " more rows or groups of the other classes"
+            f"validation: the rows to learn from have the class {shown(data.y[train][0])} alone; use a smaller"
+            " test_size, or more rows or groups of the other classes"
         )
     return train, test
 
