@@ -34,6 +34,8 @@ BOARD: Mapping[Task, tuple[str, ...]] = {
 """Metrics of the leaderboard; the first decides."""
 MIN_ROWS = 60
 """Below, folds tell next to nothing."""
+MIN_SHARE_S = 0.2
+"""Seconds below which a candidate is not begun."""
 SHUFFLES, IMPORTANCE_ROWS, MOST_COLUMNS = 5, 2_000, 40
 RESIDUAL_BINS = 24
 MOST_LABELS = 20
@@ -138,7 +140,9 @@ class _Work:
             left = self._left_s()
             # The best is fitted once more, calibrated and judged: half of the time is kept for it.
             share = None if left is None else max(0.5 * left, 0.0) / (len(wanted) - number)
-            if share is not None and share < 0.2 and found:
+            if number == 0:
+                share = None  # One has figures in any case.
+            if share is not None and share < MIN_SHARE_S:
                 found.append(Candidate(algorithm=algorithm, status="left out", reason="the time limit was near"))
                 continue
             found.append(self._candidate(algorithm, share))

@@ -55,7 +55,7 @@ def test_a_run_learns_compares_judges_keeps_and_shows(tmp_path):
         path.relative_to(folder / "models").as_posix() for path in (folder / "models").rglob("*")
     }
     assert json.loads((folder / "models.json").read_text())["best"] == "linear"
-    [finding] = [one for one in results.insights if one.category == "model_performance"]
+    [finding] = [one for one in results.insights if one.type == "model"]
     assert finding.title == "linear predicts churn"
     assert "linear predicts churn" in (folder / "insights_report.md").read_text()
     shown = text_of(folder)
