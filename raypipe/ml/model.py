@@ -50,6 +50,14 @@ class Recipe:
             made.set_params(class_weight=weights_of(self.model, self.labels))
         return made
 
+    def estimator(self, **params: Any) -> Any:
+        """The last step of what `make` gives, without making the others where no parameter is theirs."""
+        step = f"{FINAL[self.task]}__"
+        own = {full_name(name, self.task): value for name, value in params.items()}
+        if not all(name.startswith(step) for name in own):
+            return self.make(**params)[-1]
+        return self.fresh().set_params(**{name.removeprefix(step): value for name, value in own.items()})
+
 
 def weights_of(model: ModelSpec, labels: tuple[Any, ...]) -> dict[Any, float]:
     """Label -> weight; a label that the spec does not name counts 1.

@@ -34,6 +34,8 @@ def write_dashboard(config: PipelineConfig, run: RunState, seconds: float) -> Pa
         timeline=found.timeline,
         series=found.series,
         models=found.models,
+        patterns=found.patterns,
+        statistics=found.statistics,
         head=found.head,
         points=found.points,
         reasons={**found.reasons, **({} if run.validation else {"validation": "validation was switched off"})},
