@@ -141,8 +141,8 @@ class JobLostError(ClusterError):
     """A job was lost with the head node of its cluster."""
 
 
-FAILED, USAGE, INVALID, CANCELLED = 1, 2, 3, 130
-"""Exit codes; 0 is done."""
+FAILED, USAGE, INVALID, IN_PART, CANCELLED = 1, 2, 3, 4, 130
+"""Exit codes; 0 is done, `IN_PART` that there is a result, but a step that was asked for is not in it."""
 
 
 def exit_code(error: BaseException) -> int:

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from raypipe.errors import ConfigError
+from raypipe.errors import IN_PART, ConfigError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -61,7 +61,10 @@ def train(
     force: Annotated[bool, typer.Option("--force", help="Replace the model that is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")] = False,
 ) -> None:
-    """Learn a model from a file, tell how good it is on rows that it did not see, and keep it."""
+    """Learn a model from a file, tell how good it is on rows that it did not see, and keep it.
+
+    Exit code 4: there is a model, but a step that was asked for failed and is not in it.
+    """
     from raypipe.ml.specs.training import TrainingSpec
 
     spec = TrainingSpec.load(config) if config is not None else TrainingSpec()
@@ -78,6 +81,7 @@ def train(
         sys.stdout.write(json.dumps(_told(result, kept), default=str, ensure_ascii=True) + "\n")
     else:
         show(Console(width=None if sys.stdout.isatty() else 120), result, kept, notes)
+    tell_skipped(Console(stderr=True), result["skipped"])
 
 
 def with_flags(spec: TrainingSpec, flags: Mapping[str, str], calibrate: bool, mlflow: bool) -> TrainingSpec:
@@ -242,7 +246,9 @@ def show(console: Console, result: Any, kept: Path, notes: Sequence[str]) -> Non
         own = result["train_metrics"].get(name)
         table.add_row(Text(name), _figure(one.value), interval, spread, _figure(own))
     console.print(table)
-    for text in [*notes, *result["warnings"]][:SHOWN]:
+    told = tuple(result["skipped"].values())  # On standard error, each by itself.
+    minded = [text for text in result["warnings"] if not text.endswith(told or ("\0",))]
+    for text in [*notes, *minded][:SHOWN]:
         console.print(f"note: {text}", markup=False, highlight=False, soft_wrap=True)
     lines = [f"model: {kept}", f"files: {kept.parent} (specs, plan, audit, summary, charts)"]
     if result.get("trials"):
@@ -255,6 +261,17 @@ def show(console: Console, result: Any, kept: Path, notes: Sequence[str]) -> Non
     lines.append(f"next: raypipe predict {kept.parent} NEW_ROWS --out predictions.parquet")
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def tell_skipped(console: Console, skipped: Mapping[str, str]) -> None:
+    """Say what is not in the result though it was asked for, and end with the exit code that tells it."""
+    for step, why in skipped.items():
+        console.print(
+            f"warning: {step} was asked for and is not in the result: {why}",
+            style="yellow", markup=False, highlight=False, soft_wrap=True,
+        )  # fmt: skip
+    if skipped:
+        raise typer.Exit(IN_PART)
 
 
 def _sides(result: Any) -> str:

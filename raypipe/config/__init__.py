@@ -7,6 +7,7 @@ from raypipe.config.base import Frozen, Labels, Resources, Share
 from raypipe.config.engine import EngineConfig
 from raypipe.config.files import merge_settings, read_settings
 from raypipe.config.insights.analysis import AnalysisConfig
+from raypipe.config.models import ModelsConfig
 from raypipe.config.pipeline import DashboardConfig, OutputDir, PipelineConfig
 from raypipe.config.processing import ProcessingConfig
 from raypipe.config.quality import ValidationConfig
@@ -23,6 +24,7 @@ __all__ = [
     "Frozen",
     "GcsConfig",
     "Labels",
+    "ModelsConfig",
     "OutputDir",
     "PipelineConfig",
     "ProcessingConfig",

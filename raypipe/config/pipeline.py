@@ -13,6 +13,7 @@ from raypipe.config.engine import EngineConfig
 from raypipe.config.files import merge_settings, read_settings
 from raypipe.config.insights.analysis import AnalysisConfig
 from raypipe.config.lines import line_of
+from raypipe.config.models import ModelsConfig
 from raypipe.config.processing import ProcessingConfig
 from raypipe.config.quality import ValidationConfig
 from raypipe.config.read import FormatName, ReadOptions
@@ -63,10 +64,11 @@ class PipelineConfig(Frozen):
     """An error of validation fails the run, with exit code 3."""
     sample_size: PositiveInt | None = None
     """Rows to keep, drawn with `seed` while reading."""
-    ml_enabled: bool = True
-    """Kept for configs of the older platform; this version trains no models."""
+    ml_enabled: bool = False
+    """Learn models of the target, as `models` says; wants a target and the pip extra `ml`, and takes seconds or
+    minutes."""
     ml_time_limit: PositiveInt = 120
-    """Seconds; as `ml_enabled`, without effect in this version."""
+    """Seconds for the models, all of them."""
     generate_dashboard: bool = True
     """Draw `dashboard.html`."""
     dashboard_theme: Literal["auto", "light", "dark", "corporate", "enterprise"] = "light"
@@ -88,6 +90,7 @@ class PipelineConfig(Frozen):
     validation: ValidationConfig = ValidationConfig()
     processing: ProcessingConfig = ProcessingConfig()
     analysis: AnalysisConfig = AnalysisConfig()
+    models: ModelsConfig = ModelsConfig()
     dashboard: DashboardConfig = DashboardConfig()
     storage: StorageConfig = StorageConfig()
     write: WriteOptions = WriteOptions()

@@ -31,6 +31,7 @@ _SECTIONS = (
     ("patterns", "Patterns"),
     ("target", "Target"),
     ("time", "Time"),
+    ("models", "Models"),
     ("data-rows", "Data"),
     ("steps", "Processing steps"),
     ("about", "About"),

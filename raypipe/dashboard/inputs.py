@@ -16,6 +16,7 @@ from raypipe.insights.patterns.models import PatternsReport
 from raypipe.insights.quality import QualityScore
 from raypipe.insights.series.models import SeriesReport
 from raypipe.insights.statistics.models import Statistics
+from raypipe.ml.report import ModelsReport
 from raypipe.results import Insight, StepReport, ValidationResult
 
 
@@ -96,6 +97,7 @@ class DashboardInput:
     series: SeriesReport | None = None
     patterns: PatternsReport | None = None
     statistics: Statistics | None = None
+    models: ModelsReport | None = None
     head: pa.Table | None = None
     points: pa.Table | None = None
     reasons: Mapping[str, str] = field(default_factory=dict)

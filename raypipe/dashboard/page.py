@@ -15,6 +15,7 @@ from raypipe.dashboard.charts import ChartEngine
 from raypipe.dashboard.columns import charted_columns, lines_of
 from raypipe.dashboard.figures import Chart
 from raypipe.dashboard.inputs import DashboardInput
+from raypipe.dashboard.models_page import models_section
 from raypipe.dashboard.overview import (
     FINDINGS_SHOWN,
     Finding,
@@ -77,6 +78,7 @@ def fixed_sections(given: DashboardInput, engine: ChartEngine) -> dict[str, Any]
         "patterns": patterns_section(given, engine),
         "target": target_section(given, engine),
         "time": time_section(given, engine),
+        "models": models_section(given),
         "steps": _steps(given),
         "about": about_section(given),
     }

@@ -263,7 +263,7 @@ class TaskScheduler:
     def _default_place(self) -> Where:
         if self.config.where != "auto":
             return self.config.where
-        return "cluster" if self.config.address is not None or _has_ray() else "driver"
+        return "cluster" if self.config.address is not None or ray_is_up() else "driver"
 
 
 def _session(address: str | None) -> sessions.Session:
@@ -276,7 +276,7 @@ def _session(address: str | None) -> sessions.Session:
         return session
 
 
-def _has_ray() -> bool:
+def ray_is_up() -> bool:
     """Whether this process is connected to a Ray, ours or the user's."""
     ray = sys.modules.get("ray")
     return ray is not None and bool(ray.is_initialized())

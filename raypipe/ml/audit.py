@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from raypipe.config import Frozen
-from raypipe.ml.data import TrainingData
+from raypipe.ml.data import TrainingData, shown
 from raypipe.ml.metrics import Truth, compute
 from raypipe.ml.splits import Fold
 
@@ -152,7 +152,7 @@ def _rare(data: TrainingData) -> Iterator[AuditFinding]:
         yield AuditFinding(
             check="rare_class",
             severity="warning",
-            message=f"the class {labels[counts.argmin()]!r} stands in {rare} training rows: what is said of it is"
+            message=f"the class {shown(labels[counts.argmin()])} stands in {rare} training rows: what is said of it is"
             " unsure",
             figure=float(rare),
         )

@@ -73,7 +73,10 @@ def input_columns(table: pd.DataFrame, features: Sequence[FeatureSpec]) -> list[
     for spec in features:
         used.update(map(str, spec.columns if isinstance(spec, InteractionFeatureSpec) else (spec.place,)))
     names = [name for name in table.columns if name in used]
-    schema = pa.Schema.from_pandas(table[names].convert_dtypes(dtype_backend="pyarrow"), preserve_index=False)
+    kept = table[names]
+    # Pandas tries whether numbers are whole, and warns of each infinity on the way.
+    floats = {name: kept[name].where(np.isfinite(kept[name])) for name in kept.select_dtypes("float").columns}
+    schema = pa.Schema.from_pandas(kept.assign(**floats).convert_dtypes(dtype_backend="pyarrow"), preserve_index=False)
     return [InputColumn(name=field.name, type=str(field.type)) for field in schema]
 
 

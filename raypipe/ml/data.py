@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from raypipe.errors import ConfigError, MissingColumnsError
@@ -91,6 +92,8 @@ def _as_pandas(values: Any, who: str) -> pd.DataFrame:
         raise ConfigError(
             f"{who}: got {type(values).__name__}; wanted a table: pandas, polars, Arrow, a Frame or an array"
         )
+    if isinstance(values, pa.Table):
+        return _from_arrow(values)
     for name in ("to_pandas", "_to_pandas"):
         convert = getattr(values, name, None)
         if callable(convert):
@@ -99,6 +102,13 @@ def _as_pandas(values: Any, who: str) -> pd.DataFrame:
     if array.ndim != 2:
         raise ConfigError(f"{who}: got an array of {array.ndim} dimensions; wanted 2, rows by features")
     return pd.DataFrame(array, columns=[f"feature_{i}" for i in range(array.shape[1])]).infer_objects()
+
+
+def _from_arrow(table: pa.Table) -> pd.DataFrame:
+    """With dates as times and decimals as numbers, which pandas would hold as objects of Python."""
+    kinds = [pa.float64() if pa.types.is_decimal(one.type) else one.type for one in table.schema]
+    fields = [one.with_type(kind) for one, kind in zip(table.schema, kinds, strict=True)]
+    return table.cast(pa.schema(fields)).to_pandas(date_as_object=False)
 
 
 def _array(values: Any, who: str) -> NDArray[Any]:
@@ -120,9 +130,11 @@ def to_target(values: Any, who: str = "y") -> NDArray[Any]:
         values = values.iloc[:, 0]
     if isinstance(values, np.ndarray) and values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
-    column = pd.Series(values) if not isinstance(values, pd.Series) else values.reset_index(drop=True)
     if isinstance(values, np.ndarray) and values.ndim != 1:
         raise ConfigError(f"{who}: got an array of {values.ndim} dimensions; wanted one value a row")
+    if values is None or isinstance(values, dict) or not hasattr(values, "__len__"):
+        raise ConfigError(f"{who}: got {type(values).__name__}; wanted one value a row, or the name of a column")
+    column = pd.Series(values) if not isinstance(values, pd.Series) else values.reset_index(drop=True)
     return _plain(column)
 
 
@@ -145,6 +157,7 @@ def training_data(
     y: Any,
     task: Task | None = None,
     columns: Sequence[str | None] = (None, None, None),
+    names: tuple[str, str] = ("X", "y"),
 ) -> TrainingData:
     """Features and target as they are learnt from.
 
@@ -158,16 +171,20 @@ def training_data(
         None: classes where the labels are text, booleans or few whole numbers, else numbers.
     columns : group, time and fold column
         Columns of `X` that say how rows may be split. Groups and folds are no features.
+    names : names of `X` and `y`
+        As errors call them.
     """
-    table = to_table(X)
+    table = to_table(X, names[0])
     target = y if isinstance(y, str) else "target"
     if isinstance(y, str):
         _require(table, "target", y)
         values, table = to_target(table[y]), table.drop(columns=[y])
     else:
-        values = to_target(y)
+        values = to_target(y, names[1])
     if len(values) != len(table):
-        raise ConfigError(f"y has {len(values):,} values, X {len(table):,} rows; wanted one value a row")
+        raise ConfigError(
+            f"{names[1]} has {len(values):,} values, {names[0]} {len(table):,} rows; wanted one value a row"
+        )
     group, time, fold = columns
     for what, name in (("group_column", group), ("time_column", time), ("fold_column", fold)):
         if name is not None:
@@ -178,7 +195,7 @@ def training_data(
     kept, values = table[known].reset_index(drop=True), values[known]
     groups = None if group is None else _group_codes(kept, group)
     times = None if time is None else _times(kept, time)
-    folds = None if fold is None else kept[fold].to_numpy(dtype=np.int64)
+    folds = None if fold is None else _fold_numbers(kept, fold)
     kept = kept.drop(columns=[name for name in (group, fold) if name is not None])
     found = task or task_of(values)
     dropped = int((~known).sum())
@@ -187,6 +204,11 @@ def training_data(
         X=kept, y=_of_task(values, found, target), target=target, task=found, groups=groups, times=times, folds=folds,
         dropped=dropped, notes=notes,
     )  # fmt: skip
+
+
+def shown(label: Any) -> str:
+    """A label as a user has written it, without the type of an array."""
+    return repr(label.item() if isinstance(label, np.generic) else label)
 
 
 def task_of(values: NDArray[Any]) -> Task:
@@ -203,7 +225,7 @@ def _of_task(values: NDArray[Any], task: Task, target: str) -> NDArray[Any]:
             return values.astype(float)
         except (TypeError, ValueError) as error:
             raise ConfigError(
-                f"target {target!r} holds {values[0]!r}, which is no number; regression wants numbers: use a"
+                f"target {target!r} holds {shown(values[0])}, which is no number; regression wants numbers: use a"
                 " ClassifierModelSpec for classes"
             ) from error
     if values.dtype == object:
@@ -211,7 +233,7 @@ def _of_task(values: NDArray[Any], task: Task, target: str) -> NDArray[Any]:
         values = values if len(kinds) == 1 else np.array([str(value) for value in values], dtype=object)
     count = len(np.unique(values))
     if count < 2:
-        raise ConfigError(f"target {target!r}: every row has the class {values[0]!r}; wanted two classes or more")
+        raise ConfigError(f"target {target!r}: every row has the class {shown(values[0])}; wanted two classes or more")
     if count > max(MAX_CLASSES, 0) and count > len(values) // 5:
         raise ConfigError(
             f"target {target!r} has {count:,} different values in {len(values):,} rows; classes repeat: use a"
@@ -237,6 +259,18 @@ def _group_codes(table: pd.DataFrame, name: str) -> NDArray[Any]:
         raise ConfigError(f"group_column {name!r}: {int(column.isna().sum()):,} rows have no group; fill or drop them")
     codes, _ = pd.factorize(column, sort=False)
     return np.asarray(codes)
+
+
+def _fold_numbers(table: pd.DataFrame, name: str) -> NDArray[np.int64]:
+    numbers = pd.to_numeric(table[name], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    wrong = ~np.isfinite(numbers) | (numbers != np.round(numbers))
+    if wrong.any():
+        found = table[name][wrong].iloc[0]
+        raise ConfigError(
+            f"fold_column {name!r} holds {found!r} in {int(wrong.sum()):,} rows; wanted whole numbers: folds from 0, -1"
+            " for rows always learnt from"
+        )
+    return np.asarray(numbers, dtype=np.int64)
 
 
 def _times(table: pd.DataFrame, name: str) -> NDArray[np.datetime64]:

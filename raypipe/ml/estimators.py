@@ -120,6 +120,7 @@ def make_estimator(spec: ModelSpec, task: Task, seed: int) -> Any:
         settings.update(_class_weight(spec, kind, known))
     estimator = kind(**settings)
     _check_values(spec, estimator)
+    _require_fit_params(spec, kind)
     return estimator
 
 
@@ -197,6 +198,23 @@ def _require_known(spec: ModelSpec, kind: type, settings: Mapping[str, Any]) -> 
             continue
         hint = f" Did you mean {close[0]!r}?" if close else ""
         raise ConfigError(f"model {spec.model_name!r}: {kind.__name__} has no setting {name!r}.{hint}")
+
+
+def _require_fit_params(spec: ModelSpec, kind: type) -> None:
+    """Refuse an argument that `fit` does not have."""
+    if not spec.fit_params:
+        return
+    parameters = list(inspect.signature(kind.fit).parameters.values())[1:]  # type: ignore[attr-defined]
+    taken = {"X", "y", "sample_weight"}
+    able = [one.name for one in parameters if one.kind is not one.VAR_KEYWORD and one.name not in taken]
+    if len(parameters) > len(able) + len(taken & {one.name for one in parameters}):
+        return  # It takes others, too.
+    for name in spec.fit_params:
+        if name not in able:
+            raise ConfigError(
+                f"model {spec.model_name!r}: fit of {kind.__name__} has no argument {name!r};"
+                f" it has {', '.join(able) or 'none beside the rows'}"
+            )
 
 
 def _class_weight(spec: ModelSpec, kind: type, known: frozenset[str]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
+from raypipe.errors import ConfigError
 from raypipe.ml.data import TrainingData
 from raypipe.ml.estimators import make_estimator, takes_missing
 from raypipe.ml.metrics import Truth
@@ -28,17 +29,26 @@ class Recipe:
     model: ModelSpec
     task: Task
     seed: int
+    labels: tuple[Any, ...] | None = None
+    """Of the rows; wanted where the model spec weighs classes by their labels as text."""
 
     def make(self, **params: Any) -> Pipeline:
         """The unfitted pipeline; `params` are set as scikit-learn names them, the estimator's own names allowed."""
         steps = [
             ("preprocessor", make_preprocessor(self.features, self.seed, takes_missing(self.model))),
-            (FINAL[self.task], make_estimator(self.model, self.task, self.seed)),
+            (FINAL[self.task], self.fresh()),
         ]
         pipeline = Pipeline(steps)
         if params:
             pipeline.set_params(**{full_name(name, self.task): value for name, value in params.items()})
         return pipeline
+
+    def fresh(self) -> Any:
+        """The unfitted estimator, classes weighed by their own labels."""
+        made = make_estimator(self.model, self.task, self.seed)
+        if isinstance(self.model.class_weight, dict) and self.labels is not None:
+            made.set_params(class_weight=weights_of(self.model, self.labels))
+        return made
 
     def estimator(self, **params: Any) -> Any:
         """The last step of what `make` gives, without making the others where no parameter is theirs."""
@@ -46,8 +56,26 @@ class Recipe:
         own = {full_name(name, self.task): value for name, value in params.items()}
         if not all(name.startswith(step) for name in own):
             return self.make(**params)[-1]
-        made = make_estimator(self.model, self.task, self.seed)
-        return made.set_params(**{name.removeprefix(step): value for name, value in own.items()})
+        return self.fresh().set_params(**{name.removeprefix(step): value for name, value in own.items()})
+
+
+def weights_of(model: ModelSpec, labels: tuple[Any, ...]) -> dict[Any, float]:
+    """Label -> weight; a label that the spec does not name counts 1.
+
+    Raises
+    ------
+    ConfigError
+        The spec names what is no label.
+    """
+    assert isinstance(model.class_weight, dict)
+    known = {str(label): label for label in labels}
+    for name in model.class_weight:
+        if name not in known:
+            raise ConfigError(
+                f"model {model.model_name!r}: class_weight names {name!r}, which is no label; there are"
+                f" {', '.join(map(repr, known))}"
+            )
+    return {label: model.class_weight.get(name, 1.0) for name, label in known.items()}
 
 
 def full_name(name: str, task: Task) -> str:

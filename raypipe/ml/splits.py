@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,7 +20,7 @@ from sklearn.model_selection import (
 )
 
 from raypipe.errors import ConfigError
-from raypipe.ml.data import TrainingData
+from raypipe.ml.data import TrainingData, shown
 from raypipe.ml.specs.validation import Strategy, ValidationSpec
 
 Places = NDArray[np.int64]
@@ -53,16 +54,41 @@ def hold_out(spec: ValidationSpec, data: TrainingData, seed: int) -> Fold:
     strategy = settled(spec, data)
     if data.times is not None and strategy in ("time", "purged"):
         return _latest(spec, data)
+    _require_two_sides(spec, data)
     if data.groups is not None:
         splitter = GroupShuffleSplit(n_splits=1, test_size=spec.test_size, random_state=seed)
         train, test = next(splitter.split(places, data.y, data.groups))
-        return train, test
-    classes = data.y if data.task == "classification" and _fewest(data) >= 2 else None
-    if not spec.shuffle:
+    elif not spec.shuffle:
         cut = data.rows - max(1, round(spec.test_size * data.rows))
-        return places[:cut], places[cut:]
-    train, test = train_test_split(places, test_size=spec.test_size, random_state=seed, stratify=classes)
-    return np.sort(train), np.sort(test)
+        train, test = places[:cut], places[cut:]
+    else:
+        by = data.y if _can_share_classes(spec, data) else None
+        train, test = train_test_split(places, test_size=spec.test_size, random_state=seed, stratify=by)
+        train, test = np.sort(train), np.sort(test)
+    if data.task == "classification" and len(np.unique(data.y[train])) < 2:
+        raise ConfigError(
+            f"validation: the rows to learn from have the class {shown(data.y[train][0])} alone; use a smaller"
+            " test_size, or more rows or groups of the other classes"
+        )
+    return train, test
+
+
+def _require_two_sides(spec: ValidationSpec, data: TrainingData) -> None:
+    """Enough rows, or groups, for one on either side."""
+    what, count = ("rows", data.rows) if data.groups is None else ("groups", len(np.unique(data.groups)))
+    if count < 2 or round(count * (1 - spec.test_size)) < 1:
+        raise ConfigError(
+            f"validation: {count} {what} cannot be split into rows to learn from and a test of {spec.test_size:g} of"
+            f" them; use more {what}, or a smaller test_size"
+        )
+
+
+def _can_share_classes(spec: ValidationSpec, data: TrainingData) -> bool:
+    """Whether each class can stand on both sides in its share."""
+    if data.task != "classification" or _fewest(data) < 2:
+        return False
+    tested = math.ceil(spec.test_size * data.rows)
+    return min(tested, data.rows - tested) >= len(data.classes)
 
 
 def _latest(spec: ValidationSpec, data: TrainingData) -> Fold:
@@ -184,7 +210,7 @@ def _require_rows(data: TrainingData, count: int) -> None:
         labels, counts = np.unique(data.y, return_counts=True)
         rare = labels[counts.argmin()]
         raise ConfigError(
-            f"validation: {count} folds want each class {count} times; {rare!r} stands in {counts.min()} rows: use"
+            f"validation: {count} folds want each class {count} times; {shown(rare)} stands in {counts.min()} rows: use"
             " fewer n_splits, or drop or join the class"
         )
 

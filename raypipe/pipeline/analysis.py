@@ -41,6 +41,7 @@ from raypipe.insights.timeline import CourseOverTime, plan_timeline
 from raypipe.insights.wording.catalogue import catalogue_of
 from raypipe.pipeline.looks import Looks, seen
 from raypipe.pipeline.manifest import masked_config
+from raypipe.pipeline.modelling import MODELS, learn_models, model_insights, why_no_models
 from raypipe.pipeline.state import Analysis, RunState
 from raypipe.results import Insight
 from raypipe.stage import Stage
@@ -109,7 +110,8 @@ class _Work:
             self.tasks.add_task(SERIES, self._series, [PASS], always=True)
             sampled.append(SERIES)
         self.tasks.add_task(INSIGHTS, self._insights, [PASS, *measured], after=sampled, always=True)
-        self.tasks.add_task(REPORT, self._report, after=[QUALITY, INSIGHTS], always=True)
+        learnt = self._plan_models()
+        self.tasks.add_task(REPORT, self._report, after=[QUALITY, INSIGHTS, *learnt], always=True)
 
     def _plan_samples(self, *, target_planned: bool) -> list[str]:
         """The tasks that work on the sample of rows."""
@@ -123,6 +125,16 @@ class _Work:
             self.tasks.add_task(CLOSER, self._closer, [PASS, LOOK], always=True)
             planned.append(CLOSER)
         return planned
+
+    def _plan_models(self) -> list[str]:
+        why = why_no_models(self.config)
+        if why is not None:
+            if self.config.target_column is not None:
+                self.reasons[MODELS] = why
+            return []
+        limit_s = float(self.config.ml_time_limit)
+        self.tasks.add_task(MODELS, learn_models, [LOOK], args=[self.config, self.run], time_limit_s=2 * limit_s + 60)
+        return [MODELS]
 
     def _plan_target(self) -> list[str]:
         frame, profile = self.run.data
@@ -253,13 +265,14 @@ class _Work:
         measured, looks = results[PASS].value or {}, results[LOOK].value or Looks()
         report, told = results[REPORT].value or ("", {})
         return Analysis(
-            insights=results[INSIGHTS].value or (),
+            insights=(*(results[INSIGHTS].value or ()), *model_insights(self._found(MODELS))),
             quality=results[QUALITY].value,
             target=self._found(CLOSER) or measured.get(RelateTarget.__name__),
             patterns=self._found(PATTERNS),
             timeline=measured.get(CourseOverTime.__name__),
             series=self._found(SERIES),
             statistics=results[STATISTICS].value if STATISTICS in results else None,
+            models=self._found(MODELS),
             head=looks.head,
             points=self._points(looks.sample),
             sample=looks.sample,

@@ -329,7 +329,10 @@ class AnalyticsPipeline:
         if run.loaded.quarantine.rows:
             run.folder.write_json(REPLAY, ReplayRecord.of(run, self.config.write).model_dump(mode="json"))
         run.folder.write_json("profile.json", profile_json(run.data[1]))
-        by_name = {"patterns": run.analysis.patterns, "target": run.analysis.target, "series": run.analysis.series}
+        by_name = {
+            "patterns": run.analysis.patterns, "target": run.analysis.target, "series": run.analysis.series,
+            "models": run.analysis.models,
+        }  # fmt: skip
         for name, found in by_name.items():
             if found is not None:
                 run.folder.write_json(f"{name}.json", found.model_dump(mode="json"))

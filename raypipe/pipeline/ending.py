@@ -11,6 +11,7 @@ from raypipe.config import PipelineConfig
 from raypipe.errors import DataInvalidError
 from raypipe.pipeline.ingest import end_quarantine
 from raypipe.pipeline.manifest import keep_manifest
+from raypipe.pipeline.modelling import models_told
 from raypipe.pipeline.record import summary_json
 from raypipe.pipeline.state import RunState
 from raypipe.pipeline.tracker import Tracker
@@ -68,7 +69,7 @@ def result_of(config: PipelineConfig, run: RunState, tracker: Tracker, summary: 
         insights=run.analysis.insights,
         insights_report=run.analysis.report,
         quality=run.analysis.quality,
-        models={"available": False, "reason": "this version of raypipe trains no models"},
+        models=models_told(run.analysis, config),
         rows=summary["rows"],
         steps=run.steps,
         warnings=tuple(run.attempts.warnings),

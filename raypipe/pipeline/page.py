@@ -33,6 +33,7 @@ def write_dashboard(config: PipelineConfig, run: RunState, seconds: float) -> Pa
         target=found.target,
         timeline=found.timeline,
         series=found.series,
+        models=found.models,
         patterns=found.patterns,
         statistics=found.statistics,
         head=found.head,

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from raypipe.insights.quality import QualityScore
     from raypipe.insights.series.models import SeriesReport
     from raypipe.insights.statistics.models import Statistics
+    from raypipe.ml.report import ModelsReport
 
 
 @dataclass
@@ -41,6 +42,7 @@ class Analysis:
     patterns: PatternsReport | None = None
     series: SeriesReport | None = None
     statistics: Statistics | None = None
+    models: ModelsReport | None = None
     head: pa.Table | None = None
     points: pa.Table | None = None
     """The first rows of `sample`, and those columns that scatter charts show."""

@@ -83,3 +83,24 @@ def test_registered_models_are_listed_and_promoted(folder: Path) -> None:
     assert [(one["version"], one["aliases"]) for one in listed] == [("2", ["champion"]), ("1", ["archived"])]
     raypipe("predict", "models:/c@champion", "new.csv", "--out", "champion.parquet", cwd=folder)
     raypipe("models", "archive", "c", "2", cwd=folder)
+
+
+def test_steps_that_fail_leave_a_model_a_warning_each_and_an_exit_code(folder: Path) -> None:
+    pytest.importorskip("mlflow", reason="tracking needs mlflow: pip install 'raypipe[mlflow]'")
+    (folder / "failing.yaml").write_text(
+        "model: {algorithm: linear}\n"
+        "validation: {strategy: train_test}\n"
+        "tuning: {kind: grid, param_grid: {solver: [none such]}, engine: inline}\n"
+        "calibration: {n_splits: 400}\n"
+        "mlflow: {tracking_uri: 'sqlite:///people.csv/mlflow.db'}\n"
+        "feature_store: {enabled: true, repo_path: nowhere, initialize_on_start: false}\n"
+    )
+    words = ("train", "people.csv", "-t", "churn", "-c", "failing.yaml", "--out", "part")
+    done = raypipe(*words, cwd=folder, check=4)
+    for step in ("feature store", "MLflow", "tuning", "calibration"):
+        assert f"warning: {step} was asked for and is not in the result: " in done.stderr
+        assert f"note: {step} failed" not in done.stdout
+    assert (folder / "part/model/model.skops").is_file()
+    told = json.loads(raypipe(*words, "--force", "--json", cwd=folder, check=4).stdout)
+    assert set(told["skipped"]) == {"feature store", "MLflow", "tuning", "calibration"}
+    raypipe("predict", "part", "new.csv", "--out", "part.parquet", cwd=folder)

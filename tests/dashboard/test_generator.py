@@ -66,6 +66,7 @@ def test_the_page_has_every_section_and_its_numbers(few_flights: DashboardInput)
         "patterns",
         "target",
         "time",
+        "models",
         "data-rows",
         "steps",
         "about",

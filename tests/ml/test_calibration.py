@@ -169,7 +169,7 @@ def test_models_that_learnt_are_no_worse_on_new_rows_by_more_than_noise(algorith
         before = row_losses(done.model.pipeline.predict_proba(table[new]), truth)
         changes.append((after - before).mean() - 2 * standard_error(after - before))
     assert max(changes) < 0.005
-    assert np.mean(changes) < 0
+    assert np.mean(changes) <= 0
 
 
 def test_a_curve_of_any_shape_is_not_chosen_below_a_thousand_rows():

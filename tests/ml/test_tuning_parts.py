@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from raypipe.errors import ConfigError, MissingDependencyError, OutputError
 from raypipe.ml.data import training_data
 from raypipe.ml.metrics import compute
-from raypipe.ml.model import Recipe, truth_of
+from raypipe.ml.model import Recipe, estimates, truth_of
 from raypipe.ml.specs import (
     CategoricalFeatureSpec,
     Choice,
@@ -35,7 +35,7 @@ from raypipe.ml.tuning.prepared import Shelf
 from raypipe.ml.tuning.race import Race, Room, Rules
 from raypipe.ml.tuning.rungs import falls_behind
 from raypipe.ml.tuning.work import FoldResult, Task
-from raypipe.ml.workflow.trial import fit_fold
+from raypipe.ml.workflow.trial import fitted_on
 from tests.ml.frames import numbers, people
 
 FEATURES = (NumericFeatureSpec(feature_name="a"), NumericFeatureSpec(feature_name="b"))
@@ -244,11 +244,13 @@ def test_features_made_once_give_what_a_whole_pipeline_gives(encoder, most_bytes
     smooth = {"var_smoothing": 1e-3, "preprocessor__f0__fill__strategy": "median"}
     for params in ({}, {"var_smoothing": 1e-3}, smooth, {}):
         for number, fold in enumerate(parts):
-            fit = fit_fold(whole, data, fold, params, names)
-            truth = truth_of(data.take(fit.places), fit.estimate, data.classes)
+            model = fitted_on(whole, data.take(fold[0]), params)
+            own, other = (
+                truth_of(rows, estimates(model, rows, data.classes), data.classes) for rows in map(data.take, fold)
+            )
             found = work.run(params, number)
-            assert found.scores == {name: compute(name, truth) for name in names}
-            assert found.train_scores == fit.train_scores
+            assert found.scores == {name: compute(name, other) for name in names}
+            assert found.train_scores == {name: compute(name, own) for name in names}
 
 
 # ── where folds run ──────────────────────────────────────────────────────────────────────────────────────────────────

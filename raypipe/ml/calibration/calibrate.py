@@ -15,6 +15,7 @@ from raypipe.ml.data import TrainingData
 from raypipe.ml.model import Recipe
 from raypipe.ml.specs.calibration import CalibrationSpec
 from raypipe.ml.specs.validation import Strategy, ValidationSpec
+from raypipe.ml.workflow.crossfit import Place
 from raypipe.ml.workflow.trial import OutOfFold
 
 Fitted = tuple[Recipe, Mapping[str, Any], Any]
@@ -33,24 +34,35 @@ class Calibration:
     """Of classes: calibrated probabilities of rows that neither model nor calibrator had seen."""
 
 
-def calibrate(spec: CalibrationSpec, made: Fitted, data: TrainingData, validation: ValidationSpec) -> Calibration:
+def calibrate(
+    spec: CalibrationSpec,
+    made: Fitted,
+    data: TrainingData,
+    validation: ValidationSpec,
+    place: Place | None = None,
+) -> Calibration:
     """The model, calibrated on rows that it did not see.
 
     The recipe is fitted on folds of the training rows, which keep apart what the validation keeps apart; calibrator,
     threshold and conformal quantiles are found on the rows that folds held back, and are judged by finding them again
     without the fold that they are tried on.
 
+    Parameters
+    ----------
+    place : Place, optional
+        Where folds are fitted; None: on Ray where this process is connected to one.
+
     Raises
     ------
     ConfigError
-        The spec asks for what these rows, this task or this model cannot give.
+        The spec asks for what these rows, this task or this model cannot give, or the time was up.
     """
     recipe, params, fitted = made
     _require_possible(spec, data)
     seed = recipe.seed if spec.random_state is None else spec.random_state
     parts, strategy = folds_for(spec, data, validation, seed)
     keep = spec.keeps_folds and strategy not in ("time", "purged")
-    held = hold(recipe, params, data, (parts, strategy), keep)
+    held = hold((recipe, params), data, (parts, strategy), keep, place)
     models = list(held.models) if keep else [fitted]
     told: dict[str, Any] = {
         "calibration_name": spec.calibration_name,

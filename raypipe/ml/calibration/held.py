@@ -17,7 +17,7 @@ from raypipe.ml.model import Estimate, Recipe
 from raypipe.ml.specs.calibration import CalibrationSpec
 from raypipe.ml.specs.validation import Strategy, ValidationSpec
 from raypipe.ml.splits import Fold, folds, settled
-from raypipe.ml.workflow.trial import fitted_on
+from raypipe.ml.workflow.crossfit import FoldWork, Place, all_folds, crossfit
 
 Places = NDArray[np.int64]
 _FORWARD = frozenset({"time"})
@@ -88,7 +88,11 @@ def _strategy(spec: CalibrationSpec, data: TrainingData, validation: ValidationS
 
 
 def hold(
-    recipe: Recipe, params: Mapping[str, Any], data: TrainingData, split: tuple[list[Fold], Strategy], keep: bool
+    made: tuple[Recipe, Mapping[str, Any]],
+    data: TrainingData,
+    split: tuple[list[Fold], Strategy],
+    keep: bool,
+    place: Place | None = None,
 ) -> Held:
     """Fit the recipe on each fold and ask it about the rest.
 
@@ -96,25 +100,28 @@ def hold(
     ----------
     keep : bool
         Whether the fitted models are kept.
+    place : Place, optional
+        Where folds are fitted; None: on Ray where this process is connected to one.
+
+    Raises
+    ------
+    ConfigError
+        A fold cannot be fitted, or the time was up.
     """
     parts, strategy = split
-    labels = None if data.task == "regression" else data.classes
-    values, models, sure = [], [], True
-    for train, test in parts:
-        model = fitted_on(recipe, data.take(train), params)
-        said = _said(model, data.take(test), labels)
-        values.append(said.values)
-        sure = sure and said.are_probabilities
-        models += [model] if keep else []
-    places = np.concatenate([test for _, test in parts])
-    edges = np.cumsum([0, *(len(test) for _, test in parts)])
+    work = FoldWork(made[0], data, tuple(parts), (made[1],) * len(parts), _said, keep)
+    fits = all_folds(crossfit(work, place or Place()), "calibration")
+    places = np.concatenate([fit.places for fit in fits])
+    edges = np.cumsum([0, *(len(fit.places) for fit in fits)])
     true = data.y[places]
     return Held(
         places=places,
-        said=Estimate(np.concatenate(values), sure),
-        y=true.astype(float) if labels is None else np.searchsorted(labels, true),
+        said=Estimate(
+            np.concatenate([fit.estimate.values for fit in fits]), all(fit.estimate.are_probabilities for fit in fits)
+        ),
+        y=true.astype(float) if data.task == "regression" else np.searchsorted(data.classes, true),
         folds=tuple(np.arange(low, high) for low, high in itertools.pairwise(edges)),
-        models=tuple(models),
+        models=tuple(fit.model for fit in fits) if keep else (),
         groups=None if data.groups is None else data.groups[places],
         forward=strategy in _FORWARD,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import TruncatedSVD
@@ -23,6 +24,7 @@ from sklearn.preprocessing import (
 )
 
 from raypipe.errors import ConfigError
+from raypipe.ml.data import to_table
 from raypipe.ml.preprocess.cells import (
     DateParts,
     Frequencies,
@@ -50,7 +52,26 @@ MAX_ID_SHARE = 0.9
 """Distinct values per row above which text names rows and tells a model nothing."""
 
 
-def make_preprocessor(specs: Sequence[FeatureSpec], seed: int, keep_missing: bool = False) -> ColumnTransformer:
+class TableTransformer(ColumnTransformer):  # type: ignore[misc]
+    """The features of any table that a model can be learnt from; columns of an array are known by their places."""
+
+    def transform(self, X: Any, **params: Any) -> Any:  # noqa: N803
+        """Features of rows."""
+        return super().transform(self._named(X), **params)
+
+    def _named(self, rows: Any) -> pd.DataFrame:
+        if isinstance(rows, pd.DataFrame) and all(isinstance(name, str) for name in rows.columns):
+            return rows
+        table = to_table(rows, "rows to predict")
+        if isinstance(rows, np.ndarray):
+            names = list(self.feature_names_in_)
+            if table.shape[1] != len(names):
+                raise ConfigError(f"rows to predict: got {table.shape[1]} columns; the model learnt from {len(names)}")
+            table.columns = names
+        return table
+
+
+def make_preprocessor(specs: Sequence[FeatureSpec], seed: int, keep_missing: bool = False) -> TableTransformer:
     """The unfitted transformer of all features that are enabled.
 
     Parameters
@@ -71,7 +92,7 @@ def make_preprocessor(specs: Sequence[FeatureSpec], seed: int, keep_missing: boo
     if twice is not None:
         raise ConfigError(f"features: {twice!r} is named twice; give one of them another feature_name and a column")
     steps = [(f"f{i}", _one(spec, seed, keep_missing), places) for i, spec, places in _alike(used)]
-    return ColumnTransformer(steps, remainder="drop", sparse_threshold=0.3, verbose_feature_names_out=False)
+    return TableTransformer(steps, remainder="drop", sparse_threshold=0.3, verbose_feature_names_out=False)
 
 
 def _alike(specs: Sequence[FeatureSpec]) -> list[tuple[int, FeatureSpec, list[str | int]]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, NonNegativeFloat
 
 from raypipe.ml.specs.base import Spec
 
@@ -19,11 +19,13 @@ class ModelSpec(Spec):
     """A name of `raypipe.ml.estimators.ALGORITHMS`, or a class of scikit-learn: sklearn.ensemble.AdaBoostClassifier."""
     hyperparameters: dict[str, JsonValue] = Field(default_factory=dict)
     """Of the estimator, under its own names; what is not given keeps the default of `ALGORITHMS`."""
+    fit_params: dict[str, JsonValue] = Field(default_factory=dict)
+    """Further arguments of the estimator's `fit`, under its own names."""
     random_state: int | None = None
     """None takes that of the workflow."""
     evaluation_metrics: tuple[str, ...] = ()
     """The first decides; none given: all that fit the task, accuracy or RMSE first."""
-    class_weight: Literal["balanced"] | dict[str, float] | None = None
+    class_weight: Literal["balanced"] | dict[str, NonNegativeFloat] | None = None
     """Classification: how much a row of a class counts, by its label as text."""
 
     @property

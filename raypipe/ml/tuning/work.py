@@ -70,7 +70,7 @@ class Task:
         started = time.perf_counter()
         made = self.shelf.get((self.recipe, self.data, self.train_scores), params, (fold, self.folds[fold]))
         with threadpool_limits(limits=1):
-            estimator.fit(made.learn.X, made.learn.y)
+            estimator.fit(made.learn.X, made.learn.y, **self.recipe.model.fit_params)
             fitted = time.perf_counter()
             scores = self.scores(estimator, made.test, labels)
             done = time.perf_counter()

@@ -36,6 +36,11 @@ class Attempts:
             self._failed(step, f"{type(error).__name__}: {error}")
         return None
 
+    def lacks(self, step: str, why: str) -> None:
+        """Tell of a step that was not done whole."""
+        self.skipped[step] = why
+        self.warn(f"{step}: {why}")
+
     def _failed(self, step: str, why: str) -> None:
         self.skipped[step] = why
         self.warn(f"{step} failed, and the workflow went on without it: {why}")

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from raypipe._optional import require_extra
 from raypipe.errors import ConfigError
@@ -20,10 +20,12 @@ from raypipe.ml.specs.models import ModelSpec, Task
 from raypipe.ml.specs.validation import ValidationSpec
 from raypipe.ml.splits import Fold, folds, hold_out, settled
 from raypipe.ml.workflow.attempt import Attempts
+from raypipe.ml.workflow.crossfit import FoldWork, Place, crossfit
+from raypipe.ml.workflow.given import deadline_of, engine_named, only_enabled, rows_for_test, rows_from_store
 from raypipe.ml.workflow.judge import judged_by_folds, judged_on_test, on_own_rows
 from raypipe.ml.workflow.plan import settle_features
 from raypipe.ml.workflow.result import WorkflowResult
-from raypipe.ml.workflow.trial import OutOfFold, fit_fold, fitted_on, out_of_fold
+from raypipe.ml.workflow.trial import OutOfFold, fitted_on, out_of_fold
 
 if TYPE_CHECKING:
     from raypipe.ml.specs.calibration import CalibrationSpec
@@ -75,6 +77,8 @@ def run_ml_workflow(  # noqa: PLR0913 - the signature that users of the older sy
     selection_spec: FeatureSelectionSpec | None = None,
     output_dir: str | Path | None = None,
     time_limit_s: float | None = None,
+    engine: Literal["auto", "ray", "inline"] = "auto",
+    ray_address: str | None = None,
 ) -> WorkflowResult:
     """Learn, judge and tell, as the specs say.
 
@@ -100,7 +104,13 @@ def run_ml_workflow(  # noqa: PLR0913 - the signature that users of the older sy
         Where the journal of a search, charts and the default MLflow store lie; None: beside the working folder's
         `output`.
     time_limit_s : float, optional
-        Seconds for the whole; a search ends in time to leave room for what comes after it.
+        Seconds for the whole; a search ends in time to leave room for what comes after it, and folds for which there is
+        no time are left out and told.
+    engine : {"auto", "ray", "inline"}
+        Where folds are fitted. auto: on Ray where this process is connected to one and the work is worth the way. The
+        figures are the same. A search has a setting of its own.
+    ray_address : str, optional
+        Cluster on which folds are fitted; None: the one that this process is connected to, else a private Ray.
 
     Returns
     -------
@@ -120,42 +130,26 @@ def run_ml_workflow(  # noqa: PLR0913 - the signature that users of the older sy
     )
     options = Options(
         seed=random_state,
-        selection=_on(selection_spec),
-        tuning=_on(tuning_spec),
-        calibration=_on(calibration_spec),
-        mlflow=_on(mlflow_spec),
+        selection=only_enabled(selection_spec),
+        tuning=only_enabled(tuning_spec),
+        calibration=only_enabled(calibration_spec),
+        mlflow=only_enabled(mlflow_spec),
         output_dir=Path(output_dir or "output"),
-        deadline=None if time_limit_s is None else time.monotonic() + time_limit_s,
+        deadline=deadline_of(time_limit_s),
+        fold_engine=engine_named(engine),
+        ray_address=ray_address,
     )
     attempts = Attempts()
     stored: dict[str, Any] = {}
     if feature_store_spec is not None and feature_store_spec.enabled:
-        X, y, stored = _from_store(feature_store_spec, (X, y), attempts)  # noqa: N806
+        X, y, stored = rows_from_store(feature_store_spec, (X, y), attempts)  # noqa: N806
     columns = (validation.group_column, validation.time_column, validation.fold_column)
     data = training_data(X, y, model_spec.task, columns)
-    test = None
-    if X_test is not None:
-        test = training_data(X_test, y if y_test is None else y_test, data.task, columns)
+    test = rows_for_test((X_test, y_test), y, data, columns)
     work = _Work(feature_specs, model_spec, validation, (data, test), options, attempts)
     result = work.tracked(stored)
     result.update(stored)
     return result
-
-
-def _on(spec: Any) -> Any:
-    return spec if spec is not None and spec.enabled else None
-
-
-def _from_store(spec: FeatureStoreSpec, given: tuple[Any, Any], attempts: Attempts) -> tuple[Any, Any, dict[str, Any]]:
-    """Rows from the feature store; those given where it fails."""
-    from raypipe.ml.store.training import training_rows
-
-    rows = attempts.optional("feature store", lambda: training_rows(spec))
-    if rows is not None:
-        return rows.table, rows.target, {"feature_store_enabled": True, **rows.facts}
-    if given[0] is None:
-        raise ConfigError(f"feature store: {attempts.skipped['feature store']}; and no X and y were given instead")
-    return *given, {"feature_store_enabled": False}
 
 
 @dataclass(frozen=True)
@@ -170,6 +164,13 @@ class Options:
     output_dir: Path = Path("output")
     deadline: float | None = None
     """By `time.monotonic()`."""
+    fold_engine: Literal["auto", "ray", "inline"] = "auto"
+    ray_address: str | None = None
+
+    @property
+    def place(self) -> Place:
+        """Where folds are fitted, and until when."""
+        return Place(self.fold_engine, self.ray_address, self.deadline)
 
 
 @dataclass
@@ -220,9 +221,11 @@ class _Work:
             self.attempts.warn(note)
         found = self._audit(split, recipe.features)
         metrics = metrics_for(data.task, self.model_spec.evaluation_metrics)
+        judges = self.validation.strategy not in WITHOUT_FOLDS
+        parts = folds(self.validation, train, self.options.seed) if judges else []  # What cannot be is said first.
         tuned = self._search(recipe, train)
         params = tuned.params if tuned is not None else {}
-        cv = self._cross_validate(recipe, train, params)
+        # First the model, then how good it is: where the time is short, there is a model.
         with self._timed("fit"):
             pipeline = fitted_on(recipe, train, params)
         result = WorkflowResult(
@@ -242,6 +245,7 @@ class _Work:
         result.update(facts_of(train, recipe.features))
         if tuned is not None:
             result.update(tuning_summary=tuned.summary, trials=tuned.trials)
+        cv = self._cross_validate(result, recipe, train, parts)
         cv = self._calibrate(result, recipe, train) or cv
         self._judge(result, (train, held), cv, metrics)
         result.update(
@@ -255,7 +259,9 @@ class _Work:
     def _recipe(self, train: TrainingData) -> tuple[Recipe, dict[str, str]]:
         leave = [name for name in (self.validation.time_column,) if name]
         features, left = settle_features(self.feature_specs, self.options.selection, train.X, leave)
-        recipe = Recipe(features, self.model_spec, train.task, self.options.seed)
+        weighed = isinstance(self.model_spec.class_weight, dict) and train.task == "classification"
+        labels = tuple(train.classes.tolist()) if weighed else None
+        recipe = Recipe(features, self.model_spec, train.task, self.options.seed, labels)
         recipe.make()  # What cannot work is said before anything is learnt.
         return recipe, left
 
@@ -292,21 +298,34 @@ class _Work:
         with self._timed("tuning"):
             return self.attempts.optional("tuning", lambda: search(spec, recipe, train, self.validation, options))
 
-    def _cross_validate(self, recipe: Recipe, train: TrainingData, params: Mapping[str, Any]) -> OutOfFold | None:
-        if self.validation.strategy in WITHOUT_FOLDS:
+    def _cross_validate(
+        self, result: WorkflowResult, recipe: Recipe, train: TrainingData, parts: Sequence[Fold]
+    ) -> OutOfFold | None:
+        """What the model says of rows that folds held back; None where there are no folds, or no time for one."""
+        if not parts:
             return None
-        nested = self.validation.strategy == "nested" and self.options.tuning is not None
         with self._timed("cross_validation"):
-            fits = []
-            parts = folds(self.validation, train, self.options.seed)
-            for i, fold in enumerate(parts):
-                own = self._search(recipe, train.take(fold[0]), len(parts) - 1 - i) if nested else None
-                fits.append(fit_fold(recipe, train, fold, own.params if own is not None else params))
-            return out_of_fold(train, fits)
+            params = tuple(
+                self._params(result, recipe, train, (fold, len(parts) - 1 - i)) for i, fold in enumerate(parts)
+            )
+            done = crossfit(FoldWork(recipe, train, tuple(parts), params), self.options.place, self.timings["fit"])
+        result["cross_validation"] = done.told()
+        if done.lacks:
+            self.attempts.lacks("cross-validation", done.lacks + (", and there is no figure" if not done.fits else ""))
+        return out_of_fold(train, done.fits) if done.fits else None
+
+    def _params(
+        self, result: WorkflowResult, recipe: Recipe, train: TrainingData, place: tuple[Fold, int]
+    ) -> Mapping[str, Any]:
+        """Those of a fold: nested, it has a search of its own, on its own rows."""
+        if self.validation.strategy != "nested" or self.options.tuning is None:
+            return dict(result["best_params"])
+        own = self._search(recipe, train.take(place[0][0]), place[1])
+        return dict(result["best_params"] if own is None else own.params)
 
     def _calibrate(self, result: WorkflowResult, recipe: Recipe, train: TrainingData) -> OutOfFold | None:
         """The calibrated model in place of the other; what it said out of fold, where the folds are to judge it."""
-        spec = self.options.calibration
+        options, spec = self.options, self.options.calibration
         if spec is None:
             return None
         from raypipe.ml.calibration.calibrate import calibrate
@@ -314,7 +333,9 @@ class _Work:
         with self._timed("calibration"):
             done = self.attempts.optional(
                 "calibration",
-                lambda: calibrate(spec, (recipe, result["best_params"], result["pipeline"]), train, self.validation),
+                lambda: calibrate(
+                    spec, (recipe, result["best_params"], result["pipeline"]), train, self.validation, options.place
+                ),
             )
         if done is None:
             return None

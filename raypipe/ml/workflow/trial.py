@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,9 +12,11 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from raypipe.ml.data import TrainingData
-from raypipe.ml.metrics import Truth, compute
-from raypipe.ml.model import Estimate, Recipe, estimates, truth_of
-from raypipe.ml.splits import Fold
+from raypipe.ml.metrics import Truth
+from raypipe.ml.model import Estimate, Recipe, truth_of
+
+JOBS = frozenset({"n_jobs", "thread_count", "num_threads", "nthread"})
+"""What libraries call the number of threads of an estimator."""
 
 
 @dataclass(frozen=True)
@@ -25,35 +26,20 @@ class FoldFit:
     places: NDArray[np.int64]
     """Rows that were tried on."""
     estimate: Estimate
-    train_scores: dict[str, float | None]
-    """On the rows that it learnt from: too good, and told to be seen beside the others."""
     fit_s: float
     predict_s: float
+    model: Any = None
+    """The fitted pipeline, where it is to be kept."""
 
 
-def fit_fold(
+def fitted_on(
     recipe: Recipe,
     data: TrainingData,
-    fold: Fold,
     params: Mapping[str, Any] | None = None,
-    metrics: Sequence[str] = (),
-) -> FoldFit:
-    """Learn from one side of a fold, and estimate the other."""
-    train, test = data.take(fold[0]), data.take(fold[1])
-    labels = None if data.task == "regression" else data.classes
-    started = time.perf_counter()
-    pipeline = fitted_on(recipe, train, params)
-    fitted = time.perf_counter()
-    estimate = estimates(pipeline, test, labels)
-    done = time.perf_counter()
-    known = dict.fromkeys(metrics)
-    if metrics:
-        truth = truth_of(train, estimates(pipeline, train, labels), labels)
-        known = {name: compute(name, truth) for name in metrics}
-    return FoldFit(fold[1], estimate, known, fitted - started, done - fitted)
-
-
-def fitted_on(recipe: Recipe, data: TrainingData, params: Mapping[str, Any] | None = None, threads: int = 1) -> Any:
+    threads: int = 1,
+    *,
+    bounded: bool = False,
+) -> Any:
     """The recipe, fitted.
 
     Parameters
@@ -61,9 +47,22 @@ def fitted_on(recipe: Recipe, data: TrainingData, params: Mapping[str, Any] | No
     threads : int, default 1
         Threads that numerical libraries may start: folds and trials run beside each other, and many threads on few
         cores wait for each other most of the time.
+    bounded : bool, default False
+        Hold the estimator to as many threads, whatever its settings say.
     """
+    pipeline = recipe.make(**(params or {}))
+    if bounded:
+        pipeline.set_params(**_jobs_of(pipeline, threads))
     with threadpool_limits(limits=threads):
-        return recipe.make(**(params or {})).fit(data.X, data.y)
+        own = {f"{pipeline.steps[-1][0]}__{name}": value for name, value in recipe.model.fit_params.items()}
+        return pipeline.fit(data.X, data.y, **own)
+
+
+def _jobs_of(pipeline: Any, threads: int) -> dict[str, int]:
+    """The settings that say how many threads an estimator takes, where they are set at all."""
+    settings = pipeline[-1].get_params(deep=False)
+    own = {f"{pipeline.steps[-1][0]}__{name}" for name in JOBS if settings.get(name) not in (None, threads)}
+    return dict.fromkeys(sorted(own), threads)
 
 
 @dataclass(frozen=True)
