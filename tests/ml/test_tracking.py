@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 
 import numpy as np
 import pytest
@@ -73,23 +72,6 @@ def test_a_spec_that_cannot_be_is_refused(values, message):
 # ── runs ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.fixture(scope="module")
-def empty_store(tmp_path_factory):
-    """A SQLite file with the tables that MLflow wants: to make them takes seconds, to copy them does not."""
-    pytest.importorskip("mlflow", reason="tracking needs mlflow: pip install 'raypipe[mlflow]'")
-    from raypipe.ml.tracking.store import default_uri, open_client
-
-    folder = tmp_path_factory.mktemp("store")
-    open_client(default_uri(folder)).search_experiments()
-    return folder / "mlflow.db"
-
-
-@pytest.fixture
-def place(tmp_path, empty_store):
-    shutil.copy(empty_store, tmp_path / "mlflow.db")
-    return tmp_path
-
-
 def client_of(place):
     from raypipe.ml.tracking.store import default_uri, open_client
 
@@ -118,8 +100,11 @@ def test_a_run_holds_everything_that_is_known(place):
     folds = client.get_metric_history(result.mlflow_run_id, "cv_roc_auc_fold")
     assert [(one.step, one.value) for one in folds] == list(enumerate(result.metrics["roc_auc"].fold_values))
     assert run.data.metrics["train_roc_auc"] == pytest.approx(result.train_metrics["roc_auc"])
-    assert (run.data.tags["team"], run.data.tags["mlflow.note.content"]) == ("a", "about")
-    assert run.inputs.dataset_inputs[0].dataset.digest == result.data["sha256"][:32]
+    assert run.data.tags["team"] == "a"
+    assert run.data.tags["mlflow.note.content"].startswith("about\n\n**log_loss 0.")
+    dataset = run.inputs.dataset_inputs[0].dataset
+    assert (dataset.name, dataset.digest) == ("churn", result.data["sha256"][:12])
+    assert {"name": "age", "type": "double", "required": False} in json.loads(dataset.schema)["mlflow_colspec"]
     files = {one.path for one in client.list_artifacts(result.mlflow_run_id)}
     assert files == {"audit.json", "charts", "data.json", "plan.json", "specs", "summary.json"}
     charts = {one.path for one in client.list_artifacts(result.mlflow_run_id, "charts")}
@@ -128,7 +113,9 @@ def test_a_run_holds_everything_that_is_known(place):
     version = client.get_model_version("people-churn", result.mlflow_model_version)
     assert version.aliases == ["challenger"]
     assert version.tags["stage"] == "Staging"
-    assert version.description == "about"
+    assert version.description.startswith("about\n\n**log_loss 0.")
+    about = client.get_registered_model("people-churn").description
+    assert about == "Tells churn: classification (no, yes). Registered by raypipe."
 
 
 def test_a_logged_model_is_read_back_by_every_address_and_by_mlflow_itself(place):
@@ -179,6 +166,9 @@ def test_trials_are_runs_below_the_run(place):
     assert len(below) == len(result.trials)
     assert {one.info.status for one in below} == {"FINISHED"}
     assert {one.data.params["C"] for one in below if one.data.params} <= {"0.1", "1.0", "10.0"}
+    (chosen,) = [one for one in below if one.data.tags.get("trial.chosen")]
+    assert chosen.data.params.get("C") == client.get_run(result.mlflow_run_id).data.params.get("model.C")
+    assert [one.step for one in client.get_metric_history(chosen.info.run_id, "fold_score")] == [0, 1, 2, 3, 4]
     assert "trials.csv" in {one.path for one in client.list_artifacts(result.mlflow_run_id)}
 
 

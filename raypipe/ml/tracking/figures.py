@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 import re
@@ -14,17 +15,19 @@ from raypipe.ml.metrics import Score
 Figure = tuple[str, float, int]
 """Name, value, step."""
 PARAM_CHARS, TAG_CHARS, KEY_CHARS = 6_000, 5_000, 250
-_ODD = re.compile(r"[^\w\-. :/]")
+_ODD = re.compile(r"[^\w\-. :]")
 
 
 def key_of(name: str) -> str:
-    """A name that MLflow takes."""
-    return _ODD.sub("_", name)[:KEY_CHARS]
+    """A name that MLflow takes: of plain characters, and none that would be a way to another folder."""
+    return _ODD.sub("_", name).lstrip(".")[:KEY_CHARS] or "_"
 
 
 def params_of(result: Mapping[str, Any]) -> dict[str, str]:
     """How the model was made: algorithm, its settings, what a search chose, how it was judged."""
     model = result["model_spec"]
+    settings = {f"model.{name}": value for name, value in _own_settings(result).items()}
+    best = {f"best.{name}": value for name, value in result["best_params"].items() if f"model.{name}" not in settings}
     found: dict[str, Any] = {
         "algorithm": model.algorithm,
         "task": result["task"],
@@ -35,21 +38,41 @@ def params_of(result: Mapping[str, Any]) -> dict[str, str]:
         "settled_strategy": result["settled_strategy"],
         "metric": result["metric"],
         "random_state": result["random_state"],
-        **{f"best.{name}": value for name, value in result["best_params"].items()},
-        **{f"model.{name}": value for name, value in _settings(result).items()},
+        "tuned": ", ".join(result["best_params"]) or None,
+        **settings,
+        **best,
     }
-    return {key_of(name): _text(value)[:PARAM_CHARS] for name, value in found.items() if value is not None}
+    return {key_of(name): text_of(value) for name, value in found.items() if value is not None}
 
 
-def _settings(result: Mapping[str, Any]) -> dict[str, Any]:
-    """Of the estimator as it was fitted; plain values alone."""
-    fitted = result.get("uncalibrated_pipeline", result["pipeline"])
-    settings = fitted[-1].get_params(deep=False) if hasattr(fitted, "steps") else result["model_spec"].hyperparameters
+def settings_of(result: Mapping[str, Any]) -> dict[str, Any]:
+    """All settings of the estimator as it was fitted; plain values alone."""
+    estimator = _estimator(result)
+    settings = result["model_spec"].hyperparameters if estimator is None else estimator.get_params(deep=False)
     return {name: value for name, value in settings.items() if isinstance(value, bool | int | float | str)}
 
 
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, default=str)
+def _own_settings(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of them that are not what the class has by itself, and those that were searched."""
+    estimator, tuned = _estimator(result), result["best_params"]
+    known = {} if estimator is None else inspect.signature(type(estimator).__init__).parameters
+    usual = {name: one.default for name, one in known.items()}
+    return {
+        name: value
+        for name, value in settings_of(result).items()
+        if name in tuned or name not in usual or usual[name] != value
+    }
+
+
+def _estimator(result: Mapping[str, Any]) -> Any:
+    """The last step of the pipeline, before calibration; None: the model is no pipeline."""
+    fitted = result.get("uncalibrated_pipeline", result["pipeline"])
+    return fitted[-1] if hasattr(fitted, "steps") else None
+
+
+def text_of(value: Any) -> str:
+    """A value of a parameter, as long as MLflow takes it."""
+    return (value if isinstance(value, str) else json.dumps(value, default=str))[:PARAM_CHARS]
 
 
 def metrics_of(result: Mapping[str, Any]) -> list[Figure]:

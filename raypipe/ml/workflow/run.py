@@ -75,6 +75,7 @@ def run_ml_workflow(  # noqa: PLR0913 - the signature that users of the older sy
     selection_spec: FeatureSelectionSpec | None = None,
     output_dir: str | Path | None = None,
     time_limit_s: float | None = None,
+    data_source: Mapping[str, Any] | None = None,
 ) -> WorkflowResult:
     """Learn, judge and tell, as the specs say.
 
@@ -101,6 +102,8 @@ def run_ml_workflow(  # noqa: PLR0913 - the signature that users of the older sy
         `output`.
     time_limit_s : float, optional
         Seconds for the whole; a search ends in time to leave room for what comes after it.
+    data_source : mapping, optional
+        Where `X` is from, as `raypipe.etl.provenance` tells it; kept with the model and its run.
 
     Returns
     -------
@@ -137,6 +140,8 @@ def run_ml_workflow(  # noqa: PLR0913 - the signature that users of the older sy
     if X_test is not None:
         test = training_data(X_test, y if y_test is None else y_test, data.task, columns)
     work = _Work(feature_specs, model_spec, validation, (data, test), options, attempts)
+    if data_source is not None:
+        stored["data_source"] = dict(data_source)
     result = work.tracked(stored)
     result.update(stored)
     return result
