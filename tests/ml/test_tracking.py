@@ -93,11 +93,16 @@ def test_a_run_holds_everything_that_is_known(place):
     run = client.get_run(result.mlflow_run_id)
     assert (run.info.status, run.info.run_name) == ("FINISHED", "one")
     assert run.info.experiment_id == result.mlflow_experiment_id
+    kind = client.get_experiment(run.info.experiment_id).tags["mlflow.experimentKind"]
+    assert kind == "custom_model_development"  # the pages for models, not those for prompts
+    assert "skipped" not in run.data.tags
+    assert run.data.tags["mlflow.user"]
     assert run.data.params["algorithm"] == "linear"
     assert run.data.params["model.max_iter"] == "1000"
     assert run.data.metrics["cv_log_loss"] == pytest.approx(result.metrics["log_loss"].value)
-    assert run.data.metrics["cv_log_loss_low"] < run.data.metrics["cv_log_loss"] < run.data.metrics["cv_log_loss_high"]
-    folds = client.get_metric_history(result.mlflow_run_id, "cv_roc_auc_fold")
+    low, high = (run.data.metrics[f"interval/cv_log_loss_{end}"] for end in ("low", "high"))
+    assert low < run.data.metrics["cv_log_loss"] < high
+    folds = client.get_metric_history(result.mlflow_run_id, "folds/roc_auc")
     assert [(one.step, one.value) for one in folds] == list(enumerate(result.metrics["roc_auc"].fold_values))
     assert run.data.metrics["train_roc_auc"] == pytest.approx(result.train_metrics["roc_auc"])
     assert run.data.tags["team"] == "a"

@@ -15,6 +15,8 @@ from raypipe.ml.metrics import Score
 Figure = tuple[str, float, int]
 """Name, value, step."""
 PARAM_CHARS, TAG_CHARS, KEY_CHARS = 6_000, 5_000, 250
+OF_TUNING = ("best_score", "default_score", "trials", "pruned", "failed", "stopped", "seconds")
+"""Figures of a search; what it found stands among the parameters."""
 _ODD = re.compile(r"[^\w\-. :]")
 
 
@@ -76,7 +78,11 @@ def text_of(value: Any) -> str:
 
 
 def metrics_of(result: Mapping[str, Any]) -> list[Figure]:
-    """Every figure, under its side: test_, cv_ (with a step a fold), train_, calibration_, tuning_, seconds_."""
+    """Every figure: test_, cv_ and train_ by themselves, since readers look for these; the others in groups.
+
+    A slash makes a group, which MLflow's pages draw apart: interval/, folds/ (a step a fold), calibration/, tuning/ and
+    seconds/.
+    """
     found: list[tuple[str, Any, int]] = []
     tested: Mapping[str, Score] = result.get("test_metrics", {})
     found += _scores("test", tested)
@@ -87,22 +93,34 @@ def metrics_of(result: Mapping[str, Any]) -> list[Figure]:
         found += [("cv_fold_score", value, fold) for fold, value in enumerate(result["cv_scores"])]
     found += [(f"train_{name}", value, 0) for name, value in result["train_metrics"].items()]
     found += [(name, result[name], 0) for name in ("test_score", "train_size", "test_size") if name in result]
-    for side in ("calibration", "tuning"):
-        summary = result.get(f"{side}_summary", {})
-        found += [(f"{side}_{name}", value, 0) for name, value in _flat(summary)]
-    found += [(f"seconds_{step}", value, 0) for step, value in result["timings_s"].items()]
-    return [(key_of(name), float(value), step) for name, value, step in found if _is_number(value)]
+    tuning = result.get("tuning_summary", {})
+    found += [(f"tuning/{name}", tuning.get(name), 0) for name in OF_TUNING]
+    found += [("tuning_best_score", tuning.get("best_score"), 0)]
+    calibration = result.get("calibration_summary", {})
+    found += [(f"calibration/{name}", value, 0) for name, value in _flat(calibration) if not _is_setting(name)]
+    found += [(f"seconds/{step}", value, 0) for step, value in result["timings_s"].items()]
+    return [(_grouped(name), float(value), step) for name, value, step in found if _is_number(value)]
+
+
+def _grouped(name: str) -> str:
+    """A name of a figure that MLflow takes, with at most one group."""
+    return "/".join(key_of(part) for part in name.split("/", 1))
+
+
+def _is_setting(name: str) -> bool:
+    """Of calibration: what was asked for, or is counted elsewhere, and is no figure of how good it is."""
+    return name.startswith("n_") or name.endswith("rows")
 
 
 def _scores(side: str, scores: Mapping[str, Score]) -> Iterator[tuple[str, Any, int]]:
     for name, one in scores.items():
         yield f"{side}_{name}", one.value, 0
         if one.interval is not None:
-            yield f"{side}_{name}_low", one.interval[0], 0
-            yield f"{side}_{name}_high", one.interval[1], 0
+            yield f"interval/{side}_{name}_low", one.interval[0], 0
+            yield f"interval/{side}_{name}_high", one.interval[1], 0
         if one.fold_values:
-            yield f"{side}_{name}_std", one.std, 0
-            yield from ((f"{side}_{name}_fold", value, fold) for fold, value in enumerate(one.fold_values))
+            yield f"folds/{name}_std", one.std, 0
+            yield from ((f"folds/{name}", value, fold) for fold, value in enumerate(one.fold_values))
 
 
 def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
@@ -121,12 +139,13 @@ def _is_number(value: Any) -> bool:
 def tags_of(result: Mapping[str, Any]) -> dict[str, str]:
     """What runs are searched by."""
     model = result["model_spec"]
-    return {
+    told = {
         "model.name": model.model_name,
         "model.algorithm": model.algorithm,
         "model.type": result["task"],
         "validation_strategy": result["validation_strategy"],
         "raypipe.version": raypipe.__version__,
-        "warnings": str(len(result["warnings"])),
+        "warnings": str(len(result["warnings"]) or ""),
         "skipped": ", ".join(result["skipped"]),
     }
+    return {name: value for name, value in told.items() if value}

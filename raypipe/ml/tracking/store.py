@@ -28,6 +28,8 @@ SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
 }
 """Of MLflow's own, where the environment does not say otherwise."""
+EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
+"""Else its pages open on those for prompts and traces."""
 _log = logging.getLogger(__name__)
 
 
@@ -119,7 +121,7 @@ def experiment_id(client: Any, spec: MLflowSpec, tracking_uri: str, output_dir: 
     found = client.get_experiment_by_name(spec.experiment_name)
     if found is None:
         place = spec.artifact_location or _files_of(spec.experiment_name, tracking_uri, output_dir)
-        made: str = client.create_experiment(spec.experiment_name, artifact_location=place)
+        made: str = client.create_experiment(spec.experiment_name, artifact_location=place, tags=EXPERIMENT_TAGS)
         return made
     if found.lifecycle_stage == "deleted":
         raise ConfigError(
