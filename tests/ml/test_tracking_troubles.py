@@ -239,7 +239,7 @@ def server_that_says(answer: bytes) -> Iterator[str]:
                 came, _ = listening.accept()
                 with came:
                     came.recv(1000)
-                    came.sendall(answer) if answer else time.sleep(1)
+                    came.sendall(answer) if answer else time.sleep(5)
 
         thread = threading.Thread(target=answered, daemon=True)
         thread.start()
@@ -247,13 +247,24 @@ def server_that_says(answer: bytes) -> Iterator[str]:
 
 
 def test_a_server_that_hangs_or_is_another_is_found_out(monkeypatch):
-    monkeypatch.setattr(troubles, "REACH_S", 0.3)
-    with server_that_says(b"") as uri, pytest.raises(UnreachableError, match=r"nobody answers at http.* Start mlflow"):
-        troubles.check_server(uri)
+    with monkeypatch.context() as patched:
+        patched.setattr(troubles, "REACH_S", 0.3)
+        wanted = r"nobody answers at http.* within 0\.3 s\. Start mlflow"
+        with server_that_says(b"") as uri, pytest.raises(UnreachableError, match=wanted):
+            troubles.check_server(uri)
     with server_that_says(b"SSH-2.0-OpenSSH\r\n") as uri, pytest.raises(UnreachableError, match="is no web server"):
         troubles.check_server(uri)
     with server_that_says(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n") as uri:
         troubles.check_server(uri)  # one that wants a name is there
+
+
+def test_a_store_that_is_named_in_two_ways_is_not_waited_for(place, monkeypatch):
+    monkeypatch.chdir(place)
+    started = time.monotonic()
+    open_client(f"sqlite:///{place}/mlflow.db", "sqlite:///mlflow.db")
+    assert time.monotonic() - started < troubles.MAKING_S
+    with pytest.raises(ConfigError, match="runs in memory are gone with the process"):
+        open_client("sqlite:///:memory:")
 
 
 def test_messages_do_not_tell_the_password_of_a_database():

@@ -72,7 +72,8 @@ def open_client(tracking_uri: str, registry_uri: str | None = None, make: bool =
     # It writes a traceback to the terminal before it raises what is told anyway.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     with ExitStack() as stack:
-        for path in sorted(sqlite_path(uri) for uri in addresses if _scheme(uri) == "sqlite"):
+        # Each file once, whatever it is called: who holds it twice waits for himself.
+        for path in sorted({sqlite_path(uri).absolute() for uri in addresses if _scheme(uri) == "sqlite"}):
             if make:
                 stack.enter_context(one_at_a_time(path))
             check_sqlite(path, make)

@@ -17,7 +17,7 @@ from raypipe.errors import ConfigError, OutputError, RaypipeError, UnreachableEr
 
 WAIT_S = 20.0
 """Seconds that another process may hold a SQLite file; as long as MLflow waits between its own statements."""
-REACH_S = 5.0
+REACH_S = 10.0
 """Seconds that a server has to answer; MLflow itself would try for minutes."""
 MAKING_S = 120.0
 """Seconds that another process may take to make a store; some three on a machine that has nothing else to do."""
@@ -54,6 +54,8 @@ def check_sqlite(path: Path, make: bool) -> None:
     ConfigError
         Says what is wrong with it.
     """
+    if path.name == ":memory:":
+        raise ConfigError("MLflow: runs in memory are gone with the process; name a file: sqlite:///FILE.db")
     try:
         if not path.parent.is_dir():
             raise ConfigError(f"MLflow: {path.parent}, where {path.name} is to lie, is no folder; make it first")
@@ -101,6 +103,8 @@ def _held(file: IO[str]) -> bool:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError:  # a disk of the network that knows no locks
+        return True
     return True
 
 
