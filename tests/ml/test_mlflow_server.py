@@ -19,8 +19,9 @@ import pytest
 from raypipe.ml.specs import ClassifierModelSpec, MLflowSpec, RandomSearchSpec
 from raypipe.ml.workflow import run_ml_workflow
 from tests.ml.frames import people
+from tests.ml.quiet import QUIET
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, *QUIET]
 START_S = 120
 Ask = Callable[..., Any]
 

@@ -12,6 +12,7 @@ from raypipe.config import PipelineConfig
 from raypipe.ml.specs import ClassifierModelSpec, MLflowSpec
 from raypipe.ml.workflow import run_ml_workflow
 from tests.ml.frames import people
+from tests.ml.quiet import QUIET
 
 pytest.importorskip("mlflow", reason="tracking needs mlflow: pip install 'raypipe[mlflow]'")
 
@@ -19,12 +20,7 @@ from raypipe.ml.predicting import score_stage
 from raypipe.ml.tracking import load_model
 from raypipe.pipeline.predict import predict
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::FutureWarning"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = QUIET
 NEW = people(300, seed=3).drop(columns=["churn"])
 
 

@@ -19,14 +19,9 @@ from raypipe.ml.specs import (
 )
 from raypipe.ml.workflow import run_ml_workflow
 from tests.ml.frames import numbers, people
+from tests.ml.quiet import QUIET
 
-pytestmark = [
-    # MLflow asks SQLAlchemy for what that is about to drop, and warns of its own changes to come.
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::FutureWarning"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = QUIET
 MODEL = ClassifierModelSpec(model_name="churn", algorithm="linear", evaluation_metrics=("log_loss", "roc_auc"))
 WEAK = ClassifierModelSpec(model_name="churn", algorithm="dummy", evaluation_metrics=("log_loss", "roc_auc"))
 PEOPLE = people()

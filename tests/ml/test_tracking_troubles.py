@@ -22,6 +22,7 @@ from raypipe.errors import ConfigError, OutputError, UnreachableError
 from raypipe.ml.specs import ClassifierModelSpec, MLflowSpec
 from raypipe.ml.workflow import run_ml_workflow
 from tests.ml.frames import people
+from tests.ml.quiet import QUIET
 
 pytest.importorskip("mlflow", reason="tracking needs mlflow: pip install 'raypipe[mlflow]'")
 
@@ -29,12 +30,7 @@ from raypipe.ml.tracking import list_registered_models, troubles
 from raypipe.ml.tracking.store import default_uri, open_client, told
 from raypipe.ml.tracking.tracker import Tracker
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::FutureWarning"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = QUIET
 WEAK = ClassifierModelSpec(model_name="churn", algorithm="dummy", evaluation_metrics=("log_loss",))
 PEOPLE = people(100)
 
