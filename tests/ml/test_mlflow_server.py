@@ -22,7 +22,7 @@ from tests.ml.frames import people
 from tests.ml.quiet import QUIET
 
 pytestmark = [pytest.mark.slow, *QUIET]
-START_S = 120
+START_S = 300
 Ask = Callable[..., Any]
 
 

@@ -227,6 +227,20 @@ def test_a_workflow_that_fails_closes_its_run_as_failed(place):
     assert "'city' is to be numeric" in run.data.tags["error"]
 
 
+def test_a_workflow_that_is_cancelled_while_it_logs_leaves_no_run_that_seems_to_go_on(place, monkeypatch):
+    from raypipe.ml.tracking import tracker
+
+    def cancelled(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tracker, "write_evidence", cancelled)
+    with pytest.raises(KeyboardInterrupt):
+        learnt(place, MLflowSpec(), WEAK)
+    client = client_of(place)
+    experiment = client.get_experiment_by_name("ml_workflow_experiments").experiment_id
+    assert [one.info.status for one in client.search_runs([experiment])] == ["FAILED"]
+
+
 def test_an_experiment_that_was_deleted_is_told(place):
     client = client_of(place)
     client.delete_experiment(client.create_experiment("gone"))

@@ -193,18 +193,17 @@ class _Work:
     def tracked(self, stored: Mapping[str, Any]) -> WorkflowResult:
         """All steps, as a run of MLflow where that is asked for; a run that fails is closed as failed."""
         tracker = self._tracker()
+        if tracker is None:
+            return self._run()
         try:
             result = self._run()
-        except BaseException as error:
-            if tracker is not None:
-                broken, cause = tracker, error
-                self.attempts.optional("MLflow", lambda: broken.fail(cause))
+            logged = self.attempts.optional("MLflow logging", lambda: tracker.log({**result, **stored}, self.rows[0]))
+        except BaseException as error:  # Ctrl-C, too: else the run would seem to go on for ever
+            cause = error
+            self.attempts.optional("MLflow", lambda: tracker.fail(cause))
             raise
-        if tracker is not None:
-            known = tracker
-            logged = self.attempts.optional("MLflow logging", lambda: known.log({**result, **stored}, self.rows[0]))
-            result.update(logged or tracker.facts())
-            self.attempts.optional("MLflow", lambda: known.end(ok=logged is not None))
+        result.update(logged or tracker.facts())
+        self.attempts.optional("MLflow", lambda: tracker.end(ok=logged is not None))
         return result
 
     def _tracker(self) -> Tracker | None:
