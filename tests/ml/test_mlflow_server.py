@@ -57,7 +57,7 @@ def _up(address: str, process: subprocess.Popen[bytes], log: Path) -> str:
     raise AssertionError(log.read_text())
 
 
-def asked(address: str, path: str, body: Any = None, **query: str) -> Any:
+def asked(address: str, path: str, body: Any = None, /, **query: str) -> Any:
     url = f"{address}/api/2.0/mlflow/{path}" + (f"?{urllib.parse.urlencode(query)}" if query else "")
     data = None if body is None else json.dumps(body).encode()
     with urllib.request.urlopen(
