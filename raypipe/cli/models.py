@@ -66,7 +66,7 @@ def promote(
     store = store_of(tracking_uri).tracking_uri
     kind = "@" if not challenger.isdigit() else "/"
     card = load_model(f"models:/{name}{kind}{challenger}", tracking_uri=store).card
-    table, _, _ = _rows(file, TrainingSpec(read_options=card.reading))
+    table = _rows(file, TrainingSpec(read_options=card.reading))
     done = run_promote(
         name, table, target or card.target, challenger=challenger, metric=metric, min_gain=min_gain, groups=group,
         tracking_uri=store, dry_run=dry_run,
@@ -92,7 +92,7 @@ def archive(
     Console().print(f"{name}: version {version} is archived", markup=False, highlight=False, soft_wrap=True)
 
 
-def _rows(file: str, spec: object) -> tuple[object, dict[str, object], list[str]]:
+def _rows(file: str, spec: object) -> object:
     """The rows of a file, with the types that the model was learnt from where it is a text file."""
     from raypipe.cli.train import read_rows
     from raypipe.etl.reader import DataReader
@@ -100,4 +100,4 @@ def _rows(file: str, spec: object) -> tuple[object, dict[str, object], list[str]
 
     assert isinstance(spec, TrainingSpec)
     plain = spec if DataReader(Path(file) if "://" not in file else file).format == "csv" else TrainingSpec()
-    return read_rows(file, plain)
+    return read_rows(file, plain).table

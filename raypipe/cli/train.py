@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 from rich.console import Console
@@ -74,8 +74,8 @@ def train(
     place = out or Path("output", "models", f"{_plain(Path(file.rstrip('/')).stem)}-{_plain(target)}")
     if (place / "model").exists() and not force:
         raise ConfigError(f"{place}: a model is there already; add --force to replace it, or choose another --out")
-    table, reading, notes = read_rows(file, spec)
-    result = run(spec, table, target, place)
+    table, reading, notes, origin = read_rows(file, spec)
+    result = run(spec, table, target, place, origin)
     kept = keep(result, place, reading)
     if as_json:
         sys.stdout.write(json.dumps(_told(result, kept), default=str, ensure_ascii=True) + "\n")
@@ -114,10 +114,23 @@ def _budget(text: str) -> dict[str, float | int]:
     return {"n_trials": int(text)}
 
 
-def read_rows(file: str, spec: TrainingSpec) -> tuple[pa.Table, dict[str, Any], list[str]]:
-    """The rows, the read options that gave them their types, and what is to be said of them."""
+class Rows(NamedTuple):
+    """The rows of a file."""
+
+    table: pa.Table
+    reading: dict[str, Any]
+    """Read options that gave them their types."""
+    notes: list[str]
+    """What is to be said of them."""
+    origin: dict[str, Any]
+    """The version of the table that they are from, or the hash of the file."""
+
+
+def read_rows(file: str, spec: TrainingSpec) -> Rows:
+    """All rows of a file, and how they were read."""
     from raypipe.config import PipelineConfig
     from raypipe.etl.pins import pinned_options, set_options
+    from raypipe.etl.provenance import provenance
     from raypipe.etl.reader import DataReader
 
     config = PipelineConfig.of({"data_source": file, "read_options": spec.read_options}, "read_options")
@@ -127,13 +140,14 @@ def read_rows(file: str, spec: TrainingSpec) -> tuple[pa.Table, dict[str, Any], 
     if read.aside.num_rows:
         why = read.aside["reason"][0].as_py()
         notes.append(f"{read.aside.num_rows:,} rows could not be read and are left out, the first for: {why}")
+    origin = provenance(read.source)
     if reader.format != "csv":
-        return read.table, {}, notes
+        return Rows(read.table, {}, notes, origin)
     pins = set_options(pinned_options(read.source, config.read_options))
-    return read.table, {name: pins[name] for name in PINNED if name in pins}, notes
+    return Rows(read.table, {name: pins[name] for name in PINNED if name in pins}, notes, origin)
 
 
-def run(spec: TrainingSpec, table: pa.Table, target: str, place: Path) -> Any:
+def run(spec: TrainingSpec, table: pa.Table, target: str, place: Path, origin: Mapping[str, Any] | None = None) -> Any:
     """The workflow that a spec describes, on these rows."""
     from raypipe.ml.workflow import run_ml_workflow
 
@@ -155,6 +169,7 @@ def run(spec: TrainingSpec, table: pa.Table, target: str, place: Path) -> Any:
         feature_store_spec=_store(spec.feature_store),
         selection_spec=spec.selection,
         output_dir=place,
+        data_source=origin,
     )
 
 
@@ -231,7 +246,9 @@ def _told(result: Any, kept: Path) -> dict[str, Any]:
 def show(console: Console, result: Any, kept: Path, notes: Sequence[str]) -> None:
     """A table of figures, then what is to be minded, then where things lie."""
     model, data = result["model_spec"], result["data"]
-    sides = _sides(result)
+    from raypipe.ml.tracking.notes import judged_on
+
+    sides = judged_on(result)
     console.print(
         f"{result['target']}: {result['task']} with {model.algorithm} on {data['rows']:,} rows,"
         f" {len(result['feature_specs'])} features; judged on {sides} ({result['settled_strategy']})",
@@ -272,12 +289,6 @@ def tell_skipped(console: Console, skipped: Mapping[str, str]) -> None:
         )  # fmt: skip
     if skipped:
         raise typer.Exit(IN_PART)
-
-
-def _sides(result: Any) -> str:
-    if "test_size" in result:
-        return f"{result['test_size']:,} rows held back"
-    return f"{len(result['cv_scores'])} folds" if "cv_scores" in result else "no rows"
 
 
 def _figure(value: float | None) -> str:

@@ -115,7 +115,7 @@ def card_of(result: Mapping[str, Any], reading: Mapping[str, Any] | None = None)
         validation_strategy=result["validation_strategy"],
         metric=result["metric"],
         metrics={name: one.model_dump(mode="json") for name, one in result["metrics"].items()},
-        data=dict(result["data"]),
+        data={**result["data"], **({"source": result["data_source"]} if "data_source" in result else {})},
         reading=dict(reading or {}),
         warnings=tuple(result["warnings"]),
         packages=installed(),

@@ -49,8 +49,8 @@ def shell(tmp_path: Path) -> dict[str, str]:
     return {**kept, "PATH": path, "PYTHONPATH": str(ROOT), "COLUMNS": "100", "NO_COLOR": "1"}
 
 
-SLOW = {"frames.md", "engines.md", "clusters.md"}
-"""Pages whose examples start Rays, one after the other."""
+SLOW = {"frames.md", "engines.md", "clusters.md", "tracking.md"}
+"""Pages whose examples start Rays one after the other, or make a store of MLflow."""
 
 
 def _marked(page: Path) -> Any:

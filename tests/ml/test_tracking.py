@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 
 import numpy as np
 import pytest
@@ -20,14 +19,9 @@ from raypipe.ml.specs import (
 )
 from raypipe.ml.workflow import run_ml_workflow
 from tests.ml.frames import numbers, people
+from tests.ml.quiet import QUIET
 
-pytestmark = [
-    # MLflow asks SQLAlchemy for what that is about to drop, and warns of its own changes to come.
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::FutureWarning"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = QUIET
 MODEL = ClassifierModelSpec(model_name="churn", algorithm="linear", evaluation_metrics=("log_loss", "roc_auc"))
 WEAK = ClassifierModelSpec(model_name="churn", algorithm="dummy", evaluation_metrics=("log_loss", "roc_auc"))
 PEOPLE = people()
@@ -73,23 +67,6 @@ def test_a_spec_that_cannot_be_is_refused(values, message):
 # ── runs ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.fixture(scope="module")
-def empty_store(tmp_path_factory):
-    """A SQLite file with the tables that MLflow wants: to make them takes seconds, to copy them does not."""
-    pytest.importorskip("mlflow", reason="tracking needs mlflow: pip install 'raypipe[mlflow]'")
-    from raypipe.ml.tracking.store import default_uri, open_client
-
-    folder = tmp_path_factory.mktemp("store")
-    open_client(default_uri(folder)).search_experiments()
-    return folder / "mlflow.db"
-
-
-@pytest.fixture
-def place(tmp_path, empty_store):
-    shutil.copy(empty_store, tmp_path / "mlflow.db")
-    return tmp_path
-
-
 def client_of(place):
     from raypipe.ml.tracking.store import default_uri, open_client
 
@@ -111,15 +88,23 @@ def test_a_run_holds_everything_that_is_known(place):
     run = client.get_run(result.mlflow_run_id)
     assert (run.info.status, run.info.run_name) == ("FINISHED", "one")
     assert run.info.experiment_id == result.mlflow_experiment_id
+    kind = client.get_experiment(run.info.experiment_id).tags["mlflow.experimentKind"]
+    assert kind == "custom_model_development"  # the pages for models, not those for prompts
+    assert "skipped" not in run.data.tags
+    assert run.data.tags["mlflow.user"]
     assert run.data.params["algorithm"] == "linear"
     assert run.data.params["model.max_iter"] == "1000"
     assert run.data.metrics["cv_log_loss"] == pytest.approx(result.metrics["log_loss"].value)
-    assert run.data.metrics["cv_log_loss_low"] < run.data.metrics["cv_log_loss"] < run.data.metrics["cv_log_loss_high"]
-    folds = client.get_metric_history(result.mlflow_run_id, "cv_roc_auc_fold")
+    low, high = (run.data.metrics[f"interval/cv_log_loss_{end}"] for end in ("low", "high"))
+    assert low < run.data.metrics["cv_log_loss"] < high
+    folds = client.get_metric_history(result.mlflow_run_id, "folds/roc_auc")
     assert [(one.step, one.value) for one in folds] == list(enumerate(result.metrics["roc_auc"].fold_values))
     assert run.data.metrics["train_roc_auc"] == pytest.approx(result.train_metrics["roc_auc"])
-    assert (run.data.tags["team"], run.data.tags["mlflow.note.content"]) == ("a", "about")
-    assert run.inputs.dataset_inputs[0].dataset.digest == result.data["sha256"][:32]
+    assert run.data.tags["team"] == "a"
+    assert run.data.tags["mlflow.note.content"].startswith("about\n\n**log_loss 0.")
+    dataset = run.inputs.dataset_inputs[0].dataset
+    assert (dataset.name, dataset.digest) == ("churn", result.data["sha256"][:12])
+    assert {"name": "age", "type": "double", "required": False} in json.loads(dataset.schema)["mlflow_colspec"]
     files = {one.path for one in client.list_artifacts(result.mlflow_run_id)}
     assert files == {"audit.json", "charts", "data.json", "plan.json", "specs", "summary.json"}
     charts = {one.path for one in client.list_artifacts(result.mlflow_run_id, "charts")}
@@ -128,7 +113,9 @@ def test_a_run_holds_everything_that_is_known(place):
     version = client.get_model_version("people-churn", result.mlflow_model_version)
     assert version.aliases == ["challenger"]
     assert version.tags["stage"] == "Staging"
-    assert version.description == "about"
+    assert version.description.startswith("about\n\n**log_loss 0.")
+    about = client.get_registered_model("people-churn").description
+    assert about == "Tells churn: classification (no, yes). Registered by raypipe."
 
 
 def test_a_logged_model_is_read_back_by_every_address_and_by_mlflow_itself(place):
@@ -179,6 +166,9 @@ def test_trials_are_runs_below_the_run(place):
     assert len(below) == len(result.trials)
     assert {one.info.status for one in below} == {"FINISHED"}
     assert {one.data.params["C"] for one in below if one.data.params} <= {"0.1", "1.0", "10.0"}
+    (chosen,) = [one for one in below if one.data.tags.get("trial.chosen")]
+    assert chosen.data.params.get("C") == client.get_run(result.mlflow_run_id).data.params.get("model.C")
+    assert [one.step for one in client.get_metric_history(chosen.info.run_id, "fold_score")] == [0, 1, 2]
     assert "trials.csv" in {one.path for one in client.list_artifacts(result.mlflow_run_id)}
 
 
@@ -235,6 +225,20 @@ def test_a_workflow_that_fails_closes_its_run_as_failed(place):
     (run,) = client.search_runs([experiment.experiment_id])
     assert run.info.status == "FAILED"
     assert "'city' is to be numeric" in run.data.tags["error"]
+
+
+def test_a_workflow_that_is_cancelled_while_it_logs_leaves_no_run_that_seems_to_go_on(place, monkeypatch):
+    from raypipe.ml.tracking import tracker
+
+    def cancelled(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tracker, "write_evidence", cancelled)
+    with pytest.raises(KeyboardInterrupt):
+        learnt(place, MLflowSpec(), WEAK)
+    client = client_of(place)
+    experiment = client.get_experiment_by_name("ml_workflow_experiments").experiment_id
+    assert [one.info.status for one in client.search_runs([experiment])] == ["FAILED"]
 
 
 def test_an_experiment_that_was_deleted_is_told(place):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from raypipe.ml.tracking.charts import charts_of
+from raypipe.ml.tracking.figures import settings_of
 from raypipe.ml.tuning.page import write_tuning
 from raypipe.ml.workflow.result import get_workflow_summary
 
@@ -21,7 +22,7 @@ def write_evidence(result: Mapping[str, Any], folder: Path) -> list[Path]:
         "plan.json": _plan(result),
         "audit.json": [one.model_dump(mode="json") for one in result["audit"]],
         "summary.json": get_workflow_summary(dict(result)),
-        "data.json": result["data"],
+        "data.json": {**result["data"], "source": result.get("data_source")},
     }
     for name in ("tuning", "calibration"):
         if f"{name}_summary" in result:
@@ -52,6 +53,7 @@ def _plan(result: Mapping[str, Any]) -> dict[str, Any]:
         **sizes,
         "left_out": result["left_out"],
         "best_params": result["best_params"],
+        "settings": settings_of(result),
         "random_state": result["random_state"],
         "inputs": [one.model_dump(mode="json") for one in result["inputs"]],
         "timings_s": result["timings_s"],

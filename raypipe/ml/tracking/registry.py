@@ -11,7 +11,8 @@ from typing import Any, get_args
 from raypipe.config import Frozen
 from raypipe.errors import ConfigError
 from raypipe.ml.specs.tracking import STAGE_ALIASES, Stage
-from raypipe.ml.tracking.store import default_uri, open_client
+from raypipe.ml.tracking.store import default_uri, open_client, told
+from raypipe.ml.tracking.troubles import worded
 
 
 class RegisteredVersion(Frozen):
@@ -36,7 +37,7 @@ def store_of(tracking_uri: str | None, registry_uri: str | None = None) -> Any:
         if not Path("output/mlflow.db").is_file():
             raise ConfigError("models: there is no output/mlflow.db here; say where: --tracking-uri sqlite:///FILE.db")
         tracking_uri = default_uri(Path("output"))
-    return open_client(tracking_uri, registry_uri)
+    return open_client(tracking_uri, registry_uri, make=False)
 
 
 def list_registered_models(
@@ -81,17 +82,25 @@ def _told(client: Any, one: Any, aliases: list[str]) -> RegisteredVersion:
     )  # fmt: skip
 
 
-def register(client: Any, name: str, model: Any, run_id: str, tags: Mapping[str, str], description: str | None) -> str:
-    """A new version of a registered model, which is made where it is not there."""
+def register(
+    client: Any, name: str, model: Any, run_id: str, tags: Mapping[str, str], told_of: tuple[str, str | None]
+) -> str:
+    """A new version of a registered model, which is made where it is not there.
+
+    Parameters
+    ----------
+    told_of : tuple
+        What its pages say of the model, where it is made, and of the version.
+    """
     from mlflow.exceptions import MlflowException
 
     try:
-        client.create_registered_model(name)
+        client.create_registered_model(name, description=told_of[0])
     except MlflowException as error:
         if error.error_code not in ("RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS"):
             raise
     made = client.create_model_version(
-        name, source=model.artifact_location, run_id=run_id, tags=dict(tags), description=description,
+        name, source=model.artifact_location, run_id=run_id, tags=dict(tags), description=told_of[1],
         model_id=model.model_id,
     )  # fmt: skip
     return str(made.version)
@@ -104,17 +113,18 @@ def give_stage(client: Any, name: str, version: str, stage: Stage) -> None:
     """
     from mlflow.exceptions import MlflowException
 
-    known = client.get_registered_model(name).aliases
-    for other, alias in STAGE_ALIASES.items():
-        if other != stage and str(known.get(alias)) == str(version):
-            client.delete_registered_model_alias(name, alias)
-    client.set_model_version_tag(name, version, "stage", stage)
-    with warnings.catch_warnings(), contextlib.suppress(MlflowException, AttributeError):
-        # Stages of their own are gone from newer stores; the tag and the alias say the same.
-        warnings.simplefilter("ignore", FutureWarning)
-        client.transition_model_version_stage(name, version, stage)
-    if stage in STAGE_ALIASES:
-        client.set_registered_model_alias(name, STAGE_ALIASES[stage], version)
+    with worded(told(client.tracking_uri)):
+        known = client.get_registered_model(name).aliases
+        for other, alias in STAGE_ALIASES.items():
+            if other != stage and str(known.get(alias)) == str(version):
+                client.delete_registered_model_alias(name, alias)
+        client.set_model_version_tag(name, version, "stage", stage)
+        with warnings.catch_warnings(), contextlib.suppress(MlflowException, AttributeError):
+            # Stages of their own are gone from newer stores; the tag and the alias say the same.
+            warnings.simplefilter("ignore", FutureWarning)
+            client.transition_model_version_stage(name, version, stage)
+        if stage in STAGE_ALIASES:
+            client.set_registered_model_alias(name, STAGE_ALIASES[stage], version)
 
 
 def version_of(client: Any, name: str, which: str) -> str | None:

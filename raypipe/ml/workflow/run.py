@@ -79,6 +79,7 @@ def run_ml_workflow(  # noqa: PLR0913 - the signature that users of the older sy
     time_limit_s: float | None = None,
     engine: Literal["auto", "ray", "inline"] = "auto",
     ray_address: str | None = None,
+    data_source: Mapping[str, Any] | None = None,
 ) -> WorkflowResult:
     """Learn, judge and tell, as the specs say.
 
@@ -111,6 +112,8 @@ def run_ml_workflow(  # noqa: PLR0913 - the signature that users of the older sy
         figures are the same. A search has a setting of its own.
     ray_address : str, optional
         Cluster on which folds are fitted; None: the one that this process is connected to, else a private Ray.
+    data_source : mapping, optional
+        Where `X` is from, as `raypipe.etl.provenance` tells it; kept with the model and its run.
 
     Returns
     -------
@@ -147,6 +150,8 @@ def run_ml_workflow(  # noqa: PLR0913 - the signature that users of the older sy
     data = training_data(X, y, model_spec.task, columns)
     test = rows_for_test((X_test, y_test), y, data, columns)
     work = _Work(feature_specs, model_spec, validation, (data, test), options, attempts)
+    if data_source is not None:
+        stored["data_source"] = dict(data_source)
     result = work.tracked(stored)
     result.update(stored)
     return result
@@ -189,18 +194,17 @@ class _Work:
     def tracked(self, stored: Mapping[str, Any]) -> WorkflowResult:
         """All steps, as a run of MLflow where that is asked for; a run that fails is closed as failed."""
         tracker = self._tracker()
+        if tracker is None:
+            return self._run()
         try:
             result = self._run()
-        except BaseException as error:
-            if tracker is not None:
-                broken, cause = tracker, error
-                self.attempts.optional("MLflow", lambda: broken.fail(cause))
+            logged = self.attempts.optional("MLflow logging", lambda: tracker.log({**result, **stored}, self.rows[0]))
+        except BaseException as error:  # Ctrl-C, too: else the run would seem to go on for ever
+            cause = error
+            self.attempts.optional("MLflow", lambda: tracker.fail(cause))
             raise
-        if tracker is not None:
-            known = tracker
-            logged = self.attempts.optional("MLflow logging", lambda: known.log({**result, **stored}, self.rows[0]))
-            result.update(logged or tracker.facts())
-            self.attempts.optional("MLflow", lambda: known.end(ok=logged is not None))
+        result.update(logged or tracker.facts())
+        self.attempts.optional("MLflow", lambda: tracker.end(ok=logged is not None))
         return result
 
     def _tracker(self) -> Tracker | None:
