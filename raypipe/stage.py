@@ -116,6 +116,15 @@ class Stage(Frozen, ABC):
 class SourceStage(Stage):
     """Where blocks come from. Listing parts happens once, in the driver; reading them, in workers."""
 
+    @property
+    def is_quick(self) -> bool:
+        """Whether to read a part again costs less than to keep its block for a later pass."""
+        return False
+
+    def narrowed(self, columns: frozenset[str]) -> SourceStage:
+        """The source of these columns alone, where that is less work; the parts and their ids stay."""
+        return self
+
     @abstractmethod
     def schema(self) -> pa.Schema:  # type: ignore[override]  # pydantic's deprecated BaseModel.schema is none of ours
         """Schema of every block that `open()` reads."""
@@ -137,12 +146,22 @@ class MapStage(Stage):
 
     needs_part: ClassVar[bool] = False
     """Whether the function takes the part id as a second argument."""
+    by_column: ClassVar[bool] = False
+    """Whether it changes columns one by one, each by itself, and for less than it costs to keep what it made. Such a
+    stage has a method `of_columns`."""
     drops_rows: ClassVar[bool] = False
     """Whether rows may vanish on purpose. Rows that vanish from any other stage fail the run."""
 
     @abstractmethod
     def open(self) -> BlockFn:
         """Load what a worker needs, once, and return the function it applies to each block."""
+
+    def of_columns(self, columns: frozenset[str]) -> MapStage | None:
+        """The stage for blocks with no other columns than these; None where it leaves those as they are.
+
+        Only a stage that works `by_column` can be asked.
+        """
+        raise ConfigError(f"{self.name}: its columns hang together; only stages that work by column can be narrowed")
 
 
 class BlockStage(MapStage):
@@ -166,6 +185,11 @@ class ReduceStage(Stage):
     `merge` is associative up to rounding, and the engine merges in the order of parts, so that the result depends
     neither on the number of workers nor on who finished first.
     """
+
+    @property
+    def reads(self) -> frozenset[str] | None:
+        """Columns that it looks at; None where it may look at all."""
+        return None
 
     def output_schema(self, schema: pa.Schema) -> pa.Schema:
         return schema
@@ -210,6 +234,26 @@ class Plan(Frozen):
     """Stages between the source and `stages` that an earlier pass ran and counted; they run again, in silence, on parts
     whose blocks were not kept."""
     stages: tuple[SerializeAsAny[Stage], ...] = ()
+
+    def narrowed(self) -> Plan:
+        """The plan that reads only columns that its stages look at, where those say which, and the source gains by it.
+
+        Stages see fewer columns then. A plan whose stages change blocks stays as it is.
+        """
+        seen = [stage.reads if isinstance(stage, ReduceStage) else None for stage in self.stages]
+        known = [columns for columns in seen if columns is not None]
+        if not self.source.is_quick or len(known) < len(seen) or not all(stage.by_column for stage in self.prefix):
+            return self
+        wanted = frozenset[str]().union(*known)
+        steps = [stage.of_columns(wanted) for stage in self.prefix]
+        prefix = tuple(stage for stage in steps if stage is not None)
+        return Plan(source=self.source.narrowed(wanted), prefix=prefix, stages=self.stages)
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether to make the blocks after the last stage again costs less than to keep them."""
+        made = [stage for stage in (*self.prefix, *self.stages) if isinstance(stage, MapStage)]
+        return self.source.is_quick and all(stage.by_column for stage in made)
 
     def schemas(self) -> tuple[pa.Schema, ...]:
         """Schema that the first of `stages` gets, then after each stage.

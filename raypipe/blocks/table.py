@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,13 +15,20 @@ from raypipe.blocks.frames import data_bytes, without_row_numbers
 from raypipe.blocks.hashing import hash_rows
 from raypipe.blocks.kinds import BlockColumn, ColumnType
 from raypipe.blocks.matrices import NullPairs, NumberColumn, PairMoments
-from raypipe.blocks.profile import Profile
+from raypipe.blocks.profile import Correlation, Profile
 from raypipe.blocks.report import column_profile
 from raypipe.blocks.spec import SummarySpec
 from raypipe.errors import SchemaError
 
 _NULL_PLACES = 4
 """Columns watched for nulls, as a multiple of those shown: which have nulls is known only at the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A column that was not to be summarised; its nulls are counted all the same."""
+
+    nulls: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +39,15 @@ class TableSummary:
     types: tuple[ColumnType, ...]
     rows: int
     bytes: int
-    columns: tuple[ColumnSummary, ...]
+    columns: tuple[ColumnSummary | LeftOut, ...]
     pairs: PairMoments
+    """Of no column where one of those that belong there was left out."""
     nulls: NullPairs
     duplicates: RowSample | None
     """None where a column's values cannot be compared, or there is no column."""
 
 
-def summarise(block: pa.Table, spec: SummarySpec | None = None) -> TableSummary:
+def summarise(block: pa.Table, spec: SummarySpec | None = None, only: Collection[str] | None = None) -> TableSummary:
     """Summary of one block; the hidden row-number column is left out.
 
     Parameters
@@ -47,6 +56,9 @@ def summarise(block: pa.Table, spec: SummarySpec | None = None) -> TableSummary:
         Any number of rows, none included.
     spec : SummarySpec, optional
         Limits; those of blocks that are to be merged must be equal.
+    only : collection of str, optional
+        Columns to summarise, where the others are known already. Rows, bytes, nulls and repeated rows are always those
+        of the whole table; correlations are there if every column of the matrix is among these.
 
     Examples
     --------
@@ -58,7 +70,10 @@ def summarise(block: pa.Table, spec: SummarySpec | None = None) -> TableSummary:
     types = _types(block.schema)
     limits = (spec or SummarySpec()).for_width(len(types))
     held = [BlockColumn(kind, column) for kind, column in zip(types, block.columns, strict=True)]
-    columns = tuple(ColumnSummary.of(column, limits) for column in held)
+    columns = tuple(
+        ColumnSummary.of(column, limits) if only is None or kind.name in only else LeftOut(column.nulls)
+        for kind, column in zip(types, held, strict=True)
+    )
     hashable = bool(held) and all(kind.hashable for kind in types)
     return TableSummary(
         spec=limits,
@@ -66,9 +81,7 @@ def summarise(block: pa.Table, spec: SummarySpec | None = None) -> TableSummary:
         rows=block.num_rows,
         bytes=data_bytes(block),
         columns=columns,
-        pairs=PairMoments.of(
-            [number_column(held[i], columns[i]) for i in number_places(types, limits)], block.num_rows
-        ),
+        pairs=_pairs(held, columns, number_places(types, limits), block.num_rows),
         nulls=NullPairs.of(
             {i: column.null_mask for i, column in enumerate(held) if column.nulls},
             len(held),
@@ -79,6 +92,16 @@ def summarise(block: pa.Table, spec: SummarySpec | None = None) -> TableSummary:
         if hashable
         else None,
     )
+
+
+def _pairs(
+    held: Sequence[BlockColumn], columns: Sequence[ColumnSummary | LeftOut], places: Sequence[int], rows: int
+) -> PairMoments:
+    """Of the columns at these places; of none where one was left out."""
+    summaries = [columns[i] for i in places]
+    known = [summary for summary in summaries if isinstance(summary, ColumnSummary)]
+    numbers = [number_column(held[i], summary) for i, summary in zip(places, known, strict=False)]
+    return PairMoments.of(numbers if len(known) == len(summaries) else [], rows)
 
 
 def merge(a: TableSummary, b: TableSummary) -> TableSummary:
@@ -95,26 +118,68 @@ def merge(a: TableSummary, b: TableSummary) -> TableSummary:
         types=a.types,
         rows=a.rows + b.rows,
         bytes=a.bytes + b.bytes,
-        columns=tuple(x.merge(y, a.spec) for x, y in zip(a.columns, b.columns, strict=True)),
+        columns=tuple(_merged(x, y, a.spec) for x, y in zip(a.columns, b.columns, strict=True)),
         pairs=a.pairs.merge(b.pairs),
         nulls=a.nulls.merge(b.nulls),
         duplicates=a.duplicates.merge(b.duplicates) if a.duplicates and b.duplicates else None,
     )
 
 
+def _merged(a: ColumnSummary | LeftOut, b: ColumnSummary | LeftOut, spec: SummarySpec) -> ColumnSummary | LeftOut:
+    if isinstance(a, ColumnSummary) and isinstance(b, ColumnSummary):
+        return a.merge(b, spec)
+    return LeftOut(a.nulls + b.nulls)
+
+
 def finish(state: TableSummary) -> Profile:
-    """The profile of all blocks merged into `state`."""
+    """The profile of all blocks merged into `state`; columns that were left out are not in it (see `Known`)."""
     spec, names = state.spec, [kind.name for kind in state.types]
     shown = set(number_places(state.types, spec))
+    related = not any(isinstance(state.columns[i], LeftOut) for i in shown)
     skipped = [kind.name for i, kind in enumerate(state.types) if kind.kind == "number" and i not in shown]
     return Profile(
         rows=state.rows,
-        columns=tuple(column_profile(column, spec) for column in state.columns),
+        columns=tuple(column_profile(column, spec) for column in state.columns if isinstance(column, ColumnSummary)),
         bytes=state.bytes,
-        correlation=state.pairs.finish([names[i] for i in sorted(shown)], skipped),
+        correlation=state.pairs.finish([names[i] for i in sorted(shown)], skipped) if related else Correlation(),
         missingness=state.nulls.finish(names, [column.nulls for column in state.columns], spec.matrix_columns),
         duplicates=state.duplicates.finish() if state.duplicates else None,
     )
+
+
+@dataclass(frozen=True)
+class Known:
+    """A profile of the same rows as they were before some columns were changed or dropped."""
+
+    profile: Profile
+    changed: frozenset[str]
+    """Columns that were changed or dropped."""
+    left: tuple[str, ...]
+    """All columns that there are now."""
+
+    @property
+    def wanted(self) -> frozenset[str]:
+        """Columns to summarise anew: those that changed, and every number where the correlations have to be too."""
+        return frozenset(
+            name for name in self.left if name in self.changed or (self._related and name in self._numbers)
+        )
+
+    def completed(self, found: Profile) -> Profile:
+        """The profile of all columns: those `found` to be new, and the others as they were."""
+        new = {column.name: column for column in found.columns}
+        columns = tuple(new.get(name) or self.profile.column(name) for name in self.left)
+        return found.replace(
+            columns=columns, correlation=found.correlation if self._related else self.profile.correlation
+        )
+
+    @property
+    def _numbers(self) -> frozenset[str]:
+        return frozenset(column.name for column in self.profile.columns if column.kind == "number")
+
+    @property
+    def _related(self) -> bool:
+        """Whether a number was changed or dropped."""
+        return bool(self._numbers & self.changed)
 
 
 @functools.lru_cache(maxsize=16)

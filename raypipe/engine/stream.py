@@ -54,6 +54,8 @@ class Stream:
         self.ray = self.session.ray
         self.layout = engine.layout(work.plan)
         self.retries = engine.config.max_task_retries
+        self.keeps = work.keep and not work.plan.is_quick
+        """Whether blocks are kept; where they are not, a later pass makes them again."""
         frame = work.frame
         self.frame = frame if isinstance(frame, RayFrame) else None
         self.parts = tuple(frame.parts if frame is not None else work.plan.source.parts())
@@ -147,7 +149,7 @@ class Stream:
             stages=group.stages,
             schemas=group.schemas,
             block_rows=self.config.block_rows,
-            hands_on=not last or self.work.keep,
+            hands_on=not last or self.keeps,
             reads_again=self.work.frame is not None,
             folder=_here(),
         )
@@ -208,7 +210,7 @@ class Stream:
         parts = self._parts_of(bundle)
         planned = sum(part.bytes or self.layout.block_bytes for part in parts)
         expected = pool.expected_bytes(planned)
-        hand_on = not last or (self.work.keep and self.room.keep_left >= expected)
+        hand_on = not last or (self.keeps and self.room.keep_left >= expected)
         if hand_on:
             self.room.set_apart(number, expected)
         handle = pool.workers[worker].handle

@@ -95,6 +95,22 @@ class TableSource(SourceStage):
         names = {one.name for one in self.added}
         return self.filler or pa.schema([field for field in self.table_schema if field.name not in names])
 
+    @property
+    def is_quick(self) -> bool:
+        return FORMATS[self.format].by_column and all(
+            file.remote is None and file.packed is None for file in self.files
+        )
+
+    def narrowed(self, columns: frozenset[str]) -> TableSource:
+        schema = pa.schema([field for field in self.table_schema if field.name in columns])
+        if not schema.names:  # Rows without columns cannot be counted.
+            return self
+        added = tuple(one for one in self.added if one.name in columns)
+        filler = self.filler
+        if len(added) == len(schema):
+            filler = filler or pa.schema([next(iter(self.read_schema))])
+        return self.replace(table_schema=schema, added=added, filler=filler)
+
     def schema(self) -> pa.Schema:  # type: ignore[override]  # pydantic has a deprecated method of this name
         return self.table_schema
 

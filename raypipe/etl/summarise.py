@@ -23,6 +23,8 @@ class Summarise(ReduceStage):
 
     spec: SummarySpec = SummarySpec()
     """Limits of the summary."""
+    only: frozenset[str] | None = None
+    """Columns to summarise, where the others are known already; see `raypipe.blocks.table.summarise`."""
     columns: pa.Schema | None = None
     """Schema of the blocks, so that a source without parts has a profile of its columns too."""
 
@@ -42,7 +44,7 @@ class Summarise(ReduceStage):
 
     def partial(self, block: pa.Table, part: str) -> TableSummary:
         """Summary of one block; the part does not matter."""
-        return summarise(block, self.spec)
+        return summarise(block, self.spec, self.only)
 
     def merge(self, a: TableSummary, b: TableSummary) -> TableSummary:
         """Both together; neither is changed."""
@@ -52,4 +54,8 @@ class Summarise(ReduceStage):
         """The profile; of an empty table when there was no part."""
         if state is not None:
             return finish(state)
-        return Profile(rows=0, columns=()) if self.columns is None else finish(summarise(self.columns.empty_table()))
+        return (
+            Profile(rows=0, columns=())
+            if self.columns is None
+            else finish(summarise(self.columns.empty_table(), self.spec, self.only))
+        )

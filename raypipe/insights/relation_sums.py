@@ -11,16 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from raypipe.blocks.frames import to_polars
 from raypipe.insights.bins import NumberPlan, bin_codes
+from raypipe.insights.cells import Numbers, both, picked
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
 Levels = dict[str, FloatArray]
 Codes = tuple[IntArray, list[str]]
 
@@ -49,24 +49,6 @@ class RelationSums:
     too_many_classes: bool = False
 
 
-def series_of(block: pa.Table, column: str) -> pl.Series:
-    """The column as a Polars series, under a name that Polars cannot take for a pattern (as it does "^a.*$")."""
-    return to_polars(block.select([column])).to_series().alias("value")
-
-
-def numbers_of(block: pa.Table, column: str) -> FloatArray:
-    """The column as float64; null becomes NaN."""
-    return series_of(block, column).cast(pl.Float64, strict=False).to_numpy()
-
-
-def texts_of(column: pa.ChunkedArray) -> pa.Array:
-    """The column as text."""
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    text = column.cast(pa.large_string()).combine_chunks()
-    return text.combine_chunks() if isinstance(text, pa.ChunkedArray) else text
-
-
 def encode(text: pa.Array) -> Codes | None:
     """A code for each row (-1 for null) and the texts behind the codes; None past `MAX_TRACKED` texts."""
     encoded = text.dictionary_encode()
@@ -83,40 +65,43 @@ def standardise(values: FloatArray, center: float, scale: float) -> FloatArray:
 
 
 def sum_regression(
-    target: FloatArray, numbers: Sequence[tuple[NumberPlan, FloatArray]], categories: Sequence[Codes | None]
+    target: Numbers, numbers: Sequence[tuple[NumberPlan, Numbers]], categories: Sequence[Codes | None]
 ) -> RelationSums:
-    """Sums of one block whose standardised target is `target` (NaN: unknown)."""
-    known = np.isfinite(target)
-    out = RelationSums(rows=int(known.sum()), target=_moments(np.zeros(known.sum(), np.int64), target[known], 1)[0])
-    for plan, values in numbers:
-        both = known & np.isfinite(values)
-        x, v = values[both], target[both]
+    """Sums of one block whose standardised target is `target`."""
+    goal = picked(target.values, target.finite)
+    out = RelationSums(rows=len(goal), target=_moments(np.zeros(len(goal), np.int64), goal, 1)[0])
+    for plan, column in numbers:
+        rows = both(target.finite, column.finite)
+        x, v = picked(column.values, rows), picked(target.values, rows)
         u = standardise(x, plan.center, plan.scale)
-        out.pairs.append(np.array([len(v), u.sum(), v.sum(), u @ u, v @ v, u @ v]))
-        out.bins.append(_moments(bin_codes(x, plan.edges), v, len(plan.labels)))
+        table = _moments(bin_codes(x, plan.edges), v, len(plan.labels))
+        n, sum_v, sum_vv = table.sum(axis=0)
+        out.pairs.append(np.array([n, u.sum(), sum_v, _product(u, u), sum_vv, _product(u, v)]))
+        out.bins.append(table)
     for category in categories:
         if category is None:
             out.levels.append(None)
             continue
         codes, names = category
-        both = known & (codes >= 0)
-        table = _moments(codes[both], target[both], len(names))
+        rows = both(target.finite, _placed(codes))
+        table = _moments(picked(codes, rows), picked(target.values, rows), len(names))
         out.levels.append(_bounded({name: row for name, row in zip(names, table, strict=True) if row[0]}))
     return out
 
 
 def sum_classes(
-    target: Codes | None, numbers: Sequence[tuple[NumberPlan, FloatArray]], categories: Sequence[Codes | None]
+    target: Codes | None, numbers: Sequence[tuple[NumberPlan, Numbers]], categories: Sequence[Codes | None]
 ) -> RelationSums:
     """Sums of one block whose class codes (-1: unknown) and class names are `target`; None: too many classes."""
     if target is None:
         return RelationSums(too_many_classes=True)
     codes, classes = target
-    known, k = codes >= 0, len(classes)
-    out = RelationSums(rows=int(known.sum()), classes=classes, target=_count(codes[known], k).astype(float))
-    for plan, values in numbers:
-        both = known & np.isfinite(values)
-        x, y = values[both], codes[both]
+    known, k = _placed(codes), len(classes)
+    goal = picked(codes, known)
+    out = RelationSums(rows=len(goal), classes=classes, target=_count(goal, k).astype(float))
+    for plan, column in numbers:
+        rows = both(known, column.finite)
+        x, y = picked(column.values, rows), picked(codes, rows)
         u = standardise(x, plan.center, plan.scale)
         out.pairs.append(_moments(y, u, k).T)
         out.bins.append(_table(bin_codes(x, plan.edges), y, (len(plan.labels), k)))
@@ -125,10 +110,21 @@ def sum_classes(
             out.levels.append(None)
             continue
         level_codes, names = category
-        both = known & (level_codes >= 0)
-        table = _table(level_codes[both], codes[both], (len(names), k))
+        rows = both(known, _placed(level_codes))
+        table = _table(picked(level_codes, rows), picked(codes, rows), (len(names), k))
         out.levels.append(_bounded({name: row for name, row in zip(names, table, strict=True) if row.any()}))
     return out
+
+
+def _placed(codes: IntArray) -> BoolArray | None:
+    """Rows that have a code; None where all do."""
+    known = codes >= 0
+    return None if known.all() else known
+
+
+def _product(a: FloatArray, b: FloatArray) -> float:
+    """The sum of the products; unlike a product of BLAS it does not depend on the number of threads."""
+    return float(np.einsum("i,i->", a, b))
 
 
 def _count(codes: IntArray, size: int) -> IntArray:

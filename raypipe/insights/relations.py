@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,22 +13,19 @@ from raypipe.blocks.frames import ROW
 from raypipe.blocks.profile import ColumnProfile, NumberSummary, Profile
 from raypipe.config import Frozen
 from raypipe.insights.bins import NumberPlan, center_and_scale, few_values, plan_number, plan_time
-from raypipe.insights.calendar import is_calendar, micros
+from raypipe.insights.calendar import is_calendar
+from raypipe.insights.cells import Numbers, numbers_of, series_of, texts_of, times_of
 from raypipe.insights.measures import measure_relations
 from raypipe.insights.models import TargetReport
 from raypipe.insights.relation_sums import (
     OTHER,
     Codes,
-    FloatArray,
     RelationSums,
     add_sums,
     encode,
-    numbers_of,
-    series_of,
     standardise,
     sum_classes,
     sum_regression,
-    texts_of,
 )
 from raypipe.stage import ReduceStage, require
 
@@ -73,10 +69,17 @@ class RelateTarget(ReduceStage):
         """Whether the target can be related to anything at all."""
         return self.target not in self.skipped
 
+    @property
+    def reads(self) -> frozenset[str]:
+        return frozenset((self.target, *self._columns))
+
     def output_schema(self, schema: pa.Schema) -> pa.Schema:
-        columns = [plan.column for plan in self.numbers] + [plan.column for plan in self.categories]
-        require(schema, self.target, *columns, by=self.name)
+        require(schema, self.target, *self._columns, by=self.name)
         return schema
+
+    @property
+    def _columns(self) -> list[str]:
+        return [plan.column for plan in self.numbers] + [plan.column for plan in self.categories]
 
     def partial(self, block: pa.Table, part: str) -> RelationSums:
         if not self.measurable:
@@ -84,8 +87,8 @@ class RelateTarget(ReduceStage):
         numbers = [(plan, self._number(block, plan)) for plan in self.numbers]
         categories = [_category(block, plan) for plan in self.categories]
         if self.task == "regression":
-            target = standardise(numbers_of(block, self.target), self.center, self.scale)
-            return sum_regression(target, numbers, categories)
+            target = standardise(numbers_of(block, self.target).values, self.center, self.scale)
+            return sum_regression(Numbers.of(target), numbers, categories)
         return sum_classes(encode(_classes(block, self.target)), numbers, categories)
 
     def merge(self, a: RelationSums, b: RelationSums) -> RelationSums:
@@ -100,11 +103,8 @@ class RelateTarget(ReduceStage):
             return TargetReport(column=self.target, task=self.task, skipped={**self.skipped, self.target: reason})
         return measure_relations(self, state)
 
-    def _number(self, block: pa.Table, plan: NumberPlan) -> FloatArray:
-        if plan.kind == "number":
-            return numbers_of(block, plan.column)
-        at, known = micros(series_of(block, plan.column))
-        return np.where(known, at / 1e6, np.nan)
+    def _number(self, block: pa.Table, plan: NumberPlan) -> Numbers:
+        return numbers_of(block, plan.column) if plan.kind == "number" else times_of(block, plan.column).seconds
 
 
 def _category(block: pa.Table, plan: CategoryPlan) -> Codes | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 from pydantic import NonNegativeInt, PositiveInt
 
-from raypipe.blocks.frames import ROW, from_polars, to_polars, without_row_numbers
+from raypipe.blocks.frames import ROW, data_bytes, from_polars, to_polars, without_row_numbers
 from raypipe.blocks.profile import ColumnProfile, Profile
 from raypipe.stage import ReduceStage
 
@@ -20,6 +21,10 @@ MAX_CHARS = 1_000
 """Characters of a text in a sample; longer ones are cut."""
 SAMPLE_BYTES = 128 << 20
 """Bytes that a sample may take, about."""
+GUESS_FACTOR = 4
+"""A table is believed to have at least one of this many of the rows that its guessed bytes speak for."""
+PIECES = 200
+"""Pieces of a sample that wait at most before they are put together."""
 _PRIORITY = "__priority__"
 _MOST = 2**64 - 1
 
@@ -40,12 +45,27 @@ class FirstRows(ReduceStage):
         return state
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """Rows that may be in the sample."""
+
+    rows: tuple[pl.DataFrame, ...]
+    """Pieces, of which the rows of lowest priority count."""
+    reach: int
+    """Every row of a lower priority is among them, but for those past the limits on rows and bytes."""
+    full: bool
+    """Whether those limits let rows go."""
+
+
 class SampleRows(ReduceStage):
     """A uniform random sample without replacement: the `rows` rows of lowest priority.
 
     A row's priority is a hash of seed, part and row number, so that the sample depends neither on how rows are cut nor
     on who works on them. It is not stratified: every figure drawn from it would need weights, and at the usual 20,000
     rows a class of one percent still has 200.
+
+    Where the size of the table is known, or guessed, rows that have no chance are let go at once. The result is None
+    where a guess was so wrong that rows of the sample were let go.
     """
 
     rows: PositiveInt
@@ -53,37 +73,61 @@ class SampleRows(ReduceStage):
     seed: int = 42
     max_chars: PositiveInt = MAX_CHARS
     """Longer texts are cut to this, so that a few of them cannot make the sample huge."""
+    max_bytes: PositiveInt = SAMPLE_BYTES
+    """The sample ends before the row that would take it past this many bytes of text and numbers."""
     of: NonNegativeInt | None = None
-    """Rows of the whole table where they are known: rows that have no chance are let go at once. The sample may then
-    be a few rows short, in one case of a billion."""
+    """Rows of the whole table, where they are known."""
+    of_bytes: NonNegativeInt | None = None
+    """Bytes of the whole table in memory, guessed, where its rows are not known."""
 
-    def partial(self, block: pa.Table, part: str) -> pl.DataFrame:
+    def partial(self, block: pa.Table, part: str) -> Drawn:
         numbers = block[ROW].to_numpy() if ROW in block.column_names else np.arange(block.num_rows)
         priorities = _priorities(self.seed, part, numbers)
-        hopeful = np.flatnonzero(priorities <= self._bound)
-        if len(hopeful) > self.rows:
+        reach = self._reach(block)
+        hopeful = np.flatnonzero(priorities <= np.uint64(reach))
+        full = len(hopeful) > self.rows
+        if full:
             hopeful = np.sort(hopeful[np.argpartition(priorities[hopeful], self.rows)[: self.rows]])
         drawn = to_polars(block.select(list(self.columns)).take(pa.array(hopeful)))
         texts = [pl.col(pl.String).str.slice(0, self.max_chars)] if pl.String in drawn.dtypes else []
         drawn = drawn.with_columns(texts)
-        return self._lowest(drawn.with_columns(pl.Series(self._priority, priorities[hopeful])))
+        rows = drawn.with_columns(pl.Series(self._priority, priorities[hopeful]))
+        return self._compact(Drawn((rows,), reach, full))
 
-    def merge(self, a: pl.DataFrame, b: pl.DataFrame) -> pl.DataFrame:
-        return self._lowest(pl.concat([a, b]))
+    def merge(self, a: Drawn, b: Drawn) -> Drawn:
+        both = Drawn((*a.rows, *b.rows), min(a.reach, b.reach), a.full or b.full)
+        # Sorted now and then only: most blocks add a few rows.
+        waiting = sum(rows.height for rows in both.rows[1:])
+        return self._compact(both) if waiting > self.rows or len(both.rows) > PIECES else both
 
-    def finish(self, state: pl.DataFrame | None) -> pa.Table | None:
-        return None if state is None else from_polars(state.drop(self._priority))
+    def finish(self, state: Drawn | None) -> pa.Table | None:
+        if state is None:
+            return None
+        state = self._compact(state)
+        (rows,) = state.rows
+        last = int(rows[self._priority].max() or 0)  # type: ignore[arg-type]  # a whole number
+        if state.reach < (last if state.full else _MOST):
+            return None
+        return from_polars(rows.drop(self._priority))
 
-    def _lowest(self, frame: pl.DataFrame) -> pl.DataFrame:
-        return frame.sort(self._priority).head(self.rows)
+    def _compact(self, drawn: Drawn) -> Drawn:
+        """The same in one piece, lowest priority first, without the rows past the limits."""
+        frame = pl.concat(drawn.rows)
+        kept = frame.sort(self._priority).head(self.rows)
+        sizes = [pl.col(pl.String).str.len_bytes().fill_null(0)] if pl.String in kept.dtypes else []
+        total = kept.select(pl.sum_horizontal(pl.repeat(8 * kept.width, pl.len()), *sizes).cum_sum()).to_series()
+        kept = kept.head(max(1, int((total <= self.max_bytes).sum())))
+        return Drawn((kept,), drawn.reach, drawn.full or kept.height < frame.height)
 
-    @property
-    def _bound(self) -> np.uint64:
+    def _reach(self, block: pa.Table) -> int:
         """The priority that no row of the sample exceeds: six standard deviations above the expected one."""
-        if not self.of:
-            return np.uint64(_MOST)
-        share = (self.rows + 6 * math.sqrt(self.rows) + 6) / self.of
-        return np.uint64(min(int(share * _MOST), _MOST))
+        of = self.of
+        if of is None and self.of_bytes and block.num_rows:
+            of = int(self.of_bytes / GUESS_FACTOR * block.num_rows / max(data_bytes(block), 1))
+        if not of:
+            return _MOST
+        share = (self.rows + 6 * math.sqrt(self.rows) + 6) / of
+        return min(int(share * _MOST), _MOST)
 
     @property
     def _priority(self) -> str:

@@ -19,13 +19,13 @@ from raypipe.insights.calendar import (
     bucket_range,
     choose_bucket,
     is_calendar,
-    micros,
     to_local,
     to_micros,
 )
+from raypipe.insights.cells import numbers_of, picked, times_of
 from raypipe.insights.course_sums import CourseSums, Instants, by_key, by_week_hour, is_clock
 from raypipe.insights.models import Timeline
-from raypipe.insights.relation_sums import numbers_of, series_of, standardise
+from raypipe.insights.relation_sums import standardise
 from raypipe.insights.trends import describe_course
 from raypipe.stage import ReduceStage, require
 
@@ -74,15 +74,21 @@ class CourseOverTime(ReduceStage):
     left_out: int = 0
     """Number columns that could be followed, but for the limit on their number."""
 
+    @property
+    def reads(self) -> frozenset[str]:
+        return frozenset((self.column, *(series.column for series in self.series)))
+
     def output_schema(self, schema: pa.Schema) -> pa.Schema:
         require(schema, self.column, *(series.column for series in self.series), by=self.name)
         return schema
 
     def partial(self, block: pa.Table, part: str) -> CourseSums:
-        at, known = micros(series_of(block, self.column))
-        inside = known & (at >= self.start) & (at <= self.end)
-        values = [standardise(numbers_of(block, s.column), s.center, s.scale)[inside] for s in self.series]
-        at = at[inside]
+        times = times_of(block, self.column)
+        inside = times.known & (times.at >= self.start) & (times.at <= self.end)
+        rows = None if inside.all() else inside
+        numbers = [picked(numbers_of(block, s.column).values, rows) for s in self.series]
+        values = [standardise(x, s.center, s.scale) for x, s in zip(numbers, self.series, strict=True)]
+        at = picked(times.at, rows)
         local = to_local(at, self.zone)
         ids, sums = by_key(bucket_ids(at if is_clock(self.fine) else local, self.fine), values)
         return CourseSums(
@@ -90,8 +96,8 @@ class CourseOverTime(ReduceStage):
             sums=sums,
             week_hours=by_week_hour(local, values[0] if self.target else np.full(len(at), np.nan)),
             instants=Instants.of(at),
-            outside=int(known.sum() - inside.sum()),
-            unknown=int(len(known) - known.sum()),
+            outside=int(times.known.sum() - len(at)),
+            unknown=int(len(times.known) - times.known.sum()),
         )
 
     def merge(self, a: CourseSums, b: CourseSums) -> CourseSums:

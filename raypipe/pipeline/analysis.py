@@ -1,4 +1,4 @@
-"""The analysis stage: one pass for relations, time and samples, then the findings."""
+"""The analysis stage: what the sample of rows says, one pass over all rows for the rest, then the findings."""
 
 from __future__ import annotations
 
@@ -29,25 +29,27 @@ from raypipe.insights.patterns.models import PatternsReport
 from raypipe.insights.quality import QualityScore, quality_score
 from raypipe.insights.relations import RelateTarget, plan_relations
 from raypipe.insights.report import write_report
-from raypipe.insights.sample import FirstRows, SampleRows, sample_size
 from raypipe.insights.series.measure import measure_series
 from raypipe.insights.series.models import SeriesReport
 from raypipe.insights.statistics.coding import TOO_MANY
 from raypipe.insights.statistics.engine import Draft, StatisticsEngine
-from raypipe.insights.statistics.models import PairStatistics, Statistics
+from raypipe.insights.statistics.models import Statistics
+from raypipe.insights.statistics.pairs import MeasurePairs
 from raypipe.insights.statistics.tails import CountTails, plan_tails
 from raypipe.insights.target.analysis import analyse_target
 from raypipe.insights.timeline import CourseOverTime, plan_timeline
 from raypipe.insights.wording.catalogue import catalogue_of
+from raypipe.pipeline.looks import Looks, look_stages
 from raypipe.pipeline.manifest import masked_config
 from raypipe.pipeline.state import Analysis, RunState
 from raypipe.results import Insight
 from raypipe.stage import Stage
 
 RunPass = Callable[[tuple[Stage, ...]], Mapping[str, Any]]
-TARGET, COURSE, PASS = "target", "course over time", "relations and course over time"
+LOOK = "first rows and sample"
+TARGET, COURSE, PASS = "target", "course over time", "pass over all rows"
 SERIES = "time series"
-SCREENING, ALL_PAIRS, STATISTICS = "statistics of the sample", "pairs over all rows", "statistics"
+SCREENING, STATISTICS = "statistics of the sample", "statistics"
 PATTERNS, CLOSER = "patterns", "target analysis"
 QUALITY, INSIGHTS, REPORT = "quality score", "insights", "report"
 TASK_LIMIT_S = 600.0
@@ -93,12 +95,16 @@ class _Work:
 
     def plan(self) -> None:
         """Add the tasks; what the settings or the columns rule out is a reason instead."""
-        planned = [*self._plan_target(), *self._plan_course()]
         # In the thread that executes: the engine looks at the cancel itself, and callbacks come from this thread.
+        self.tasks.add_task(LOOK, self._look, where="caller")
+        planned = [*self._plan_statistics(), *self._plan_target(), *self._plan_course()]
         self.tasks.add_task(PASS, self._measure, planned, where="caller", always=True)
         self.tasks.add_task(QUALITY, self._quality)
         sampled = self._plan_samples(target_planned=TARGET in planned)
-        measured = self._plan_statistics()
+        measured = []
+        if SCREENING in planned:
+            self.tasks.add_task(STATISTICS, self._statistics, [SCREENING, PASS], always=True)
+            measured.append(STATISTICS)
         if COURSE in planned:
             self.tasks.add_task(SERIES, self._series, [PASS], always=True)
             sampled.append(SERIES)
@@ -109,12 +115,12 @@ class _Work:
         """The tasks that work on the sample of rows."""
         planned: list[str] = []
         if self.config.analysis.patterns.enabled:
-            self.tasks.add_task(PATTERNS, self._patterns, [PASS], always=True)
+            self.tasks.add_task(PATTERNS, self._patterns, [LOOK], always=True)
             planned.append(PATTERNS)
         else:
             self.reasons["patterns"] = "switched off (analysis.patterns.enabled: false)"
         if target_planned:
-            self.tasks.add_task(CLOSER, self._closer, [PASS], always=True)
+            self.tasks.add_task(CLOSER, self._closer, [PASS, LOOK], always=True)
             planned.append(CLOSER)
         return planned
 
@@ -147,55 +153,55 @@ class _Work:
         if not self.config.analysis.statistics.enabled:
             self.reasons[STATISTICS] = "switched off (analysis.statistics.enabled: false)"
             return []
-        self.tasks.add_task(SCREENING, self._screen, [PASS], always=True)
-        self.tasks.add_task(ALL_PAIRS, self._all_pairs, [SCREENING], where="caller")
-        self.tasks.add_task(STATISTICS, _statistics, [SCREENING, ALL_PAIRS], always=True)
-        return [STATISTICS]
+        self.tasks.add_task(SCREENING, self._screen, [LOOK], always=True)
+        return [SCREENING]
 
-    def _screen(self, measured: Mapping[str, Any] | None) -> Draft:
-        engine, found = StatisticsEngine(self.config.analysis.statistics, self.config.seed), measured or {}
-        sample, tails = found.get(SampleRows.__name__), found.get(CountTails.__name__)
-        return engine.draft(self.run.data[1], sample, tails, self.config.target_column)
-
-    def _all_pairs(self, draft: Draft) -> tuple[PairStatistics, ...] | None:
-        """The pairs that stand out in the sample, over all rows; None where the sample has them all."""
-        stage = draft.exact_stage()
-        return None if stage is None else self.run_pass((stage,))[stage.name]
-
-    def _measure(self, *planned: Stage | None) -> Mapping[str, Any]:
-        """One pass over the rows, for all that needs to see them."""
+    def _look(self) -> Looks:
+        """The rows that earlier passes took; they are taken now where those could not."""
         frame, profile = self.run.data
-        stages: list[Stage] = [FirstRows(rows=self.config.dashboard.max_table_rows)]
-        if frame.schema.names:
-            limits = self.config.analysis
-            rows = sample_size(profile, limits.sample_rows, limits.sample_cells)
-            stages.append(
-                SampleRows(rows=rows, columns=tuple(frame.schema.names), seed=self.config.seed, of=profile.rows)
-            )
+        looks = self.run.looks
+        if looks is None or (looks.sample is None and frame.schema.names):
+            looks = Looks.of(self.run_pass(look_stages(self.config, frame.schema, rows=profile.rows)))
+            assert looks is not None
+        return looks.cut(profile, self.config)
+
+    def _screen(self, looks: Looks | None) -> Draft:
+        engine, sample = StatisticsEngine(self.config.analysis.statistics, self.config.seed), looks and looks.sample
+        return engine.draft(self.run.data[1], sample, self.config.target_column)
+
+    def _measure(self, *planned: Stage | Draft | None) -> Mapping[str, Any]:
+        """One pass over the rows, for all that needs to see every one of them."""
+        stages = [stage for stage in planned if isinstance(stage, Stage)]
         if self.config.analysis.statistics.enabled:
-            stages.append(plan_tails(profile))
-        return self.run_pass((*stages, *(stage for stage in planned if stage is not None)))
+            stages.append(plan_tails(self.run.data[1]))
+        pairs = [draft.exact_stage() for draft in planned if isinstance(draft, Draft)]
+        stages += [stage for stage in pairs if stage is not None]
+        return self.run_pass(tuple(stages)) if stages else {}
+
+    def _statistics(self, draft: Draft | None, measured: Mapping[str, Any] | None) -> Statistics | None:
+        if draft is None:
+            return None
+        found = measured or {}
+        return draft.finished(found.get(MeasurePairs.__name__), found.get(CountTails.__name__))
 
     def _quality(self) -> QualityScore:
         return quality_score(self.run.data[1], self.run.validation, self.run.loaded.quarantine.rows)
 
-    def _patterns(self, measured: Mapping[str, Any] | None) -> PatternsReport | None:
+    def _patterns(self, looks: Looks | None) -> PatternsReport | None:
         """Clusters, anomalies, rules, dependencies and the map, of the sample without the target."""
-        if measured is None:  # The pass failed, and its own warning says so.
+        if looks is None:  # Its own warning says why.
             return None
-        sample = measured.get(SampleRows.__name__)
-        sample = pa.table({}) if sample is None else sample
+        sample = pa.table({}) if looks.sample is None else looks.sample
         ids = frozenset(column.name for column in self.run.data[1].columns if looks_like_id(column))
         return PatternDetector(self.config.analysis.patterns.replace(seed=self.config.seed)).detect(sample, ids)
 
-    def _closer(self, measured: Mapping[str, Any] | None) -> TargetReport | None:
+    def _closer(self, measured: Mapping[str, Any] | None, looks: Looks | None) -> TargetReport | None:
         """The target by the sample of rows: leaks, baselines, segments, drift."""
         report = (measured or {}).get(RelateTarget.__name__)
-        if measured is None or report is None:
+        if looks is None or report is None:
             return None
         settings = self.config.analysis.target.replace(seed=self.config.seed)
-        time = self.config.time_column
-        return analyse_target(report, measured.get(SampleRows.__name__), settings, time)
+        return analyse_target(report, looks.sample, settings, self.config.time_column)
 
     def _found(self, name: str) -> Any:
         """What a task that is planned and done has found, else None."""
@@ -247,7 +253,7 @@ class _Work:
 
     def gathered(self, results: TaskResults) -> Analysis:
         """What the tasks found so far."""
-        measured = results[PASS].value or {}
+        measured, looks = results[PASS].value or {}, results[LOOK].value or Looks()
         report, told = results[REPORT].value or ("", {})
         return Analysis(
             insights=results[INSIGHTS].value or (),
@@ -257,9 +263,9 @@ class _Work:
             timeline=measured.get(CourseOverTime.__name__),
             series=self._found(SERIES),
             statistics=results[STATISTICS].value if STATISTICS in results else None,
-            head=measured.get(FirstRows.__name__),
-            points=self._points(measured.get(SampleRows.__name__)),
-            sample=measured.get(SampleRows.__name__),
+            head=looks.head,
+            points=self._points(looks.sample),
+            sample=looks.sample,
             report=report,
             document=told,
             reasons=_told(self.reasons, results[STATISTICS].value if STATISTICS in results else None),
@@ -273,10 +279,6 @@ def _told(reasons: dict[str, str], statistics: Statistics | None) -> dict[str, s
         return reasons
     setting = "analysis.statistics.max_pair_columns pairs more"
     return {**reasons, "pairs of columns": f"{len(many):,} further columns are in no pair; {setting}"}
-
-
-def _statistics(draft: Draft | None, pairs: tuple[PairStatistics, ...] | None) -> Statistics | None:
-    return None if draft is None else draft.finished(pairs)
 
 
 def _warnings(results: TaskResults) -> list[str]:

@@ -6,6 +6,7 @@ import logging
 import threading
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -36,6 +37,7 @@ from raypipe.pipeline.analysis import analyse
 from raypipe.pipeline.ending import result_of, write_down
 from raypipe.pipeline.folder import new_run_id, open_folder, record_of
 from raypipe.pipeline.ingest import SUMMARY, Ingest, open_source, summary_of
+from raypipe.pipeline.looks import Looks, look_stages, looks_at
 from raypipe.pipeline.manifest import keep_manifest
 from raypipe.pipeline.processing import apply_steps
 from raypipe.pipeline.record import profile_json, summary_json
@@ -187,7 +189,8 @@ class AnalyticsPipeline:
         source = open_source(self.config)
         self._check_columns(source.schema())
         engine, why = choose_engine(self.config.engine, source.size_bytes)
-        ingest = Ingest(self.config, engine, self._validator(), self._processor(), Path(), Pass)
+        looks = partial(looks_at, self.config)
+        ingest = Ingest(self.config, engine, self._validator(), self._processor(), Path(), Pass, looks=looks)
         return engine, why, ingest.plan(source)
 
     # ---- the seven stages ---------------------------------------------------------------------------------------
@@ -236,9 +239,12 @@ class AnalyticsPipeline:
             return self._pass(plan, LOADING, **options)
 
         path = run.folder.file("quarantine.parquet")
-        ingested = Ingest(self.config, run.engine, run.validator, run.processor, path, new_pass).run(run.source)
+        looks = partial(looks_at, self.config)
+        ingest = Ingest(self.config, run.engine, run.validator, run.processor, path, new_pass, looks=looks)
+        ingested = ingest.run(run.source)
         run.ingested, run.source = ingested, ingested.source
         run.frame, run.profile = ingested.outcome.frame, ingested.profile
+        run.looks = Looks.of(ingested.outcome.results)
         run.account("load", ingested.outcome)
         read = f"{ingested.outcome.rows_in:,} rows read, {ingested.quarantine.rows:,} set aside"
         self.tracker.end(PipelineStage.DATA_LOADING, read)
@@ -262,8 +268,9 @@ class AnalyticsPipeline:
             name = f"{type(self).__name__}._process_data"
             run.steps = (*run.steps, StepReport(step=name, rows_dropped=max(0, known - len(frame))))
             run.rows_added = {name: len(frame) - known} if len(frame) > known else {}
-            outcome = run.engine.run(self._pass_over(frame, (summary_of(frame.schema),), PipelineStage.DATA_PROCESSING))
-            run.frame, run.profile = frame, outcome.results[SUMMARY]
+            stages = (summary_of(frame.schema), *look_stages(self.config, frame.schema, rows=len(frame)))
+            outcome = run.engine.run(self._pass_over(frame, stages, PipelineStage.DATA_PROCESSING))
+            run.frame, run.profile, run.looks = frame, outcome.results[SUMMARY], Looks.of(outcome.results)
         done = ", ".join(step.step for step in run.steps)
         self.tracker.end(PipelineStage.DATA_PROCESSING, done or "nothing to do")
 
@@ -371,7 +378,7 @@ class AnalyticsPipeline:
         return Pass(plan, on_progress=tell, cancel=cancel, events=events, journal=recorded, **options)
 
     def _pass_over(self, frame: Frame, stages: tuple[Stage, ...], stage: PipelineStage) -> Pass:
-        plan = Plan(source=frame.source, prefix=frame.prefix, stages=stages)
+        plan = Plan(source=frame.source, prefix=frame.prefix, stages=stages).narrowed()
         return self._pass(plan, (stage,), name=stage.value.removeprefix("data_"), frame=frame)
 
     def _check_cancel(self) -> None:

@@ -24,7 +24,8 @@ from raypipe.etl.source import TableSource
 from raypipe.etl.summarise import Summarise
 from raypipe.etl.types import Promotion
 from raypipe.etl.validate import DataValidator
-from raypipe.stage import Plan, Stage
+from raypipe.pipeline.looks import LookStages
+from raypipe.stage import Plan, ReduceStage, Stage
 
 SUMMARY = "Summarise"
 """Name of the stage that profiles a pass."""
@@ -73,6 +74,8 @@ class Ingest:
     """Makes a pass that reports and can be cancelled as the pipeline wants."""
     keep: bool = True
     """Whether later passes want the blocks."""
+    looks: Callable[[TableSource], LookStages] | None = None
+    """Makes the stages that take rows themselves, where somebody wants those."""
 
     def plan(self, source: TableSource) -> Plan:
         """Read, check rows, summarise, and whatever the processing steps need to know beforehand."""
@@ -80,8 +83,11 @@ class Ingest:
         if self.validator is not None:
             stages += self.validator.stages(source.schema())
         schema = source.schema()
-        stages += [summary_of(schema), *self.processor.reduce_stages(schema)]
+        stages += [summary_of(schema), *self.processor.reduce_stages(schema), *self._looks(source, schema)]
         return Plan(source=source, stages=tuple(stages))
+
+    def _looks(self, source: TableSource, schema: pa.Schema) -> tuple[ReduceStage, ...]:
+        return () if self.looks is None else self.looks(source)(schema)
 
     def on_part(self, report: PartReport) -> None:
         """Hear of each part that went through the pool that reads, in their order."""
@@ -101,7 +107,7 @@ class Ingest:
 
         try:
             done = until_settled(source, read, drop, self.config.validation.max_bad_cell_share)
-            outcome = self._without_repeats(done.made, opened[-1])
+            outcome = self._without_repeats(done.source, done.made, opened[-1])
         except BaseException as error:
             if opened:
                 end_quarantine(opened[-1], error)
@@ -128,7 +134,7 @@ class Ingest:
     def _acts_later(self) -> bool:
         return self.validator is not None and self.validator.acts_later
 
-    def _without_repeats(self, done: Outcome, quarantine: QuarantineWriter) -> Outcome:
+    def _without_repeats(self, source: TableSource, done: Outcome, quarantine: QuarantineWriter) -> Outcome:
         """What both passes made, where rules set rows aside that only all rows together could name."""
         if self.validator is None or done.frame is None or not self._acts_later:
             return done
@@ -139,6 +145,7 @@ class Ingest:
             return done if self.keep else replace(done, frame=None)
         schema = frame.schema
         again = (*self.validator.reduce_stages(schema), summary_of(schema), *self.processor.reduce_stages(schema))
+        again = (*again, *self._looks(source, schema))
         plan = Plan(source=frame.source, prefix=frame.prefix, stages=(stage, *again))
         tell = quarantine.add
         made = self.engine.run(
@@ -171,6 +178,6 @@ def end_quarantine(quarantine: QuarantineWriter, error: BaseException) -> None:
             quarantine.discard()
 
 
-def summary_of(schema: pa.Schema) -> Summarise:
+def summary_of(schema: pa.Schema, only: frozenset[str] | None = None) -> Summarise:
     """The stage that profiles blocks of this schema, in bounded memory however many columns there are."""
-    return Summarise(spec=SummarySpec().for_width(len(schema)))
+    return Summarise(spec=SummarySpec().for_width(len(schema)), only=only)

@@ -19,6 +19,7 @@ from raypipe.etl.processing.process import DataProcessor
 from raypipe.etl.source import TableSource
 from raypipe.etl.validate import DataValidator
 from raypipe.pipeline.ingest import Ingested
+from raypipe.pipeline.looks import Looks
 from raypipe.results import Insight, StepReport, ValidationResult
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ class RunState:
     frame: Frame | None = None
     profile: Profile | None = None
     """Of the rows as they now are."""
+    looks: Looks | None = None
+    """Rows themselves, of those that now are; None where nobody has looked."""
     steps: tuple[StepReport, ...] = ()
     rows_added: dict[str, int] = field(default_factory=dict)
     """Override -> rows that it made beyond those it got."""

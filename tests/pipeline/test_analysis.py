@@ -14,19 +14,20 @@ from raypipe.engine.events import EventLog
 from raypipe.errors import RunCancelledError
 from raypipe.insights.models import TargetReport
 from raypipe.insights.patterns.models import PatternsReport
-from raypipe.pipeline import analysis
+from raypipe.pipeline import analysis, looks
 from raypipe.pipeline.analysis import TASKS, analyse
 from raypipe.pipeline.state import RunState
 
 PLANS = ["target", "course over time"]
+PASS = "pass over all rows"
 NAMES = [
+    "first rows and sample",
+    "statistics of the sample",
     *PLANS,
-    "relations and course over time",
+    PASS,
     "quality score",
     "patterns",
     "target analysis",
-    "statistics of the sample",
-    "pairs over all rows",
     "statistics",
     "time series",
     "insights",
@@ -66,12 +67,14 @@ def test_every_task_of_the_analysis_tells_its_state_and_time(source: Path) -> No
     assert [task["name"] for task in told] == NAMES
     assert {(task["status"], task["attempts"]) for task in told} == {("done", 1)}
     by_name = {task["name"]: task for task in told}
-    assert by_name["relations and course over time"]["where"] == "caller"
-    assert by_name["relations and course over time"]["seconds"] > 0
+    assert by_name[PASS]["where"] == "caller"
+    assert by_name[PASS]["seconds"] > 0
     for before, after in (
-        ("target", NAMES[2]),
-        ("course over time", NAMES[2]),
-        (NAMES[2], "insights"),
+        ("first rows and sample", "statistics of the sample"),
+        ("statistics of the sample", PASS),
+        ("target", PASS),
+        ("course over time", PASS),
+        (PASS, "insights"),
         ("patterns", "insights"),
     ):
         assert by_name[before]["ended_s"] <= by_name[after]["started_s"]
@@ -114,7 +117,21 @@ def test_without_target_and_time_their_tasks_are_not_there_and_the_report_says_w
             "target analysis is not available: RuntimeError: no ink",
             {"target", "timeline", "patterns", "insights"},
         ),
-        ("FirstRows", "relations and course over time is not available: RuntimeError: no ink", {"quality", "insights"}),
+        (
+            "plan_tails",
+            "pass over all rows is not available: RuntimeError: no ink",
+            {"quality", "insights", "head", "sample", "statistics", "patterns"},
+        ),
+        (
+            "StatisticsEngine",
+            "statistics of the sample is not available: RuntimeError: no ink",
+            {"target", "timeline", "patterns", "insights"},
+        ),
+        (
+            "sample_size",
+            "first rows and sample is not available: RuntimeError: no ink",
+            {"target", "timeline", "quality", "insights"},
+        ),
     ],
 )
 def test_a_task_that_fails_is_a_warning_that_the_report_tells_and_the_others_go_on(
@@ -123,9 +140,7 @@ def test_a_task_that_fails_is_a_warning_that_the_report_tells_and_the_others_go_
     def raises(*_: Any, **__: Any) -> None:
         raise RuntimeError("no ink")
 
-    monkeypatch.setattr(analysis, broken, raises)
-    if broken == "FirstRows":  # its name is what the result is found by
-        raises.__name__ = broken
+    monkeypatch.setattr(looks if broken == "sample_size" else analysis, broken, raises)
     one = pipeline(source)
     results = one.execute()
     assert results["status"] == "completed"

@@ -17,8 +17,9 @@ from raypipe.etl.formats.csv_quotes import Grammar, Positions, mend, scan_rows
 from raypipe.etl.formats.csv_view import Marks, canonical, rows_of
 from raypipe.stage import ASIDE_SCHEMA
 
-MARK = "\ufdd0"
-"""Stands before bytes that do not belong to the encoding; a noncharacter, which no text may contain."""
+MARK = "\ufdd0\ufdef"
+"""Stands before bytes that do not belong to the encoding: two noncharacters, which no text may contain. Damaged files
+hold one of them now and then; the two in this order are ours."""
 _MARKED = re.compile(MARK + r"\\x([0-9a-f]{2})")
 NUMBERS = ("int64", "float64")
 _BOM = codecs.BOM_UTF8

@@ -160,6 +160,8 @@ class Format(ABC):
     extensions: ClassVar[tuple[str, ...]] = ()
     """Ends of file names, with the dot, in lower case."""
     is_text: ClassVar[bool] = False
+    by_column: ClassVar[bool] = False
+    """Whether its files are stored by column, so that some columns are read without the others, and fast."""
     extra: ClassVar[str | None] = None
     """The pip extra that it needs."""
     honours: ClassVar[frozenset[str]] = EVERYWHERE

@@ -18,6 +18,7 @@ class ParquetFormat(RowFormat):
 
     name: ClassVar[str] = "parquet"
     title: ClassVar[str] = "Parquet"
+    by_column: ClassVar[bool] = True
     extensions: ClassVar[tuple[str, ...]] = (".parquet", ".pq", ".parq")
 
     def holds(self, head: bytes, suffix: str) -> bool:

@@ -59,7 +59,9 @@ class SummaryOf(Measure):
             raise UnfitError(f"holds {cell.called}, and the rule needs numbers or times")
 
     def partial(self, block: pa.Table, part: str) -> ColumnSummary:
-        return summarise(block.select([self.column]), _SPEC).columns[0]
+        (column,) = summarise(block.select([self.column]), _SPEC).columns
+        assert isinstance(column, ColumnSummary)
+        return column
 
     def merge(self, a: ColumnSummary, b: ColumnSummary) -> ColumnSummary:
         return a.merge(b, _SPEC)

@@ -16,7 +16,17 @@ from raypipe.stage import BlockStage, require
 class DropEmptyColumns(Step, BlockStage):
     """Drop columns in which no row of the whole table has a value."""
 
+    by_column = True
+
     columns: tuple[str, ...]
+
+    def of_columns(self, columns: frozenset[str]) -> DropEmptyColumns | None:
+        kept = tuple(name for name in self.columns if name in columns)
+        return self.replace(columns=kept) if kept else None
+
+    @property
+    def changes(self) -> frozenset[str]:
+        return frozenset(self.columns)
 
     def output_schema(self, schema: pa.Schema) -> pa.Schema:
         require(schema, *self.columns, by=self.name)

@@ -46,6 +46,8 @@ class Impute(Step, BlockStage):
     A step that has only reasons to give why columns keep their gaps passes blocks on as they are.
     """
 
+    by_column = True
+
     fills: tuple[Fill, ...] = ()
     skipped: Mapping[str, str] = Field(default_factory=dict)
     """Column with missing values -> why they stay."""
@@ -53,6 +55,14 @@ class Impute(Step, BlockStage):
     @property
     def idle(self) -> bool:
         return not self.fills
+
+    def of_columns(self, columns: frozenset[str]) -> Impute | None:
+        kept = tuple(fill for fill in self.fills if fill.column in columns)
+        return self.replace(fills=kept) if kept else None
+
+    @property
+    def changes(self) -> frozenset[str]:
+        return frozenset(fill.column for fill in self.fills)
 
     def output_schema(self, schema: pa.Schema) -> pa.Schema:
         require(schema, *(fill.column for fill in self.fills), by=self.name)

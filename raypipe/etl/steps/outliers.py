@@ -41,6 +41,8 @@ class CapOutliers(Step, BlockStage):
     A step that has only reasons to give why columns are left alone passes blocks on as they are.
     """
 
+    by_column = True
+
     fences: tuple[Fence, ...] = ()
     skipped: Mapping[str, str] = Field(default_factory=dict)
     """Column -> why it is left alone."""
@@ -48,6 +50,14 @@ class CapOutliers(Step, BlockStage):
     @property
     def idle(self) -> bool:
         return not self.fences
+
+    def of_columns(self, columns: frozenset[str]) -> CapOutliers | None:
+        kept = tuple(fence for fence in self.fences if fence.column in columns)
+        return self.replace(fences=kept) if kept else None
+
+    @property
+    def changes(self) -> frozenset[str]:
+        return frozenset(fence.column for fence in self.fences)
 
     def output_schema(self, schema: pa.Schema) -> pa.Schema:
         require(schema, *(fence.column for fence in self.fences), by=self.name)

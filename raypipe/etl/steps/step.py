@@ -29,6 +29,14 @@ class Step(MapStage):
         """Whether the step only has something to say, and passes every block on as it is."""
         return False
 
+    @property
+    def changes(self) -> frozenset[str] | None:
+        """Columns that it changes or drops, where it leaves every row and all other columns as they are.
+
+        None: it may take rows away, or add columns, so that nothing is known of what it leaves.
+        """
+        return frozenset() if self.idle else None
+
     @abstractmethod
     def describe(self, counts: Mapping[str, int], rows_dropped: int) -> StepReport:
         """What the step did.

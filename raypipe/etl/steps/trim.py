@@ -16,11 +16,21 @@ from raypipe.stage import BlockStage, Sifted, require
 class TrimText(Step, BlockStage):
     """Strip white space (as Unicode defines it) around text; text of which nothing is left becomes null."""
 
+    by_column = True
+
     columns: tuple[str, ...]
+
+    def of_columns(self, columns: frozenset[str]) -> TrimText | None:
+        kept = tuple(name for name in self.columns if name in columns)
+        return self.replace(columns=kept) if kept else None
 
     def output_schema(self, schema: pa.Schema) -> pa.Schema:
         require(schema, *self.columns, by=self.name)
         return schema
+
+    @property
+    def changes(self) -> frozenset[str]:
+        return frozenset(self.columns)
 
     def apply(self, block: pa.Table) -> Sifted:
         arrays: dict[str, pa.Array] = {}

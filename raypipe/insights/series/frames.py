@@ -17,8 +17,8 @@ from raypipe.config.insights.series import SeriesConfig
 from raypipe.engine.frame import Frame
 from raypipe.engine.localframe import as_frame
 from raypipe.errors import ConfigError, SchemaError
-from raypipe.insights.calendar import Bucket, bucket_ids, bucket_starts, is_calendar, micros, to_local
-from raypipe.insights.relation_sums import series_of
+from raypipe.insights.calendar import Bucket, bucket_ids, bucket_starts, is_calendar, to_local
+from raypipe.insights.cells import times_of
 from raypipe.insights.series.measure import measure_series
 from raypipe.insights.series.models import SeriesReport
 from raypipe.insights.timeline import plan_timeline
@@ -70,10 +70,11 @@ class _Place:
     zone: str
 
     def __call__(self, block: pa.Table) -> pa.Table:
-        at, known = micros(series_of(block, self.column))
-        starts = bucket_starts(bucket_ids(to_local(np.ascontiguousarray(at), self.zone), self.every), self.every)
+        times = times_of(block, self.column)
+        at = np.ascontiguousarray(times.at)
+        starts = bucket_starts(bucket_ids(to_local(at, self.zone), self.every), self.every)
         index = block.column_names.index(self.column)
-        placed = pl.select(pl.when(pl.Series(known)).then(pl.Series(starts)).cast(pl.Datetime("us")).alias("at"))
+        placed = pl.select(pl.when(pl.Series(times.known)).then(pl.Series(starts)).cast(pl.Datetime("us")).alias("at"))
         return block.set_column(index, self.column, from_polars(placed)["at"])
 
 

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from raypipe.blocks.profile import ColumnProfile, NumberSummary, Profile
 from raypipe.config import Frozen
 from raypipe.insights.bins import level_label
+from raypipe.insights.cells import numbers_of, texts_of
 from raypipe.insights.facts import is_constant, is_varied_text, looks_like_id
-from raypipe.insights.relation_sums import OTHER, numbers_of, texts_of
+from raypipe.insights.relation_sums import OTHER
 from raypipe.insights.words import figure
 
 Floats = NDArray[np.float64]
@@ -91,9 +92,8 @@ def _bin(values: Floats, edges: tuple[float, ...]) -> Ints:
 
 def finite_numbers(block: pa.Table, column: str) -> Floats:
     """The column as float64; NaN where it is null or not finite."""
-    values = numbers_of(block, column)
-    finite = np.isfinite(values)
-    return values if finite.all() else np.where(finite, values, np.nan)
+    numbers = numbers_of(block, column)
+    return numbers.values if numbers.finite is None else np.where(numbers.finite, numbers.values, np.nan)
 
 
 def plan_codes(

@@ -1,4 +1,4 @@
-"""The engine of statistics: what the profile, the sample and up to two passes over the rows say, put together."""
+"""The engine of statistics: what the profile, the sample and one pass over the rows say, put together."""
 
 from __future__ import annotations
 
@@ -21,16 +21,17 @@ from raypipe.insights.statistics.models import PairStatistics, SampleFacts, Stat
 from raypipe.insights.statistics.pairs import MeasurePairs, PairPlan, measure_on
 from raypipe.insights.statistics.summary import DatasetStatistics
 from raypipe.insights.statistics.tails import CountTails, Tail, plan_tails
-from raypipe.stage import ReduceStage, Stage
+from raypipe.stage import ReduceStage
 
 SCREENED = "pairs"
 
 
 @dataclass(frozen=True)
 class Draft:
-    """Statistics that lack only the pairs measured over all rows."""
+    """Statistics that lack only what one pass over all rows finds."""
 
     statistics: Statistics
+    profile: Profile
     plans: tuple[PairPlan, ...]
     sample: pa.Table | None
 
@@ -40,12 +41,23 @@ class Draft:
             return None
         return MeasurePairs(plans=self.plans)
 
-    def finished(self, exact: Iterable[PairStatistics] | None = None) -> Statistics:
-        """With the pairs as measured over all rows; without those, as measured on the sample."""
+    def finished(
+        self, exact: Iterable[PairStatistics] | None = None, tails: Mapping[str, Tail] | None = None
+    ) -> Statistics:
+        """With what the pass over all rows found.
+
+        Parameters
+        ----------
+        exact : iterable of PairStatistics, optional
+            From `exact_stage`; without them, the pairs are measured on the sample.
+        tails : mapping, optional
+            What `plan_tails` counted.
+        """
+        numbers = tuple(describe_numbers(self.profile, self.sample, dict(tails or {})))
         pairs = tuple(exact or ())
         if not pairs and self.sample is not None:
             pairs = measure_on(self.sample, self.plans, exact=self.statistics.sample.is_table)
-        return self.statistics.replace(pairs=pairs)
+        return self.statistics.replace(numbers=numbers, pairs=pairs)
 
 
 class StatisticsEngine:
@@ -78,7 +90,6 @@ class StatisticsEngine:
         self,
         profile: Profile,
         sample: pa.Table | None,
-        tails: Mapping[str, Tail] | None = None,
         target: str | None = None,
     ) -> Draft:
         """All that needs no further pass.
@@ -89,8 +100,6 @@ class StatisticsEngine:
             Of all rows.
         sample : pa.Table, optional
             Rows drawn at random by `SampleRows`, or all of them; without it, only single columns are described.
-        tails : mapping, optional
-            What `plan_tails` counted over all rows.
         target : str, optional
             A column that is in the pairs however many there are.
         """
@@ -98,13 +107,12 @@ class StatisticsEngine:
         found = Statistics(
             rows=profile.rows,
             sample=facts,
-            numbers=tuple(describe_numbers(profile, sample, dict(tails or {}))),
             categories=tuple(describe_categories(profile, sample)),
             correlations=(between.pearson_matrix(profile),) if profile.correlation.columns else (),
         )
         if sample is None or not sample.num_rows:
             reason = "the table has no rows" if not profile.rows else "there is no sample of the rows"
-            return Draft(found.replace(not_computed={SCREENED: reason}), (), None)
+            return Draft(found.replace(not_computed={SCREENED: reason}), profile, (), None)
         return self._with_pairs(found, profile, sample, target)
 
     def _with_pairs(self, found: Statistics, profile: Profile, sample: pa.Table, target: str | None) -> Draft:
@@ -130,7 +138,7 @@ class StatisticsEngine:
             skipped=skipped,
             not_computed={"partial correlations": why} if why else {},
         )
-        return Draft(statistics, tuple(plans), sample)
+        return Draft(statistics, profile, tuple(plans), sample)
 
     def analyze_dataset(self, data: Any) -> DatasetStatistics:
         """Statistics of a whole table, under the names of the older platform.
@@ -148,15 +156,16 @@ class StatisticsEngine:
         frame = as_frame(data)
         profile = frame.run_stages(ProfileRows())[ProfileRows.__name__]
         limits = AnalysisConfig()
-        stages: list[Stage] = [plan_tails(profile)]
+        drawn: Mapping[str, Any] = {}
         if frame.schema.names:
             rows = sample_size(profile, limits.sample_rows, limits.sample_cells)
-            stages.append(SampleRows(rows=rows, columns=tuple(frame.schema.names), seed=self.seed, of=profile.rows))
-        seen = frame.run_stages(*stages)
-        draft = self.draft(profile, seen.get(SampleRows.__name__), seen[CountTails.__name__])
-        stage = draft.exact_stage()
-        exact = frame.run_stages(stage)[stage.name] if stage else None
-        self._last = DatasetStatistics(draft.finished(exact), profile, frame.schema)
+            stage = SampleRows(rows=rows, columns=tuple(frame.schema.names), seed=self.seed, of=profile.rows)
+            drawn = frame.run_stages(stage)
+        draft = self.draft(profile, drawn.get(SampleRows.__name__))
+        exact = draft.exact_stage()
+        seen = frame.run_stages(plan_tails(profile), *([exact] if exact else []))
+        found = draft.finished(seen.get(MeasurePairs.__name__), seen[CountTails.__name__])
+        self._last = DatasetStatistics(found, profile, frame.schema)
         return self._last
 
     def get_summary_insights(self) -> list[str]:

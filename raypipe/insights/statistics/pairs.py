@@ -72,6 +72,10 @@ class MeasurePairs(ReduceStage):
 
     plans: tuple[PairPlan, ...] = ()
 
+    @property
+    def reads(self) -> frozenset[str]:
+        return frozenset(code.column for plan in self.plans for code in (plan.a, plan.b))
+
     def output_schema(self, schema: pa.Schema) -> pa.Schema:
         require(schema, *(code.column for plan in self.plans for code in (plan.a, plan.b)), by=self.name)
         return schema

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from raypipe.blocks.frames import ROW
 from raypipe.blocks.profile import ColumnProfile, Profile
 from raypipe.config import Frozen
+from raypipe.insights.cells import Numbers, numbers_of
 from raypipe.insights.facts import looks_like_id
-from raypipe.insights.relation_sums import numbers_of
 from raypipe.stage import ReduceStage, require
 
 Floats = NDArray[np.float64]
@@ -65,6 +65,10 @@ class CountTails(ReduceStage):
 
     ends: tuple[Ends, ...] = ()
 
+    @property
+    def reads(self) -> frozenset[str]:
+        return frozenset(one.column for one in self.ends)
+
     def output_schema(self, schema: pa.Schema) -> pa.Schema:
         require(schema, *(one.column for one in self.ends), by=self.name)
         return schema
@@ -105,14 +109,12 @@ def bounds(low: float, high: float, reach: float) -> tuple[float, float] | None:
     return found if all(map(math.isfinite, found)) else None
 
 
-def _tail(ends: Ends, numbers: Floats, part: str, rows: NDArray[np.int64]) -> Tail:
+def _tail(ends: Ends, numbers: Numbers, part: str, rows: NDArray[np.int64]) -> Tail:
     low, high = ends.inner
-    values = int(np.isfinite(numbers).sum())
-    at = np.flatnonzero((numbers <= low) | (numbers >= high))
-    found = numbers[at]
-    kept = np.isfinite(found)
-    at, found = at[kept], found[kept]
-    tail = Tail(values=values)
+    outer = (numbers.values <= low) | (numbers.values >= high)
+    at = np.flatnonzero(outer if numbers.finite is None else outer & numbers.finite)
+    found = numbers.values[at]
+    tail = Tail(values=numbers.count)
     for name, bound in (("iqr", ends.iqr), ("z_score", ends.z)):
         if bound is not None:
             below, above = found < bound[0], found > bound[1]
