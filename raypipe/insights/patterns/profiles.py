@@ -58,7 +58,7 @@ def rank_biserial(a: FloatArray, b: FloatArray) -> float:
     >>> rank_biserial(np.array([3.0, 4.0]), np.array([1.0, 2.0, 3.0]))
     0.8333333333333334
     """
-    return float(_standing(a, b).mean())
+    return float(_standing(a, b).mean() / len(b))
 
 
 def rank_biserial_interval(a: FloatArray, b: FloatArray) -> tuple[float, float]:
@@ -69,7 +69,7 @@ def rank_biserial_interval(a: FloatArray, b: FloatArray) -> tuple[float, float]:
     DeLong, DeLong, Clarke-Pearson (1988), Comparing the areas under two or more correlated receiver operating
     characteristic curves: the variance. Pepe (2003): on the scale of the logit, which is Fisher's here.
     """
-    own, other = _standing(a, b), _standing(b, a)
+    own, other = _standing(a, b) / len(b), _standing(b, a) / len(a)
     r = float(own.mean())
     if min(len(a), len(b)) < 2:
         return -1.0, 1.0
@@ -83,10 +83,10 @@ def rank_biserial_interval(a: FloatArray, b: FloatArray) -> tuple[float, float]:
 
 
 def _standing(a: FloatArray, b: FloatArray) -> FloatArray:
-    """For each value of `a`, the share of `b` below it less the share above."""
+    """For each value of `a`, how many of `b` lie below it less those above."""
     ordered = np.sort(b)
     below, upto = np.searchsorted(ordered, a, "left"), np.searchsorted(ordered, a, "right")
-    return np.asarray((below + upto - len(b)) / len(b), np.float64)
+    return np.asarray(below + upto - len(b), np.float64)
 
 
 def _of_category(matrix: Matrix, i: int, name: str, inside: Mask, limit: float) -> Contrast | None:

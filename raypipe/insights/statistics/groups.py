@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raypipe.blocks.chance import NORMAL_95
+from raypipe.insights.effects import largest_noncentrality
 from raypipe.insights.statistics.ranks import ranks
 
 Floats = NDArray[np.float64]
@@ -94,14 +95,11 @@ def eta_interval_of_sums(eta: float, groups: int, n: float) -> Interval:
 
 
 def _largest(eta: float, groups: int, n: float) -> float:
-    """The largest share that lets chance make `eta` as small as it is: near 0 no pull of a row shows that.
-
-    The root of a noncentral chi-squared less its degrees of freedom but one has a spread of about 1.
-    """
+    """The largest share that lets chance make `eta` as small as it is: near 0 no pull of a row shows that."""
     if eta >= 1.0:
         return 1.0
-    found = math.sqrt(max(n * eta / (1 - eta) - (groups - 2), 0.0)) + NORMAL_95
-    return found * found / (n + found * found)
+    found = largest_noncentrality(n * eta / (1 - eta), groups - 1)
+    return found / (n + found)
 
 
 def welch(sums: GroupSums) -> tuple[float, float, float] | None:
