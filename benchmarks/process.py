@@ -34,6 +34,10 @@ class ContenderError(RuntimeError):
     """A contender could not start, raised, or took too long."""
 
 
+DAEMONS = ("ray::DashboardA", "ray::RuntimeEn")
+"""Ray's own agents, by the beginnings that the system keeps of their names: they are no workers."""
+
+
 class ContenderAbsentError(ContenderError):
     """A package that the contender needs is not installed in its environment."""
 
@@ -98,7 +102,8 @@ class Watch:
         for process in tree:
             with contextlib.suppress(psutil.Error):
                 self._last[process.pid] = _cpu(process)
-                if process.pid == self.pid or process.name().startswith("ray::"):
+                name = process.name()
+                if process.pid == self.pid or (name.startswith("ray::") and not name.startswith(DAEMONS)):
                     main += process.memory_info().rss
                 if pss:
                     total += process.memory_full_info().pss

@@ -1,10 +1,10 @@
 """raypipe's profile and validation of TPC-H lineitem beside DuckDB, Polars, pysuricata and ydata-profiling.
 
 Every contender is a process that is up and has done a small file before; the clock runs from the command to its answer.
-raypipe runs on Ray with warm workers; its whole analysis (statistics, patterns, course over time, target, findings) is
-a contender of its own. `--scale 10` measures raypipe alone at scales 1 and 10: how the time grows, and the peak of
-driver and workers. Run it as a module (`python -m benchmarks.profile`): as a script its folder would hide
-Python's own module `profile`.
+raypipe runs on Ray with warm workers: the profile and the rules; the same with full statistics (pairs, groups, tails);
+and its whole analysis (that, patterns, course over time, target, findings; files written). `--scale 10` measures
+raypipe alone at scales 1 and 10: how the time grows, and the peak of driver and workers. Run it as a module (`python -m
+benchmarks.profile`): as a script its folder would hide Python's own module `profile`.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from benchmarks.inputs import LINEITEM_ROWS, lineitem, lineitem_alike
 from benchmarks.process import ContenderError
 
 RAYPIPE = Contender("raypipe", "raypipe_check", "raypipe")
+FULL = Contender("raypipe, full statistics", "raypipe_statistics", "raypipe")
 WHOLE = Contender("raypipe, whole analysis", "raypipe_analysis", "raypipe")
 DUCKDB = Contender("DuckDB SUMMARIZE", "duckdb_summarize")
 POLARS = Contender("Polars describe", "polars_describe")
 PYSURICATA = Contender("pysuricata", "pysuricata_profile", slow=True)
 YDATA = Contender("ydata-profiling minimal", "ydata_minimal", slow=True)
-OWN = (RAYPIPE, WHOLE)
+OWN = (RAYPIPE, FULL, WHOLE)
 PEERS = (DUCKDB, POLARS, PYSURICATA, YDATA)
 FACTORS = {DUCKDB.name: 1.5, POLARS.name: 1.0, PYSURICATA.name: 10.0, YDATA.name: 20.0}
 MAX_GROWTH = 1.3

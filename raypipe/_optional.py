@@ -23,6 +23,7 @@ EXTRA_MODULES: dict[str, tuple[str, ...]] = {
     "ml": ("sklearn", "scipy", "pandas", "lightgbm", "optuna"),
     "mlflow": ("mlflow", "skops"),
     "boost": ("xgboost", "catboost"),
+    "torch": ("torch",),
 }
 """Extra -> the modules it brings, first the one that decides whether it is installed."""
 

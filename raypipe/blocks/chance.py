@@ -15,6 +15,12 @@ Floats = NDArray[np.float64]
 
 NORMAL_95 = NormalDist().inv_cdf(0.975)
 """95 % of a standard normal distribution lie within so much of 0."""
+NORMAL_99 = NormalDist().inv_cdf(0.995)
+"""99 % of it do."""
+IQR_OF_NORMAL = 2 * NormalDist().inv_cdf(0.75)
+"""Distance between its quartiles, in standard deviations."""
+MAD_TO_STD = 1.4826
+"""Its standard deviation per median absolute deviation, to the digits that tools agree on."""
 
 
 def normal_tail(z: float) -> float:

@@ -9,10 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from raypipe.blocks.arrays import Array, Hashes, Ints
+from raypipe.blocks.chance import NORMAL_99
 from raypipe.blocks.profile import DuplicateRows
-
-_Z99 = 2.5758293035489004
-"""Quantile of the normal distribution for a two-sided 99 % interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +84,7 @@ class RowSample:
             return DuplicateRows(rows=repeats, share=share, exact=True, share_upper=share)
         k = len(self.hashes)
         distinct = (k - 1) / (float(self.hashes[-1]) / 2**64)
-        error = _Z99 / math.sqrt(k - 2)
+        error = NORMAL_99 / math.sqrt(k - 2)
         lower = max(0.0, 1.0 - distinct * (1 + error) / self.rows)
         upper = max(0.0, 1.0 - max(distinct * (1 - error), k) / self.rows)
         share = min(max(1.0 - k / int(self.counts.sum(dtype=np.int64)), lower), upper)

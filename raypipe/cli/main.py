@@ -196,24 +196,29 @@ def profile(
     workers: Workers = None,
     sample: Sample = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the profile to this JSON file.")] = None,
+    statistics: Annotated[
+        Path | None,
+        typer.Option(help="Measure pairs of columns, groups and tails too, and write them to this JSON file."),
+    ] = None,
     set_: Set = None,
     as_json: AsJson = False,
 ) -> None:
-    """Summarise every column in one pass."""
+    """Summarise every column in one pass; a second one measures how columns go together (--statistics)."""
     from raypipe.cli.show import show_profile
+    from raypipe.etl.outputs import writing
     from raypipe.pipeline.check import check_source
 
     settings = _settings(
         config, set_, data_source=source, sample_size=sample, validate_data=False,
         engine=_given(engine=engine, address=address, workers=workers),
     )  # fmt: skip
-    checked = check_source(settings)
+    checked = check_source(settings, statistics=statistics is not None)
     text = checked.profile.model_dump_json(indent=2)
-    if output is not None:
-        from raypipe.etl.outputs import writing
-
-        with writing(output):
-            output.write_text(text + "\n", encoding="utf-8")
+    found = checked.statistics.model_dump_json(indent=2) if checked.statistics is not None else ""
+    for path, written in ((output, text), (statistics, found)):
+        if path is not None:
+            with writing(path):
+                path.write_text(written + "\n", encoding="utf-8")
     if as_json:
         out.print_json(text)
     else:

@@ -9,11 +9,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from raypipe.blocks.profile import ColumnProfile
+from raypipe.insights.statistics.models import Statistics
 from raypipe.insights.words import plain as _plain
 from raypipe.pipeline.check import Checked
 from raypipe.results import Insight, PipelineResult
 
 FINDINGS = 5
+SHOWN_PAIRS = 10
 LINE_CHARS = 2_000
 PROFILE_HEADINGS = {
     "column": 0, "type": 0, "null": 0, "distinct": 0, "min": 0,
@@ -60,7 +62,26 @@ def show_profile(console: Console, checked: Checked) -> None:
         row = dict(zip(PROFILE_HEADINGS, _profile_row(column), strict=True))
         table.add_row(*(escape(_line(row[heading])) for heading in shown))
     console.print(table)
+    if checked.statistics is not None:
+        _show_pairs(console, checked.statistics)
     _notes(console, checked)
+
+
+def _show_pairs(console: Console, statistics: Statistics) -> None:
+    """The strongest pairs of columns, each by the measure that comes first for its kinds."""
+    pairs = [pair for pair in statistics.pairs if pair.measures][:SHOWN_PAIRS]
+    if not pairs:
+        console.print("no two columns go together more than chance would have it", style="dim")
+        return
+    table = Table(box=None, padding=(0, 2), title_justify="left", title="columns that go together")
+    for heading in ("column", "and", "measure", "value", "95 % interval"):
+        table.add_column(heading, no_wrap=True, overflow="ellipsis", max_width=28)
+    for pair in pairs:
+        first = pair.measures[0]
+        between = f"{first.interval[0]:.3f} to {first.interval[1]:.3f}" if first.interval else ""
+        cells = (*pair.columns, first.measure.replace("_", " "), f"{first.value:.3f}", between)
+        table.add_row(*(escape(_line(cell)) for cell in cells))
+    console.print(table)
 
 
 def show_validation(console: Console, checked: Checked) -> None:

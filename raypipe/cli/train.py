@@ -157,15 +157,20 @@ def run(spec: TrainingSpec, table: pa.Table, target: str, place: Path) -> Any:
 def _tuning(values: Mapping[str, Any] | None) -> Any:
     if values is None:
         return None
-    from raypipe.ml.specs.tuning import GridSearchSpec, OptunaSearchSpec, RandomSearchSpec
+    from raypipe.ml.specs.tuning import GridSearchSpec, OptunaSearchSpec, PopulationSearchSpec, RandomSearchSpec
 
-    kinds: dict[str, Any] = {"grid": GridSearchSpec, "random": RandomSearchSpec, "optuna": OptunaSearchSpec}
+    kinds: dict[str, Any] = {
+        "grid": GridSearchSpec, "random": RandomSearchSpec, "optuna": OptunaSearchSpec,
+        "population": PopulationSearchSpec,
+    }  # fmt: skip
     kind = values.get("kind", "optuna")
     if kind not in kinds:
         raise ConfigError(f"tuning: there is no kind {kind!r}; there are {', '.join(kinds)}")
     named = dict(values)
     if kind == "random" and "n_trials" in named:
         named["n_iter"] = named.pop("n_trials")
+    if kind == "population" and "n_trials" in named:
+        named["population"] = named.pop("n_trials")
     return kinds[kind].from_dict({"tuning_name": kind, **named}, "tuning")
 
 

@@ -10,6 +10,7 @@ from bokeh.core.properties import value as fixed
 from raypipe.blocks.profile import Correlation, Missingness
 from raypipe.config import DashboardConfig
 from raypipe.dashboard import numbers
+from raypipe.dashboard.apart import apart_chart
 from raypipe.dashboard.figures import (
     FONT,
     Chart,
@@ -25,12 +26,16 @@ from raypipe.dashboard.figures import (
     tint,
     unthemed,
 )
-from raypipe.dashboard.heatmaps import correlation_chart, together_chart
+from raypipe.dashboard.further import further_chart
+from raypipe.dashboard.heatmaps import association_chart, correlation_chart, together_chart
 from raypipe.dashboard.levels import levels_chart
+from raypipe.dashboard.mapchart import map_chart
 from raypipe.dashboard.scatter import scatter_chart
 from raypipe.dashboard.timechart import timeline_chart
 from raypipe.insights.models import TargetRelation, TargetReport, Timeline
-from raypipe.insights.series.models import SeriesReport
+from raypipe.insights.patterns.models import PatternsReport
+from raypipe.insights.series.models import SeriesFacts, SeriesReport
+from raypipe.insights.statistics.models import Statistics
 
 DRIVERS_SHOWN = 20
 TABLE_ROWS = 200
@@ -52,6 +57,10 @@ class ChartEngine:
     def correlation(self, correlation: Correlation) -> Chart | None:
         """Heatmap of Pearson correlations; needs two columns with a defined r."""
         return correlation_chart(correlation, self._config.max_columns)
+
+    def association(self, statistics: Statistics) -> Chart | None:
+        """Heatmap of how columns of any kind go together; needs two columns with a defined measure."""
+        return association_chart(statistics, self._config.max_columns)
 
     def missing_together(self, missing: Missingness) -> Chart | None:
         """Heatmap of columns that are null in the same rows; needs two columns with nulls."""
@@ -80,6 +89,18 @@ class ChartEngine:
     def scatter(self, points: pa.Table, report: TargetReport) -> Chart | None:
         """A sample of rows, target against its strongest number columns; needs a number target."""
         return scatter_chart(points, report, self._config.max_points)
+
+    def map(self, report: PatternsReport) -> Chart | None:
+        """Rows on the plane that shows most of their spread; needs two number columns."""
+        return map_chart(report, self._config.max_points)
+
+    def apart(self, report: SeriesReport, facts: SeriesFacts, key: str) -> Chart | None:
+        """A series with its trend, season and rest; needs a decomposition."""
+        return apart_chart(report, facts, key)
+
+    def further(self, timeline: Timeline, series: SeriesReport | None, shown: str | None) -> Chart | None:
+        """The means of columns other than `shown` over time; needs two buckets."""
+        return further_chart(timeline, series, shown, self._config.max_points)
 
     def timeline(self, timeline: Timeline, target: str | None, series: SeriesReport | None = None) -> Chart | None:
         """Rows and target mean over time with one shared axis, and what was found in them; needs two buckets."""
@@ -122,10 +143,22 @@ def _driver_table(report: TargetReport) -> DataTable:
             numbers.number(r.strength, 3),
             MEASURES[r.measure],
             signed(r.value),
+            numbers.between(r.interval, 2),
+            numbers.p_value(r.q_value),
             numbers.count(r.rows),
             "yes" if r.leakage_suspected else "no",
         )
         for r in report.relations[:TABLE_ROWS]
     )
     note = f"The {TABLE_ROWS} strongest of {len(report.relations):,}." if len(report.relations) > TABLE_ROWS else ""
-    return DataTable(("Column", "Strength", "Measure", "Value", "Rows", "Suspect of leakage"), rows, (1, 3, 4), note)
+    heads = (
+        "Column",
+        "Strength",
+        "Measure",
+        "Value",
+        "95 % interval",
+        "False discovery rate",
+        "Rows",
+        "Suspect of leakage",
+    )
+    return DataTable(heads, rows, (1, 3, 5, 6), note)

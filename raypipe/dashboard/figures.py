@@ -38,6 +38,8 @@ class DataTable:
     rows: tuple[tuple[str, ...], ...]
     numeric: tuple[int, ...] = ()
     note: str = ""
+    cell_chars: int = 60
+    """Characters of a cell that are shown."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Chart:
     table: DataTable
     note: str = ""
     legend: str = ""
-    """Which scale to draw below: "", "diverging", "sequential"."""
+    """Which scale to draw below: "", "diverging" (-1 to 1), "sequential" (0 to 100 %), "strength" (0 to 1)."""
     options: tuple[str, ...] = ()
     """Columns that the reader may choose between for the x axis."""
     extra: dict[str, Any] = field(default_factory=dict)
@@ -115,8 +117,8 @@ def bars_only(made: Any) -> None:
 
 
 def short_counts(axis: Any) -> None:
-    """Tick labels such as 1.2k and 3m instead of long numbers."""
-    axis.formatter = NumeralTickFormatter(format="0.[0]a")
+    """Tick labels such as 1.25k and 3m instead of long numbers."""
+    axis.formatter = NumeralTickFormatter(format="0.[00]a")
 
 
 def hover(lines: Sequence[tuple[str, str]], renderers: Sequence[Any], **options: Any) -> HoverTool:

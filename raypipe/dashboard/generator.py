@@ -28,6 +28,7 @@ _SECTIONS = (
     ("quality", "Quality"),
     ("columns", "Columns"),
     ("correlations", "Correlations"),
+    ("patterns", "Patterns"),
     ("target", "Target"),
     ("time", "Time"),
     ("data-rows", "Data"),

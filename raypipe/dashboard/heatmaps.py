@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from bokeh.core.properties import value as fixed
 from bokeh.models import LinearColorMapper
@@ -26,6 +26,7 @@ from raypipe.dashboard.figures import (
     source,
     unthemed,
 )
+from raypipe.insights.statistics.models import PairMatrix, PairStatistics, Statistics
 
 HEATMAP_COLUMNS = 30
 """More cells than 30 by 30 cannot be read; the table names further pairs."""
@@ -34,6 +35,8 @@ WRITTEN_COLUMNS = 14
 TABLE_ROWS = 200
 
 Pair = tuple[int, int, float]
+Scale = Literal["diverging", "sequential", "strength"]
+Rows = tuple[tuple[float | None, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -42,19 +45,27 @@ class _Cells:
 
     at: list[tuple[int, int, float, int]]
     """Place from the left, place from the top, value, rows."""
-    diverging: bool
+    scale: Scale
 
     @property
     def ramp(self) -> str:
-        return "diverging" if self.diverging else "sequential"
+        return "diverging" if self.scale == "diverging" else "sequential"
+
+    def texts(self) -> list[str]:
+        """What is written on the cells."""
+        if self.scale == "diverging":
+            return [signed(value) for _, _, value, _ in self.at]
+        if self.scale == "strength":
+            return [f"{value:.2f}" for _, _, value, _ in self.at]
+        return [f"{value * 100:.0f} %" for _, _, value, _ in self.at]
 
 
 def correlation_chart(correlation: Correlation, limit: int) -> Chart | None:
     """Pearson correlations of at most `limit` columns; None without a pair that has one."""
-    pairs = strongest_pairs(correlation)
+    pairs = strongest_pairs(correlation.r)
     if not pairs:
         return None
-    order = _strongest_columns(pairs, len(correlation.columns), min(HEATMAP_COLUMNS, limit))
+    order = strongest_columns(pairs, len(correlation.columns), min(HEATMAP_COLUMNS, limit))
     names = [correlation.columns[i] for i in order]
     known = [
         (x, y, value, correlation.pairs[i][j])
@@ -62,7 +73,7 @@ def correlation_chart(correlation: Correlation, limit: int) -> Chart | None:
         for x, j in enumerate(order)
         if i != j and (value := correlation.r[i][j]) is not None and math.isfinite(value)
     ]
-    cells = _Cells(known, diverging=True)
+    cells = _Cells(known, "diverging")
     lines = [("Column", "a"), ("with", "b"), ("Pearson r", "text"), ("over rows", "rows_text")]
     figure = _square(names, cells, lines)
     label = f"Heatmap of the correlations between {len(order)} number columns"
@@ -93,7 +104,7 @@ def together_chart(missing: Missingness, limit: int) -> Chart | None:
         for x, j in enumerate(order)
         if i != j
     ]
-    cells = _Cells(known, diverging=False)
+    cells = _Cells(known, "sequential")
     lines = [("Column", "a"), ("with", "b"), ("both missing", "rows_text"), ("of rows with either", "text")]
     figure = _square(names, cells, lines)
     once = sorted((cell for cell in known if cell[0] > cell[1]), key=lambda cell: -cell[2])[:TABLE_ROWS]
@@ -113,18 +124,83 @@ def together_chart(missing: Missingness, limit: int) -> Chart | None:
     )
 
 
-def strongest_pairs(correlation: Correlation) -> list[Pair]:
-    """Pairs (i, j, r) with i < j and a defined r, strongest first."""
+def association_chart(statistics: Statistics, limit: int) -> Chart | None:
+    """How strongly columns of any kind go together (corrected Cramér's V); None without a pair that has one."""
+    matrix = statistics.association
+    pairs = strongest_pairs(matrix.values) if matrix else []
+    if matrix is None or not pairs:
+        return None
+    order = strongest_columns(pairs, len(matrix.columns), min(HEATMAP_COLUMNS, limit))
+    names = [matrix.columns[i] for i in order]
+    known = [
+        (x, y, value, matrix.rows)
+        for y, i in enumerate(order)
+        for x, j in enumerate(order)
+        if i != j and (value := matrix.values[i][j]) is not None and math.isfinite(value)
+    ]
+    figure = _square(names, _Cells(known, "strength"), [("Column", "a"), ("with", "b"), ("Cramér's V", "text")])
+    return Chart(
+        "association",
+        "Association of columns of any kind",
+        f"Heatmap of how strongly {len(order)} columns of any kind go together",
+        item_of(figure),
+        figure.height,
+        _association_table(statistics, pairs),
+        _association_note(statistics, matrix, len(order)),
+        legend="strength",
+        min_width=len(names) * 40 + 130,
+    )
+
+
+def _association_note(statistics: Statistics, matrix: PairMatrix, shown: int) -> str:
+    over = "all rows" if matrix.exact else f"a sample of {matrix.rows:,} rows"
+    notes = [f"Bias-corrected Cramér's V of at most eight bins or values each, over {over}: 0 none, 1 full."]
+    if shown < len(matrix.columns):
+        notes.insert(0, f"The {shown} columns with the strongest pairs of {len(matrix.columns):,}.")
+    if statistics.pairs_screened:
+        notes.append(f"{statistics.pairs_found:,} of {statistics.pairs_screened:,} pairs are more than chance.")
+    return " ".join(notes)
+
+
+def _association_table(statistics: Statistics, pairs: Sequence[Pair]) -> DataTable:
+    """The pairs that stood out, with the measure that suits their kinds; else the strongest of the matrix."""
+    heads = ("Column", "with", "Cramér's V", "Measured closer", "Rows")
+    if not statistics.pairs:
+        matrix = statistics.association
+        assert matrix is not None
+        rows = tuple(
+            (matrix.columns[i], matrix.columns[j], f"{v:.2f}", "", numbers.count(matrix.rows)) for i, j, v in pairs
+        )
+        return DataTable(heads, rows[:TABLE_ROWS], (2, 4), "No pair is more than chance.")
+    listed = statistics.pairs[:TABLE_ROWS]
+    told = tuple((*pair.columns, f"{pair.strength:.2f}", _closer(pair), numbers.count(pair.rows)) for pair in listed)
+    note = (
+        f"The {len(told)} strongest of {statistics.pairs_found:,} pairs." if len(told) < statistics.pairs_found else ""
+    )
+    return DataTable(heads, told, (2, 4), note, cell_chars=160)
+
+
+def _closer(pair: PairStatistics) -> str:
+    """Every measure of a pair with its 95 % interval."""
+    return "; ".join(
+        f"{one.measure.replace('_', ' ')} {numbers.number(one.value, 3)}"
+        + (f" ({numbers.between(one.interval)})" if one.interval else "")
+        for one in pair.measures[:4]
+    )
+
+
+def strongest_pairs(values: Rows) -> list[Pair]:
+    """Pairs (i, j, value) with i < j and a defined value, strongest first."""
     pairs = [
         (i, j, value)
-        for i in range(len(correlation.columns))
-        for j in range(i + 1, len(correlation.columns))
-        if (value := correlation.r[i][j]) is not None and math.isfinite(value)
+        for i in range(len(values))
+        for j in range(i + 1, len(values))
+        if (value := values[i][j]) is not None and math.isfinite(value)
     ]
     return sorted(pairs, key=lambda pair: -abs(pair[2]))
 
 
-def _strongest_columns(pairs: Sequence[Pair], columns: int, limit: int) -> list[int]:
+def strongest_columns(pairs: Sequence[Pair], columns: int, limit: int) -> list[int]:
     """Places of the columns of the strongest pairs, in the order of the table."""
     if columns <= limit:
         return sorted({i for pair in pairs for i in pair[:2]})
@@ -157,7 +233,7 @@ def _square(names: list[str], cells: _Cells, lines: list[tuple[str, str]]) -> An
     n = len(names)
     height = int(min(760, max(220, n * 30 + 110)))
     figure = quiet_figure(height, x_range=place_range(n), y_range=place_range(n, downwards=True))
-    texts = [signed(v) if cells.diverging else f"{v * 100:.0f} %" for _, _, v, _ in cells.at]
+    texts = cells.texts()
     data = source(
         {
             "x": [x for x, _, _, _ in cells.at],
@@ -170,7 +246,7 @@ def _square(names: list[str], cells: _Cells, lines: list[tuple[str, str]]) -> An
             "rows_text": [numbers.count(rows) for _, _, _, rows in cells.at],
         }
     )
-    low = -1 if cells.diverging else 0
+    low = -1 if cells.scale == "diverging" else 0
     mapper = LinearColorMapper(palette=[unthemed()] * 3, low=low, high=1, tags=[f"palette:{cells.ramp}"])
     colour = transform("v", mapper)
     rects = figure.rect("x", "y", width=0.96, height=0.94, source=data, line_color=None, fill_color=colour)

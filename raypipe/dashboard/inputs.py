@@ -12,8 +12,10 @@ from pydantic import Field
 from raypipe.blocks.profile import Profile
 from raypipe.config import Frozen
 from raypipe.insights.models import TargetReport, Timeline
+from raypipe.insights.patterns.models import PatternsReport
 from raypipe.insights.quality import QualityScore
 from raypipe.insights.series.models import SeriesReport
+from raypipe.insights.statistics.models import Statistics
 from raypipe.results import Insight, StepReport, ValidationResult
 
 
@@ -92,6 +94,8 @@ class DashboardInput:
     target: TargetReport | None = None
     timeline: Timeline | None = None
     series: SeriesReport | None = None
+    patterns: PatternsReport | None = None
+    statistics: Statistics | None = None
     head: pa.Table | None = None
     points: pa.Table | None = None
     reasons: Mapping[str, str] = field(default_factory=dict)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from bokeh.models.annotations import Span, Whisker
 
+from raypipe.blocks.chance import NORMAL_95
 from raypipe.dashboard import numbers
 from raypipe.dashboard.figures import (
     Chart,
@@ -28,7 +29,6 @@ from raypipe.insights.models import Level, TargetRelation
 
 _CLASS_COLOURS = ("accent", "contrast", "good", "warn", "muted")
 _WORDS = {"number": "bins", "category": "values", "time": "times"}
-_NORMAL_95 = 1.96
 _LEVEL_HEIGHT = 24
 
 Drawn = tuple[Any, DataTable, str]
@@ -51,7 +51,7 @@ def levels_chart(relation: TargetRelation, target: str, key: str) -> Chart | Non
 def _means(levels: list[Level]) -> Drawn:
     known = [(place, level, level.mean) for place, level in enumerate(levels) if level.mean is not None]
     means = np.array([mean for _, _, mean in known])
-    half = np.array([_NORMAL_95 * (level.std or 0.0) / math.sqrt(level.rows) for _, level, _ in known])
+    half = np.array([NORMAL_95 * (level.std or 0.0) / math.sqrt(level.rows) for _, level, _ in known])
     low, high = float((means - half).min()), float((means + half).max())
     margin = (high - low) * 0.06 or abs(high) * 0.06 or 1.0
     places = place_range(len(levels), downwards=True)
@@ -108,7 +108,7 @@ def _shares(levels: list[Level]) -> Drawn | None:
         _stack(figure, levels, name, colour, (left, left + parts))
         left = left + parts
     bars_only(figure)
-    _legend_above(figure)
+    legend_above(figure)
     head = ("Level", "Rows", *classes)
     rows = tuple(
         (lv.label, numbers.count(lv.rows), *(numbers.share(lv.shares.get(name, 0.0)) for name in classes))
@@ -139,7 +139,8 @@ def _stack(
     figure.add_tools(hover(lines, [bars]))
 
 
-def _legend_above(figure: Any) -> None:
+def legend_above(figure: Any) -> None:
+    """Put the legend in rows above the figure, without a frame."""
     legend = figure.legend[0]
     legend.orientation, legend.location, legend.ncols = "horizontal", "left", 3
     legend.border_line_alpha, legend.background_fill_alpha, legend.padding, legend.margin = 0, 0, 0, 4

@@ -82,6 +82,41 @@ def share(value: float | None) -> str:
     return (number(percent, 2) if abs(percent) < 1 else number(round(percent, 1))) + " %"
 
 
+def p_value(value: float | None) -> str:
+    """A p-value with two digits, as far down as it means something.
+
+    Examples
+    --------
+    >>> p_value(0.0321), p_value(1e-9)
+    ('0.032', '<0.0001')
+    """
+    if value is None or math.isnan(value):
+        return NOT_AVAILABLE
+    return "<0.0001" if value < 1e-4 else f"{value:.2g}"
+
+
+def p_words(value: float) -> str:
+    """The same as part of a sentence.
+
+    Examples
+    --------
+    >>> p_words(0.0321), p_words(1e-9)
+    ('p = 0.032', 'p < 0.0001')
+    """
+    return "p < 0.0001" if value < 1e-4 else f"p = {value:.2g}"
+
+
+def between(interval: tuple[float, float] | None, digits: int = 3) -> str:
+    """An interval as `low to high`; empty without one.
+
+    Examples
+    --------
+    >>> between((-0.5, 0.25)), between(None)
+    ('−0.5 to 0.25', '')
+    """
+    return "" if interval is None else f"{number(interval[0], digits)} to {number(interval[1], digits)}"
+
+
 def size(value: int | None) -> str:
     """Bytes in decimal units, e.g. `44.1 MB`."""
     if value is None:

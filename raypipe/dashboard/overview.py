@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from raypipe.dashboard import numbers
+from raypipe.dashboard.anchors import PLACES, place_of
 from raypipe.dashboard.inputs import DashboardInput, Provenance
 from raypipe.insights.quality import QualityScore
 from raypipe.results import Insight, RuleOutcome
@@ -21,10 +22,6 @@ _BROKEN_RULE = "broken_rule"
 _FAULTS = ("validation", "data quality", "outliers", "data distribution")
 _DOUBTS = ("data_quality", "outliers")
 _THRESHOLD_WORDS = ("threshold", "bound", "limit", "cutoff")
-
-
-ANCHORS = frozenset({"overview", "quality", "columns", "correlations", "target", "time", "steps"})
-"""Sections that a finding may lead to; every page has them."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +46,7 @@ class Finding:
     facts: tuple[Fact, ...] = ()
     kind: str = ""
     chart: str = ""
-    """Anchor of the section that shows it."""
+    """Id of the place on the page that shows it."""
     doubt: bool = False
     """Whether it speaks against trusting the data, rather than about what the data says."""
 
@@ -57,6 +54,11 @@ class Finding:
     def word(self) -> str:
         """The severity in words."""
         return _WORDS[self.level]
+
+    @property
+    def shown_in(self) -> str:
+        """What the place is called."""
+        return PLACES[self.chart]
 
     @property
     def tone(self) -> Level:
@@ -102,14 +104,16 @@ def findings_of(given: DashboardInput) -> list[Finding]:
     ]
     said = {finding.text for finding in failed}
     loose = [
-        Finding("critical", "Validation error", text)
+        Finding("critical", "Validation error", text, chart="validation")
         for text in (given.validation.errors if given.validation else ())
         if text not in said
     ]
     told = [insight for insight in given.insights if not (failed and insight.type == _BROKEN_RULE)]
     ranked = sorted(told, key=lambda insight: -insight.priority_score)
     order = {"critical": 0, "high": 1, "medium": 2, "low": 3, "good": 4}
-    return sorted([*loose, *failed, *map(_from_insight, ranked)], key=lambda finding: order[finding.level])
+    target = given.target.column if given.target else None
+    insights = [_from_insight(insight, target) for insight in ranked]
+    return sorted([*loose, *failed, *insights], key=lambda finding: order[finding.level])
 
 
 def first_look(findings: list[Finding]) -> list[tuple[int, Finding]]:
@@ -270,11 +274,18 @@ def _from_rule(outcome: RuleOutcome) -> Finding:
     words = outcome.rule.replace("_", " ")
     title = words[:1].upper() + words[1:] + (f": {outcome.column}" if outcome.column is not None else "")
     return Finding(
-        level, title, outcome.message, columns=columns, facts=tuple(facts), kind="validation", doubt=level != "low"
+        level,
+        title,
+        outcome.message,
+        columns=columns,
+        facts=tuple(facts),
+        kind="validation",
+        chart="validation",
+        doubt=level != "low",
     )
 
 
-def _from_insight(insight: Insight) -> Finding:
+def _from_insight(insight: Insight, target: str | None) -> Finding:
     level: Level = "high" if insight.priority_score >= 8 else "medium" if insight.priority_score >= 5 else "low"
     facts = tuple(
         Fact(name.replace("_", " "), text, any(word in name.lower() for word in _THRESHOLD_WORDS))
@@ -290,7 +301,7 @@ def _from_insight(insight: Insight) -> Finding:
         insight.columns_affected,
         facts,
         insight.category.replace("_", " "),
-        insight.chart if insight.chart in ANCHORS else "",
+        place_of(insight, target),
         level == "high" and (insight.category in _DOUBTS or insight.type == "leakage"),
     )
 

@@ -25,17 +25,18 @@ from raypipe.dashboard.overview import (
     flow_of,
     verdict_of,
 )
+from raypipe.dashboard.patterns_page import patterns_section
 from raypipe.dashboard.payload import payload, script_json
 from raypipe.dashboard.rows import first_rows
 from raypipe.dashboard.sparks import ring
-from raypipe.insights.models import TargetRelation, Timeline
+from raypipe.dashboard.statistics_page import groups_table, missing_patterns
+from raypipe.dashboard.target_page import target_section
+from raypipe.dashboard.time_page import time_section
 
-LEVEL_CHARTS = 4
 MISSING_BARS = 30
 OUTCOMES_SHOWN = 1000
 _SCALES = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0)
 """Shares that a full bar may stand for."""
-_WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,9 @@ def fixed_sections(given: DashboardInput, engine: ChartEngine) -> dict[str, Any]
         },
         "quality": _quality(given, engine),
         "correlations": _correlations(given, engine),
-        "target": _target(given, engine),
-        "time": _time(given, engine),
+        "patterns": patterns_section(given, engine),
+        "target": target_section(given, engine),
+        "time": time_section(given, engine),
         "steps": _steps(given),
         "about": about_section(given),
     }
@@ -136,6 +138,8 @@ def _quality(given: DashboardInput, engine: ChartEngine) -> dict[str, Any]:
         "rows_any_null": given.profile.missingness.rows_any_null,
         "together": engine.missing_together(given.profile.missingness),
         "together_why": "fewer than two columns have missing values" if len(ranked) < 2 else "it was not measured",
+        "patterns": missing_patterns(given.statistics.missing) if given.statistics else None,
+        "patterns_why": given.why_not("statistics", "no statistics were computed"),
         "duplicates": None
         if duplicates is None
         else {
@@ -166,94 +170,16 @@ def _correlations(given: DashboardInput, engine: ChartEngine) -> dict[str, Any]:
     )
     if numeric >= 2:
         why = "no pair of number columns varies together in at least three rows"
+    found = given.statistics
     return {
         "chart": engine.correlation(correlation),
         "why_not": given.why_not("correlation", why),
         "skipped": len(correlation.skipped),
-    }
-
-
-def _target(given: DashboardInput, engine: ChartEngine) -> dict[str, Any]:
-    report = given.target
-    if report is None:
-        return {"report": None, "why_not": given.why_not("target", "no target column was named (--target COLUMN)")}
-    levels: list[tuple[TargetRelation, Chart]] = []
-    for relation in report.relations:
-        if len(levels) == LEVEL_CHARTS:
-            break
-        chart = engine.levels(relation, report.column, f"levels{len(levels)}")
-        if chart is not None:
-            levels.append((relation, chart))
-    points = engine.scatter(given.points, report) if given.points is not None and given.points.num_rows else None
-    no_points = (
-        "no sample of rows was kept"
-        if given.points is None
-        else "the sample holds no number column to set against a number target"
-    )
-    return {
-        "report": report,
-        "drivers": engine.drivers(report),
-        "levels": levels,
-        "scatter": points,
-        "scatter_why": given.why_not("points", no_points),
-        "leaks": [r.column for r in report.relations if r.leakage_suspected],
-        "skipped": list(report.skipped.items())[:20],
-    }
-
-
-def _time(given: DashboardInput, engine: ChartEngine) -> dict[str, Any]:
-    timeline = given.timeline
-    if timeline is None:
-        return {"timeline": None, "why_not": given.why_not("timeline", "no time column was named (--time COLUMN)")}
-    target = given.target.column if given.target else None
-    known = {name for point in timeline.points for name in point.means}
-    shown = target if target in known else min(known, default=None)
-    return {
-        "timeline": timeline,
-        "chart": engine.timeline(timeline, shown, given.series),
-        "profiles": _profiles(timeline, target),
-        "trends": timeline.trends[:4],
-    }
-
-
-def _profiles(timeline: Timeline, target: str | None) -> list[dict[str, Any]]:
-    """Small pictures by hour and weekday, of rows and of the target's mean, each with its numbers."""
-    hours = tuple(f"{hour:02d}" for hour in range(24))
-    made = [
-        ("Rows by hour of day", timeline.hourly_rows, hours, False),
-        ("Rows by weekday", timeline.weekday_rows, _WEEKDAYS, False),
-        (f"Mean of {target} by hour of day", timeline.hourly_target, hours, True),
-        (f"Mean of {target} by weekday", timeline.weekday_target, _WEEKDAYS, True),
-    ]
-    return [
-        _profile(title, values, labels, signed)
-        for title, values, labels, signed in made
-        if any(v is not None for v in values)
-    ]
-
-
-def _profile(title: str, values: tuple[float | None, ...], labels: tuple[str, ...], means: bool) -> dict[str, Any]:
-    known = [value for value in values if value is not None]
-    low, high = min(0.0, *known), max(0.0, *known)
-    text = [numbers.number(value) if means else numbers.count(value) for value in values]
-    span = (high - low) or 1.0
-    columns = [
-        {
-            "label": label,
-            "text": shown,
-            "none": value is None,
-            "bottom": 100 * (min(value or 0, 0) - low) / span,
-            "size": 100 * abs(value or 0) / span,
-        }
-        for label, value, shown in zip(labels, values, text, strict=False)
-    ]
-    return {
-        "title": title,
-        "columns": columns,
-        "means": means,
-        "zero": 100 * -low / span,
-        "top": numbers.compact(high),
-        "low": numbers.compact(low),
+        "association": engine.association(found) if found else None,
+        "association_why": given.why_not("statistics", "no statistics were computed")
+        if found is None
+        else "it takes two columns that vary and are no identifiers",
+        "groups": groups_table(found) if found else None,
     }
 
 
@@ -315,7 +241,9 @@ def _detail_text(value: Any) -> str:
 
 
 def _charts(sections: dict[str, Any]) -> list[Chart]:
-    found = [sections["quality"]["together"], sections["correlations"]["chart"], sections["time"].get("chart")]
-    target = sections["target"]
-    found += [target.get("drivers"), target.get("scatter"), *(chart for _, chart in target.get("levels", ()))]
+    correlations, target, time = sections["correlations"], sections["target"], sections["time"]
+    found = [sections["quality"]["together"], correlations["chart"], correlations["association"]]
+    found += [sections["patterns"].get("map"), target.get("drivers"), target.get("scatter")]
+    found += [chart for _, chart in target.get("levels", ())]
+    found += [time.get("chart"), *time.get("apart", ()), time.get("further")]
     return [chart for chart in found if chart is not None]

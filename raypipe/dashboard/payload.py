@@ -18,6 +18,7 @@ DATA_VERSION = 1
 OUTCOMES_SHOWN = 1000
 NOT_IN_PAGE = {"examples", "message", "first", "segments", "description"}
 RELATIONS_SHOWN = 200
+NOT_IN_SERIES = {"series": {"__all__": {"decomposition", "autocorrelation"}}}
 
 
 def script_json(value: Any) -> Markup:
@@ -46,6 +47,13 @@ def payload(given: DashboardInput, findings: list[Finding], charted: set[str], c
         "findings": [_finding(finding) for finding in findings[:FINDINGS_SHOWN]],
         "target": _target(given),
         "timeline": given.timeline.model_dump(mode="json", exclude_none=True) if given.timeline else None,
+        "series": given.series.model_dump(mode="json", exclude=NOT_IN_SERIES, exclude_none=True)
+        if given.series
+        else None,
+        "patterns": _patterns(given),
+        "missing": given.statistics.missing.model_dump(mode="json", exclude={"by_column"})
+        if given.statistics
+        else None,
         "steps": [_step(step) for step in given.steps],
     }
 
@@ -65,7 +73,23 @@ def _target(given: DashboardInput) -> dict[str, Any] | None:
     if given.target is None:
         return None
     relations = [r.model_dump(mode="json", exclude={"levels"}) for r in given.target.relations[:RELATIONS_SHOWN]]
-    return {"column": given.target.column, "task": given.target.task, "rows": given.target.rows, "relations": relations}
+    told = given.target.model_dump(mode="json", include={"leaks", "baselines", "segments", "drift"})
+    return {
+        **told,
+        "column": given.target.column,
+        "task": given.target.task,
+        "rows": given.target.rows,
+        "relations": relations,
+    }
+
+
+def _patterns(given: DashboardInput) -> dict[str, Any] | None:
+    """Without the points of the map, and without lists of all columns."""
+    if given.patterns is None:
+        return None
+    told = given.patterns.model_dump(mode="json", exclude={"map", "columns", "left_out"}, exclude_none=True)
+    axes = [{"explained": axis.explained, "words": axis.words} for axis in given.patterns.map.components]
+    return {**told, "axes": axes}
 
 
 def _step(step: StepReport) -> dict[str, Any]:

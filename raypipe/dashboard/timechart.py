@@ -21,11 +21,19 @@ from raypipe.dashboard.figures import (
     tint,
     unthemed,
 )
-from raypipe.dashboard.timemarks import epoch_ms, facts_of, forecast_of, mark_changes, mark_forecast
+from raypipe.dashboard.timemarks import (
+    epoch_ms,
+    forecast_of,
+    mark_changes,
+    mark_forecast,
+    mark_gaps,
+    mark_strays,
+    mark_trend,
+)
 from raypipe.insights.models import Timeline, TimePoint
-from raypipe.insights.series.models import SeriesReport
+from raypipe.insights.series.models import SeriesFacts, SeriesReport
 
-_BUCKET_S = {
+BUCKET_S = {
     "minute": 60,
     "hour": 3600,
     "day": 86400,
@@ -34,10 +42,12 @@ _BUCKET_S = {
     "quarter": 7889400,
     "year": 31557600,
 }
+"""Unit of time -> its usual length in seconds."""
 MAX_BUCKETS = 800
 _STRIP_FROM = 8
 """A strip to choose a span is of use only above so many buckets."""
-_LEFT = 62
+AXIS_PX = 62
+"""Room for the y axis, the same in figures that share their x axis."""
 _TABLE_ROWS = 400
 
 
@@ -48,20 +58,21 @@ def timeline_chart(
     points, merged = merge_buckets(timeline.points, min(max_points, MAX_BUCKETS))
     if len(points) < 2:
         return None
-    width = _BUCKET_S[timeline.bucket] * merged * 1000.0
+    width = BUCKET_S[timeline.bucket] * merged * 1000.0
     unit = timeline.bucket if merged == 1 else f"{merged} {timeline.bucket}s"
     data = _columns(points, target, width)
-    of_rows, of_mean = facts_of(series, None), facts_of(series, target) if target else None
-    ahead = forecast_of(of_mean) if series and series.bucket == unit else None
+    of_rows, of_mean = (series.of(None), series.of(target) if target else None) if series else (None, None)
+    alike = series is not None and series.bucket == unit
+    ahead = forecast_of(of_mean) if alike else None
     last = epoch_ms(ahead.starts[-1]) if ahead else data.data["x"][-1]
     whole = (data.data["x"][0], last + width)
     span = Range1d(start=whole[0], end=whole[1], bounds=(whole[0] - width, whole[1] + width))
     lines = [("From", "when"), ("Rows", "rows_text"), *([("Mean", "mean_text")] if target else [])]
     parts = [_rows_figure(data, span, unit, lines)]
-    marks = [mark_changes(parts[0], of_rows.changes, max(data.data["rows"]))] if of_rows else []
+    marks = _mark(parts[0], series, of_rows, width * alike, max(data.data["rows"]))
     if target and any(point.means.get(target) is not None for point in points):
         parts.append(_mean_figure(data, span, f"Mean of {plain(target, 40)} per {unit}", lines))
-        marks += [mark_changes(parts[1], of_mean.changes, _top(points, target))] if of_mean else []
+        marks += _mark(parts[1], series, of_mean, width * alike, _top(points, target))
         marks += [mark_forecast(parts[1], ahead)] if ahead else []
     notes = [f"{merged} {timeline.bucket}s are joined in a bucket."] if merged > 1 else []
     if len(points) > _STRIP_FROM:
@@ -81,6 +92,18 @@ def timeline_chart(
         extra={"span": list(whole)},
         min_width=460,
     )
+
+
+def _mark(figure: Any, series: SeriesReport | None, facts: SeriesFacts | None, width: float, top: float) -> list[str]:
+    """What was found in one series; trend and unusual buckets only if the buckets are the same, `width` wide, not 0."""
+    told = [mark_gaps(figure, series.frequency.gaps)] if series and series.frequency.steady else []
+    if facts is None:
+        return told
+    told.append(mark_changes(figure, facts.changes, top))
+    if width:
+        told.append(mark_trend(figure, facts.decomposition, width / 2))
+        told.append(mark_strays(figure, facts.anomalies.found if facts.anomalies else (), width / 2))
+    return told
 
 
 def _columns(points: tuple[TimePoint, ...], target: str | None, width: float) -> Any:
@@ -134,17 +157,17 @@ def _joined(group: tuple[TimePoint, ...]) -> TimePoint:
 
 
 def _rows_figure(data: Any, span: Range1d, unit: str, lines: list[tuple[str, str]]) -> Any:
-    figure = quiet_figure(190, x_range=span, x_axis_type="datetime", title=f"Rows per {unit}", min_border_left=_LEFT)
+    figure = quiet_figure(190, x_range=span, x_axis_type="datetime", title=f"Rows per {unit}", min_border_left=AXIS_PX)
     bars = figure.vbar("mid", top="rows", width="width", source=data, fill_color=unthemed(), line_color=None)
     tint(bars, fill_color="accent")
     figure.add_tools(hover(lines, [bars]), _look_closer())
     figure.y_range.start = 0
     short_counts(figure.yaxis[0])
-    return _calm(figure)
+    return calm(figure)
 
 
 def _mean_figure(data: Any, span: Range1d, title: str, lines: list[tuple[str, str]]) -> Any:
-    figure = quiet_figure(210, x_range=span, x_axis_type="datetime", title=title, min_border_left=_LEFT)
+    figure = quiet_figure(210, x_range=span, x_axis_type="datetime", title=title, min_border_left=AXIS_PX)
     line = figure.line("mid", "mean", source=data, line_width=1.8, line_color=unthemed(), line_join="round")
     tint(line, line_color="contrast")
     few = len(data.data["x"]) <= 60
@@ -152,7 +175,7 @@ def _mean_figure(data: Any, span: Range1d, title: str, lines: list[tuple[str, st
     tint(dots, fill_color="contrast")
     figure.add_tools(hover(lines, [dots], mode="vline"), _look_closer())
     short_counts(figure.yaxis[0])
-    return _calm(figure)
+    return calm(figure)
 
 
 def _look_closer() -> BoxZoomTool:
@@ -163,17 +186,18 @@ def _look_closer() -> BoxZoomTool:
 
 
 def _range_strip(data: Any, span: Range1d, whole: tuple[float, float]) -> Any:
-    figure = quiet_figure(64, x_range=whole, x_axis_type="datetime", y_axis_type=None, min_border_left=_LEFT)
+    figure = quiet_figure(64, x_range=whole, x_axis_type="datetime", y_axis_type=None, min_border_left=AXIS_PX)
     tint(figure.step("x", "rows", source=data, mode="after", line_color=unthemed(), line_width=1), line_color="muted")
     tool = RangeTool(x_range=span, start_gesture="pan")
     tool.overlay.fill_alpha, tool.overlay.line_alpha = 0.16, 0.6
     tool.overlay.tags = ["fill_color:accent", "line_color:accent"]
     figure.add_tools(tool)
     figure.ygrid.visible = False
-    return _calm(figure)
+    return calm(figure)
 
 
-def _calm(figure: Any) -> Any:
+def calm(figure: Any) -> Any:
+    """The figure with a quiet axis of time."""
     figure.xgrid.visible = False
     figure.axis.axis_line_alpha = 0
     figure.xaxis.formatter = DatetimeTickFormatter(

@@ -20,6 +20,9 @@ from raypipe.errors import ConfigError, StageFailedError
 
 SCALE_S = 0.25
 """How often the number of workers is looked at."""
+WARM_BYTES = 640 << 20
+"""Resident memory past which a worker is not kept for the next pass: blocks of the usual size take a worker to 400 MiB,
+thousands of columns past a GiB, which nothing gives back."""
 END_S = 5.0
 """How long to wait for the end of workers that were told to end."""
 
@@ -153,6 +156,8 @@ class Crew:
                 if (pool.number, number) in doomed or (failed and worker.pid is None):
                     self.session.abandon([worker.handle])
                     ended += [worker.pid] if worker.pid is not None else []
+                elif worker.rss_bytes > WARM_BYTES:
+                    continue  # its allocators keep what wide blocks took; the handle dropped, it ends
                 elif worker.pid is not None or self.session.private:
                     # On a cluster, a worker that still waits for its place asks for more nodes: it is let go.
                     warm.append(worker.handle)

@@ -46,6 +46,8 @@ class Worker:
     asked_at: float
     """When it was asked for; all times are of the monotonic clock."""
     pid: int | None = None
+    rss_bytes: int = 0
+    """Resident memory at the end of its last call."""
     """None until it has answered; it gets no work before."""
     node: str = ""
     load: int = 0

@@ -45,13 +45,14 @@ WORKER_ENV = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "ARROW_NUM_THREADS": "1",
-    "_RJEM_MALLOC_CONF": "dirty_decay_ms:-1,muzzy_decay_ms:-1",
+    "_RJEM_MALLOC_CONF": "dirty_decay_ms:10000,muzzy_decay_ms:10000",
     "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
     "MALLOC_TRIM_THRESHOLD_": str(1 << 31),
     "MALLOC_TOP_PAD_": str(64 << 20),
 }
 """One thread a worker, since the pool has a worker for each core. The allocators of Polars and of the C library keep
-freed pages for the next block: to give them back and fault them in again cost a seventh of a profile's time."""
+freed pages for the next block, Polars for ten seconds: to give them back and fault them in again cost a seventh of a
+profile's time."""
 SET_BY_POLARS = ("_RJEM_MALLOC_CONF", "dirty_decay_ms:500,muzzy_decay_ms:1000")
 """What importing Polars puts into the environment of this process, unless its user put something there: no wish of
 anybody, and for workers it would undo what stands above."""

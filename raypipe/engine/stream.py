@@ -370,6 +370,8 @@ class Stream:
     def _note_worker(self, call: Call, report: BundleReport) -> None:
         self.peak_rss = max(self.peak_rss, report.rss_bytes)
         worker = self.pools[call.group].workers.get(call.worker)
+        if worker is not None:
+            worker.rss_bytes = report.rss_bytes
         if worker is not None and worker.pid != report.pid:
             self.restarts += 1
             self.work.events.emit(

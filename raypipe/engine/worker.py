@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import pickle
@@ -26,6 +27,10 @@ logger = logging.getLogger(__name__)
 
 OPEN_CHAINS = 4
 """Chains that a warm worker keeps open; the one used longest ago goes first."""
+
+
+TRIM_BYTES = 512 << 20
+"""Resident memory past which a worker gives freed pages back after each call; blocks of the usual size stay below."""
 
 
 class WorkerCore:
@@ -79,6 +84,8 @@ class WorkerCore:
             report.error = error if isinstance(error, RaypipeError) else self._defect(key, part, error)
         report.seconds = time.perf_counter() - started
         report.rss_bytes = self._process.memory_info().rss
+        if report.rss_bytes > TRIM_BYTES:
+            _give_back()
         return (made if hand_on and report.error is None else None), self._packed(key, part, report)
 
     def probe(
@@ -166,3 +173,10 @@ def _survives(error: RaypipeError) -> bool:
         return str(pickle.loads(packed(error))) == str(error)
     except Exception:
         return False
+
+
+def _give_back() -> None:
+    """Let the C library give its freed pages back; other systems than Linux with glibc have no such call."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)

@@ -47,6 +47,10 @@ class ReadResult:
     parts: tuple[PartRead, ...] = ()
 
 
+COLUMN_BYTES = 24 << 10
+"""Bytes of a column that make its share of the work on a block worth the while."""
+
+
 class DataReader:
     """Reads a file, a pattern such as `data/*.csv`, or a folder with all that is below it, in any of `FORMATS`.
 
@@ -93,7 +97,11 @@ class DataReader:
         return sum(map(size_of, files)) * self._format.memory_per_byte
 
     def source(
-        self, seed: int = 42, sample_size: int | None = None, target_part_bytes: int = DEFAULT_PART_BYTES
+        self,
+        seed: int = 42,
+        sample_size: int | None = None,
+        target_part_bytes: int = DEFAULT_PART_BYTES,
+        most_part_bytes: int = 0,
     ) -> TableSource:
         """The plan: dialect, types and parts found; no row of it is kept.
 
@@ -105,15 +113,18 @@ class DataReader:
             Rows to draw; None reads all.
         target_part_bytes : int
             Wanted size of a block in memory.
+        most_part_bytes : int
+            Size up to which blocks may be larger than that where they have many columns: the work on a block grows with
+            its columns, however few rows it has.
         """
         looks = self._look()
         files = tuple(look.file for look in looks)
         own = [self._format.names_in([look]) for look in looks]
         added, notes = added_columns(self.path, [file.path for file in files], own, self.options)
         joined, filler = self._joined(looks, added)
-        how = Cutting(
-            target=target_part_bytes, max_rows=self.options.max_rows, sample_rows=sample_size or None, seed=seed
-        )
+        columns = len(joined.schema) + len(added)
+        target = max(target_part_bytes, min(most_part_bytes, columns * COLUMN_BYTES))
+        how = Cutting(target=target, max_rows=self.options.max_rows, sample_rows=sample_size or None, seed=seed)
         cut = self._format.cut(files, filler or joined.schema, how)
         return TableSource(
             format=self.format,

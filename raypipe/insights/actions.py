@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from raypipe.config import Frozen
 from raypipe.insights.facts import InsightContext
+from raypipe.insights.wording.catalogue import Catalogue
 from raypipe.insights.words import plain
 from raypipe.results import Insight
 
@@ -96,7 +97,9 @@ SETTINGS: dict[str, Setting] = {
 """Type of finding -> the setting that does what it recommends, for its column."""
 
 
-def recommendations(insights: tuple[Insight, ...], run: Run) -> tuple[Recommendation, ...]:
+def recommendations(
+    insights: tuple[Insight, ...], run: Run, words: Catalogue | None = None
+) -> tuple[Recommendation, ...]:
     """What the findings recommend, each once, most important first.
 
     Findings with the same recommendation share one.
@@ -105,15 +108,16 @@ def recommendations(insights: tuple[Insight, ...], run: Run) -> tuple[Recommenda
     for insight in insights:
         if insight.recommendation:
             told.setdefault(insight.recommendation, []).append(insight)
-    return tuple(_recommendation(text, same, run) for text, same in told.items())
+    say = (words or Catalogue()).say
+    return tuple(_recommendation(text, same, run, say) for text, same in told.items())
 
 
-def _recommendation(text: str, insights: list[Insight], run: Run) -> Recommendation:
+def _recommendation(text: str, insights: list[Insight], run: Run, say: Callable[[str], str]) -> Recommendation:
     first = insights[0]
     columns = tuple(dict.fromkeys(column for insight in insights for column in insight.columns_affected))
     return Recommendation(
         category=first.category,
-        title=HEADINGS.get(first.category, "Look closer"),
+        title=say(HEADINGS.get(first.category, "Look closer")),
         description=text,
         actions=tuple(_commands(insights, run)),
         priority=max(insight.priority_score for insight in insights),
@@ -139,9 +143,13 @@ def _commands(insights: list[Insight], run: Run) -> Iterator[str]:
         yield command
 
 
-def next_steps(insights: tuple[Insight, ...], run: Run, context: InsightContext) -> tuple[NextStep, ...]:
+def next_steps(
+    insights: tuple[Insight, ...], run: Run, context: InsightContext, words: Catalogue | None = None
+) -> tuple[NextStep, ...]:
     """What follows from this run: first what stands in the way, then what was not asked for, then what comes later."""
-    return tuple(_steps({insight.type for insight in insights}, run, context))
+    say = (words or Catalogue()).say
+    steps = _steps({insight.type for insight in insights}, run, context)
+    return tuple(step.replace(text=say(step.text)) for step in steps)
 
 
 def _steps(types: set[str], run: Run, context: InsightContext) -> Iterator[NextStep]:

@@ -29,7 +29,32 @@ def last_word(text: str) -> str:
     return next((word.lower() for word in reversed(_WORD.findall(text))), "")
 
 
-NAMING_WORDS = words_of("id key uuid guid number no nr code sku ref reference serial")
+THINGS = words_of(
+    "account branch bus case channel city client country customer department device district employee flight gate group"
+    " invoice item line machine order part patient person plant player product region room route school sector seller"
+    " sensor shop station store student supplier team ticket train user vehicle vendor warehouse zone"
+)
+"""Nouns of things: in the singular, whole numbers under such a name tell which one (flight 1545), not how many."""
+NAMING_WORDS = THINGS | words_of(
+    "id key uuid guid number no nr code sku ref reference serial zip zipcode postcode postal plz phone fax isbn ean"
+    " barcode category cluster"
+)
+_NAMING_ENDS = ("key", "number", "code")
+
+
+def is_naming(text: str) -> bool:
+    """Whether a column of whole numbers with this name tells things apart, rather than counts or measures them.
+
+    Examples
+    --------
+    >>> is_naming("flight"), is_naming("l_orderkey"), is_naming("flights"), is_naming("order total")
+    (True, True, False, False)
+    """
+    noun = last_word(text)
+    thing = next((noun[: -len(end)] for end in ("id", "no", "nr", "num") if noun.endswith(end)), "")
+    return noun in NAMING_WORDS or noun.endswith(_NAMING_ENDS) or thing in THINGS
+
+
 ID_WORDS = words_of("id ids key uuid guid number num no nr code index idx row record serial sku ref reference")
 
 AREAS: dict[str, frozenset[str]] = {
@@ -74,6 +99,11 @@ AREAS: dict[str, frozenset[str]] = {
     ),
 }
 """Area of business -> words of column names."""
+
+IDLE_WORDS = words_of(
+    "about data each every focus from have into more most only other over some than that this when with"
+)
+"""Words of a context that say nothing of columns."""
 
 QUESTIONS: dict[str, str] = {
     "sales": "What sells, to whom, and when?",

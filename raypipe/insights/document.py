@@ -15,7 +15,7 @@ from raypipe.insights.business import business_insights
 from raypipe.insights.facts import KEY_PRIORITY
 from raypipe.insights.models import TargetReport
 from raypipe.insights.overview import Overview
-from raypipe.insights.quality import BANDS, FORMULA
+from raypipe.insights.quality import BANDS, formula
 from raypipe.results import Insight
 
 INSIGHTS_FILE = "insights.json"
@@ -34,10 +34,16 @@ def document(overview: Overview) -> dict[str, Any]:
         "key_insights": _told(insights, KEY_PRIORITY, 10),
         "detailed_insights": _told(insights, DETAILED_PRIORITY, KEY_PRIORITY - 1),
         "additional_insights": _told(insights, 1, DETAILED_PRIORITY - 1),
-        "actionable_recommendations": [one.model_dump(mode="json") for one in recommendations(insights, overview.run)],
+        "actionable_recommendations": [
+            one.model_dump(mode="json") for one in recommendations(insights, overview.run, overview.words)
+        ],
         "data_quality_assessment": _quality(overview),
-        "business_insights": [one.model_dump(mode="json") for one in business_insights(insights, overview.business)],
-        "next_steps": [one.model_dump(mode="json") for one in next_steps(insights, overview.run, overview.context)],
+        "business_insights": [
+            one.model_dump(mode="json") for one in business_insights(insights, overview.business, overview.words)
+        ],
+        "next_steps": [
+            one.model_dump(mode="json") for one in next_steps(insights, overview.run, overview.context, overview.words)
+        ],
         "target": None if overview.target is None else overview.target.model_dump(mode="json"),
         "metadata": {
             **overview.provenance,
@@ -106,7 +112,9 @@ def _quality(overview: Overview) -> dict[str, Any] | None:
     if quality is None:
         return None
     bands = {word: least for least, word in BANDS}
-    return {**quality.model_dump(mode="json"), "formula": FORMULA, "bands": bands}
+    deductions = [part.told(overview.words).model_dump(mode="json") for part in quality.deductions]
+    told = {**quality.model_dump(mode="json"), "deductions": deductions}
+    return {**told, "formula": formula(overview.words), "bands": bands}
 
 
 def _plain(value: Any) -> Any:

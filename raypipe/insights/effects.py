@@ -16,9 +16,6 @@ from raypipe.blocks.chance import NORMAL_95
 
 FloatArray = NDArray[np.float64]
 
-MAD_TO_STD = 1.4826
-"""Standard deviation of a normal distribution per median absolute deviation."""
-
 
 def fisher_interval(r: float, n: int) -> tuple[float, float] | None:
     """The 95 % confidence interval of a correlation; None below 4 pairs.
@@ -130,26 +127,6 @@ def _corrected(eta: float, groups: int, rows: float) -> tuple[float, float]:
     corrected = max(1 - (1 - eta) * (rows - 1) / (rows - groups), 0.0)
     f = (eta / (groups - 1)) / max((1 - eta) / (rows - groups), 1e-300)
     return corrected, f_score(f, groups - 1, rows - groups)
-
-
-def weighted_variance_explained(
-    groups: NDArray[np.int64], means: FloatArray, weights: FloatArray
-) -> tuple[float, float]:
-    """The same over group means of unequal weight: how much of the spread of `means` the labels `groups` explain.
-
-    Each mean counts as one observation, so that rows which hang together (all rows of a day) are not taken for
-    independent ones.
-    """
-    used = weights > 0
-    groups, means, weights = groups[used], means[used], weights[used]
-    if len(means) < 3:
-        return 0.0, 0.0
-    weights = weights * (len(weights) / weights.sum())
-    centred = means - np.average(means, weights=weights)
-    size = int(groups.max()) + 1
-    n = np.bincount(groups, weights, size).astype(float)
-    total = np.bincount(groups, weights * centred, size).astype(float)
-    return variance_explained(n, total, float((weights * centred**2).sum()))
 
 
 def corrected_cramers_v(table: FloatArray) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from pydantic import Field, NonNegativeInt
 
 from raypipe.blocks.profile import ColumnProfile, Profile
 from raypipe.config import Frozen
-from raypipe.insights.areas import ID_WORDS, NAMING_WORDS, last_word, words_of
+from raypipe.insights.areas import ID_WORDS, is_naming, words_of
 from raypipe.insights.models import TargetReport, Timeline
 from raypipe.insights.patterns.models import PatternsReport
 from raypipe.insights.series.models import SeriesReport
@@ -105,11 +105,21 @@ def looks_like_id(column: ColumnProfile) -> bool:
 
 
 def names_things(column: ColumnProfile) -> bool:
-    """Whether whole numbers are called a number, code or key of something: their means say nothing.
+    """Whether whole numbers are called by a thing, or a number, code or key of it: their means say nothing.
 
-    `number of rooms` counts; `room number` names.
+    `number of rooms` and `rooms` count; `room number` and `room` name.
     """
-    return is_whole(column) and last_word(column.name) in NAMING_WORDS
+    return is_whole(column) and is_naming(column.name)
+
+
+def names_rows_or_things(column: ColumnProfile) -> bool:
+    """Whether the column holds names, of its rows or of things: no numbers to measure distances with."""
+    return looks_like_id(column) or names_things(column)
+
+
+def is_quantity(column: ColumnProfile) -> bool:
+    """Whether the column holds numbers that measure or count, so that means and shapes of them say something."""
+    return column.kind == "number" and not names_rows_or_things(column)
 
 
 def is_varied_text(column: ColumnProfile) -> bool:
@@ -138,6 +148,35 @@ def is_constant(column: ColumnProfile) -> bool:
     """Whether every value that there is is the same."""
     distinct = column.distinct
     return column.present > 0 and distinct is not None and distinct.exact and distinct.count == 1
+
+
+def never_varies(column: ColumnProfile) -> bool:
+    """Whether enough values are known, and all of them are the same."""
+    return column.present >= MIN_ROWS and is_constant(column)
+
+
+def chance_repeats(profile: Profile) -> float:
+    """About how many rows would equal an earlier one if each column took its values by chance.
+
+    Few columns of few values repeat by nature: that is no fault. Columns that hang together repeat more often still, so
+    that this is a lower bound.
+    """
+    equal = 1.0
+    for column in profile.columns:
+        left = column.present - sum(item.count for item in column.top)
+        rest = (column.distinct.count if column.distinct else column.present) - len(column.top)
+        counts = [*(item.count for item in column.top), column.nulls]
+        pairs = sum(n * (n - 1) for n in counts) + max(left, 0) * max(left / max(rest, 1) - 1, 0.0)
+        equal *= pairs / max(column.rows * (column.rows - 1), 1)
+    return min(profile.rows * (profile.rows - 1) / 2 * equal, float(profile.rows))
+
+
+def repeats_matter(profile: Profile) -> bool:
+    """Whether rows repeat an earlier one, surely and more than twice as often as chance has it."""
+    repeats = profile.duplicates
+    if repeats is None or repeats.rows == 0 or 2 * repeats.share - repeats.share_upper <= 0:
+        return False
+    return repeats.rows > 2 * chance_repeats(profile)
 
 
 def about(exact: bool) -> str:

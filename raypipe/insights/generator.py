@@ -8,7 +8,7 @@ from typing import Any
 
 from raypipe.blocks.profile import Profile
 from raypipe.config.insights.report import ReportConfig
-from raypipe.insights.areas import AREAS, words_of
+from raypipe.insights.areas import AREAS, IDLE_WORDS, words_of
 from raypipe.insights.facts import Facts, InsightContext
 from raypipe.insights.findings import associations, closer, course, distributions, keys, quality, series, target
 from raypipe.insights.findings import patterns as across
@@ -20,8 +20,10 @@ from raypipe.insights.patterns.models import PatternsReport
 from raypipe.insights.series.models import SeriesReport
 from raypipe.insights.statistics.models import Statistics
 from raypipe.insights.wording.catalogue import Catalogue, catalogue_of
-from raypipe.insights.words import count, names
 from raypipe.results import Insight, StepReport, ValidationResult
+
+PLAIN = ("identifier",)
+"""Types that are never stressed."""
 
 Finder = Callable[[Facts], Iterator[Insight]]
 
@@ -138,9 +140,12 @@ class InsightGenerator:
             series=series_report,
         )
         found = [self._words.reworded(insight) for insight in gather(facts)]
-        stressed = [stress(insight, known.business, facts.target_name) for insight in merged(found)]
+        stressed = [stress(insight, known.business, facts.target_name) for insight in merged(found, self._words)]
         return tuple(
-            sorted(_crowded(stressed, self._settings.max_per_type), key=lambda insight: -insight.priority_score)
+            sorted(
+                _crowded(stressed, self._settings.max_per_type, self._words),
+                key=lambda insight: -insight.priority_score,
+            )
         )
 
     def generate_comprehensive_insights(
@@ -182,11 +187,12 @@ def gather(facts: Facts) -> list[Insight]:
 def stress(insight: Insight, business: str | None, target: str | None = None) -> Insight:
     """The finding, one point of priority higher, with the word that is why, where it bears on what was asked for.
 
-    A finding about the target and another column is judged by the other: else all of them would be stressed alike.
+    A finding about the target and another column is judged by the other: else all of them would be stressed alike. That
+    a column names rows is no news for any area.
     """
-    if not business or not insight.columns_affected:
+    if not business or not insight.columns_affected or insight.type in PLAIN:
         return insight
-    asked = words_of(business)
+    asked = words_of(business) - IDLE_WORDS
     areas = [area for area in AREAS if area in asked]
     others = [column for column in insight.columns_affected if column != target]
     for column in others or insight.columns_affected:
@@ -199,7 +205,7 @@ def stress(insight: Insight, business: str | None, target: str | None = None) ->
     return insight
 
 
-def _crowded(insights: list[Insight], most: int) -> list[Insight]:
+def _crowded(insights: list[Insight], most: int, words: Catalogue) -> list[Insight]:
     """At most `most` findings a type; the others of the type in one."""
     kept: list[Insight] = []
     order = {kind: i for i, kind in enumerate(dict.fromkeys(insight.type for insight in insights))}
@@ -208,17 +214,20 @@ def _crowded(insights: list[Insight], most: int) -> list[Insight]:
         same = list(group)
         kept += same[:most]
         if len(same) > most:
-            kept.append(_together(same[most:]))
+            kept.append(_together(same[most:], words))
     return kept
 
 
-def _together(rest: list[Insight]) -> Insight:
+def _together(rest: list[Insight], words: Catalogue) -> Insight:
     first = rest[0]
     columns = tuple(dict.fromkeys(column for insight in rest for column in insight.columns_affected))
-    kind = first.type.replace("_", " ")
+    kind = words.say(first.type.replace("_", " "))
+    phrase = (
+        "1 further finding of this kind: {kind}" if len(rest) == 1 else "{number} further findings of this kind: {kind}"
+    )
     return first.replace(
-        title=f"{count(len(rest), 'further finding')} of this kind: {kind}",
-        description=f"The same holds, less markedly, for {names(columns, 20)}.",
+        title=words.say(phrase, number=words.whole(len(rest)), kind=kind),
+        description=words.say("The same holds, less markedly, for {columns}.", columns=words.named(columns, 20)),
         columns_affected=columns,
         evidence={"findings": len(rest), "columns": list(columns[:100]), "threshold": first.evidence.get("threshold")},
     )

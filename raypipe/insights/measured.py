@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from raypipe.blocks.chance import NORMAL_95, normal_tail
+from raypipe.blocks.chance import NORMAL_95, NORMAL_99, normal_tail
 from raypipe.insights.effects import fisher_interval, fisher_score
 from raypipe.insights.facts import Facts
 from raypipe.results import Insight
@@ -19,8 +19,6 @@ MOST = 0.999
 """Confidence of a test at the most: it rests on assumptions."""
 ESTIMATED = 0.997
 """Of an estimate that is past its threshold by three standard errors."""
-GAP_CONFIDENCE = 0.99
-"""Of gaps that chance would make once in a hundred tables."""
 
 Interval = tuple[float, float]
 
@@ -31,7 +29,7 @@ class Measured:
 
     measure: str
     figure: str
-    """Key of the evidence; `a|b` takes the larger one."""
+    """Key of the evidence; `a|b` takes the larger one. Empty: the finder measures."""
     origin: str
     """The partial that it was read from."""
     chart: str
@@ -52,12 +50,9 @@ def _null_pairs(facts: Facts) -> int:
     return len(facts.profile.missingness.columns) ** 2
 
 
-def _trends(facts: Facts) -> int:
-    return len(facts.timeline.trends) + 1 if facts.timeline else 1
-
-
-def _buckets(facts: Facts) -> int:
-    return _trends(facts) * len(facts.timeline.points) if facts.timeline else 1
+def _of_series(measure: str, part: str) -> Measured:
+    """A kind whose finder measures it by `series.json`."""
+    return Measured(measure, "", f"series.json, {part}", "time")
 
 
 _COLUMN, _NUMBER = "profile.json, columns", "profile.json, columns: number"
@@ -76,13 +71,13 @@ KINDS: dict[str, Measured] = {
     "association": Measured("cramers_v", "cramers_v", "statistics.json, pairs", "correlations"),
     "curved_relation": Measured("spearman", "spearman", "statistics.json, pairs", "correlations"),
     "explained_correlation": Measured("partial_correlation", "partial", "statistics.json, partial", "correlations"),
-    "group_difference": Measured("epsilon_squared", "epsilon_squared", "statistics.json, groups", "columns"),
+    "group_difference": Measured("epsilon_squared", "epsilon_squared", "statistics.json, groups", "correlations"),
     "missing_depends": Measured("cramers_v", "cramers_v", "statistics.json, missing", "quality"),
-    "clusters": Measured("silhouette", "silhouette", "patterns.json, clusters", "correlations"),
-    "anomalous_rows": Measured("share_of_rows", "share", "patterns.json, anomalies", "columns"),
-    "same_information": Measured("lambda", "lambda", "patterns.json, dependencies", "correlations"),
-    "dependency": Measured("lambda", "lambda", "patterns.json, dependencies", "correlations"),
-    "frequent_pattern": Measured("phi", "phi", "patterns.json, rules", "correlations"),
+    "clusters": Measured("silhouette", "silhouette", "patterns.json, clusters", "patterns"),
+    "anomalous_rows": Measured("share_of_rows", "share", "patterns.json, anomalies", "patterns"),
+    "same_information": Measured("lambda", "lambda", "patterns.json, dependencies", "patterns"),
+    "dependency": Measured("lambda", "lambda", "patterns.json, dependencies", "patterns"),
+    "frequent_pattern": Measured("phi", "phi", "patterns.json, rules", "patterns"),
     "segment": Measured("rank_biserial", "effect", "target.json, segments", "target"),
     "target_drift": Measured("standard_deviations", "effect", "target.json, drift", "target"),
     "predictable_target": Measured("r_squared", "best", "target.json, baselines", "target"),
@@ -112,11 +107,15 @@ KINDS: dict[str, Measured] = {
     "coded_category": Measured("distinct_values", "distinct", f"{_COLUMN}: distinct", "columns"),
     "missing_times": Measured("share_of_rows", "share", "course over time, one pass", "time"),
     "far_off_times": Measured("share_of_rows", "share", "course over time, one pass", "time"),
-    "trend": Measured("change_in_std", "change_in_std", "course over time: bucket means", "time", _trends),
-    "volume_trend": Measured("change_share", "change_share", "course over time: rows a bucket", "time", _trends),
-    "seasonality": Measured("epsilon_squared", "eta_squared", "course over time: the week", "time", lambda _: 4),
-    "time_gaps": Measured("empty_buckets", "empty_buckets", "course over time: rows a bucket", "time"),
-    "unusual_period": Measured("robust_z", "robust_z", "course over time: buckets", "time", _buckets),
+    "trend": _of_series("change_in_std", "trend"),
+    "volume_trend": _of_series("change_share", "trend"),
+    "seasonality": _of_series("seasonal_strength", "seasons"),
+    "change_point": _of_series("shift_in_std", "changes"),
+    "unusual_period": _of_series("robust_z", "anomalies"),
+    "random_walk": _of_series("kpss_statistic", "stationarity"),
+    "forecast": _of_series("error_reduction", "forecast"),
+    "time_gaps": _of_series("share_of_steps", "frequency"),
+    "repeated_times": _of_series("share_of_times", "frequency"),
 }
 """Type of finding -> how it is measured."""
 
@@ -141,8 +140,6 @@ def measured(insight: Insight, facts: Facts) -> Insight:
 
 
 def _effect(insight: Insight, kind: Measured) -> float | None:
-    if insight.type == "unusual_period":
-        return float(insight.evidence["most_unusual"][0]["robust_z"])
     if insight.type == "target_unusable":
         return 0.0
     values = [insight.evidence.get(key) for key in kind.figure.split("|")]
@@ -167,9 +164,7 @@ def _score(insight: Insight, facts: Facts) -> float | None:
         return min(fisher_score(pair["r"], pair["rows"]) for pair in evidence["pairs"])
     if insight.type == "missing_together":
         return min(abs(float(pair["phi"])) for pair in evidence["pairs"]) * math.sqrt(facts.profile.rows)
-    if insight.type == "unusual_period":
-        return abs(float(evidence["most_unusual"][0]["robust_z"]))
-    if insight.type == "leakage" and facts.target:
+    if insight.type == "leakage" and facts.target and "strength" in evidence:
         return next((r.score for r in facts.target.relations if r.column == insight.columns_affected[0]), None)
     score = evidence.get("score")
     return None if score is None else float(score)
@@ -185,9 +180,6 @@ def _interval(insight: Insight, facts: Facts, effect: float | None) -> Interval 
     if insight.type == "redundant_group":
         strongest = max(evidence["pairs"], key=lambda pair: abs(pair["r"]))
         return fisher_interval(effect, strongest["rows"])
-    if insight.type in ("trend", "volume_trend") and evidence.get("score"):
-        half = NORMAL_95 * abs(effect) / evidence["score"]
-        return effect - half, effect + half
     return _sketched(insight, facts, effect)
 
 
@@ -196,7 +188,7 @@ def _sketched(insight: Insight, facts: Facts, effect: float) -> Interval | None:
     column = facts.columns.get(insight.columns_affected[0]) if insight.columns_affected else None
     repeats = facts.profile.duplicates
     if insight.type == "duplicate_rows" and repeats and not repeats.exact:
-        half = (repeats.share_upper - repeats.share) * NORMAL_95 / 2.576
+        half = (repeats.share_upper - repeats.share) * NORMAL_95 / NORMAL_99
         return max(effect - half, 0.0), effect + half
     if insight.type == "outliers" and column and column.number and column.number.quantiles:
         half = 2 * column.number.quantiles.rank_error
@@ -210,8 +202,6 @@ def _sketched(insight: Insight, facts: Facts, effect: float) -> Interval | None:
 def _confidence(insight: Insight, facts: Facts, p_value: float | None) -> float:
     if p_value is not None:
         return min(1 - p_value, MOST)
-    if insight.type == "time_gaps":
-        return GAP_CONFIDENCE
     repeats = facts.profile.duplicates
     estimated = insight.evidence.get("exact") is False or (
         insight.type == "duplicate_rows" and repeats is not None and not repeats.exact

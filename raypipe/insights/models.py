@@ -90,36 +90,8 @@ class TimePoint(Frozen):
     """Column -> mean over the bucket's finite values."""
 
 
-class TimeTrend(Frozen):
-    """The straight line through the bucket means of one column, weighted by rows."""
-
-    column: str
-    slope_per_day: float
-    r_squared: float
-    change_share: float | None = None
-    """Change from first to last bucket of the fitted line, relative to the column's mean; None if that is 0."""
-    buckets: int
-    score: float | None = None
-    """Normal score against "no trend", with buckets discounted for the serial correlation of their residuals."""
-
-
-class Season(Frozen):
-    """How much a daily or weekly cycle explains of the target, or of the number of rows."""
-
-    cycle: Literal["hour", "weekday"]
-    column: str | None = None
-    """The target; None: the number of rows."""
-    eta_squared: float
-    """Share of variance explained, corrected for the number of groups (epsilon squared): over rows for the target,
-    over days (weekday) or hours of the week (hour) for the number of rows."""
-    score: float
-    """Normal score against "no cycle", with days or hours of the week as observations instead of rows."""
-    observations: int
-    """Those days or hours of the week."""
-
-
 class Timeline(Frozen):
-    """The table over its time column."""
+    """The table over its time column: what each bucket holds. Trends, seasons and the rest are those of `series`."""
 
     column: str
     bucket: Literal["minute", "hour", "day", "week", "month", "quarter", "year"]
@@ -129,7 +101,6 @@ class Timeline(Frozen):
     """Every bucket from first to last, empty ones with rows 0."""
     gaps: int
     """Empty buckets."""
-    trends: tuple[TimeTrend, ...] = ()
     hourly_rows: tuple[int, ...] = ()
     """24 counts by hour of day; empty where the column has no time of day."""
     weekday_rows: tuple[int, ...] = ()
@@ -137,9 +108,6 @@ class Timeline(Frozen):
     hourly_target: tuple[float | None, ...] = ()
     """Mean of the target by hour of day, where there is a number target."""
     weekday_target: tuple[float | None, ...] = ()
-    rows_trend: TimeTrend | None = None
-    """Trend of the number of rows a bucket, the cut-off first and last bucket left out; `column` is the time column."""
-    seasons: tuple[Season, ...] = ()
     outside: int = 0
     """Rows before `first` or after the last bucket: far-off dates that would have stretched the axis to nothing."""
     unknown: int = 0

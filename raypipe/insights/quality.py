@@ -3,18 +3,21 @@
 The formula keeps the spirit and the bands of the older platform's: 100 - min(2 x missing %, 40) - min(3 x duplicate %,
 30) - 5 a constant column - 2 a high-cardinality column. What differs: columns are charged up to a cap, so that wide
 tables do not fall to 0 for it; identifiers and prose cost nothing, since many values are their nature; and rows set
-aside, broken rules, non-finite numbers and padded text count, which that formula did not see.
+aside, broken rules, non-finite numbers and padded text count, which that formula did not see. Rows that repeat no more
+often than chance makes rows of such values repeat cost nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
+
+from pydantic import Field
 
 from raypipe.blocks.profile import Profile
 from raypipe.config import Frozen
-from raypipe.insights.facts import MIN_ROWS, about, broken_rules, is_constant, is_varied_text
-from raypipe.insights.words import count, names, percent
+from raypipe.insights.facts import MIN_ROWS, broken_rules, is_varied_text, never_varies, repeats_matter
+from raypipe.insights.wording.catalogue import Catalogue
 from raypipe.results import ValidationResult
 
 Grade = Literal["Excellent", "Good", "Fair", "Poor"]
@@ -46,8 +49,17 @@ _TERMS = (
     (NON_FINITE_POINTS, "not finite %", NON_FINITE_CAP),
     (PADDED_POINTS, "padded texts %", PADDED_CAP),
 )
-FORMULA = "100 - " + " - ".join(f"min({points:g} x {what}, {cap:g})" for points, what, cap in _TERMS)
-"""How the score is computed, in one line; it is at least 0."""
+
+
+def formula(words: Catalogue) -> str:
+    """How the score is computed, in one line; it is at least 0."""
+    terms = (f"min({words.figure(points)} x {words.say(what)}; {cap:g})" for points, what, cap in _TERMS)
+    told = "100 - " + " - ".join(terms)
+    return told if words.decimal == "," else told.replace("; ", ", ")
+
+
+FORMULA = formula(Catalogue())
+"""The formula in English."""
 
 
 class Deduction(Frozen):
@@ -58,6 +70,26 @@ class Deduction(Frozen):
     """Points taken off, above 0."""
     rule: str = ""
     """How the points follow."""
+    phrases: tuple[str, str] = Field(default=("", ""), exclude=True, repr=False)
+    """Reason and rule before their fields are filled in, for other languages."""
+    share: float | None = Field(default=None, exclude=True, repr=False)
+    columns: tuple[str, ...] = Field(default=(), exclude=True, repr=False)
+    number: int = Field(default=0, exclude=True, repr=False)
+    rate: tuple[float, float] = Field(default=(0.0, 0.0), exclude=True, repr=False)
+    """Points, and at most how many."""
+
+    def told(self, words: Catalogue) -> Deduction:
+        """The same in the words of a language."""
+        if not self.phrases[0]:
+            return self.replace(reason=words.say(self.reason), rule=words.say(self.rule))
+        points, most = map(words.figure, self.rate)
+        reason = words.say(
+            self.phrases[0],
+            share="" if self.share is None else words.percent(self.share),
+            columns=words.named(self.columns),
+            number=words.whole(self.number),
+        )
+        return self.replace(reason=reason, rule=words.say(self.phrases[1], points=points, most=most))
 
 
 class QualityScore(Frozen):
@@ -103,48 +135,52 @@ def grade(score: float) -> Grade:
 
 
 def _cells(profile: Profile) -> Iterator[Deduction]:
-    missing = profile.missing_share
-    yield _per_percent(missing, MISSING_POINTS, MISSING_CAP, f"{percent(missing)} of cells are missing")
+    yield _per_percent(profile.missing_share, MISSING_POINTS, MISSING_CAP, "{share} of cells are missing")
     numbers = [column.number for column in profile.columns if column.kind == "number" and column.number]
     bad = sum(n.nan + n.positive_infinite + n.negative_infinite for n in numbers)
     share = bad / max(sum(n.finite for n in numbers) + bad, 1)
-    yield _per_percent(share, NON_FINITE_POINTS, NON_FINITE_CAP, f"{percent(share)} of numbers are NaN or infinite")
+    yield _per_percent(share, NON_FINITE_POINTS, NON_FINITE_CAP, "{share} of numbers are NaN or infinite")
     texts = [column for column in profile.columns if column.text]
     padded = sum(column.text.padded for column in texts if column.text) / max(sum(c.present for c in texts), 1)
-    yield _per_percent(padded, PADDED_POINTS, PADDED_CAP, f"{percent(padded)} of texts have white space around them")
+    yield _per_percent(padded, PADDED_POINTS, PADDED_CAP, "{share} of texts have white space around them")
 
 
 def _rows(profile: Profile, quarantined_rows: int) -> Iterator[Deduction]:
     repeats = profile.duplicates
-    if repeats:
-        reason = f"{about(repeats.exact)}{percent(repeats.share)} of rows repeat an earlier row"
+    if repeats and repeats_matter(profile):
+        reason = "{share} of rows repeat an earlier row"
+        reason = reason if repeats.exact else f"about {reason}"
         yield _per_percent(repeats.share, DUPLICATE_POINTS, DUPLICATE_CAP, reason)
     share = quarantined_rows / (profile.rows + quarantined_rows)
-    yield _per_percent(share, QUARANTINE_POINTS, QUARANTINE_CAP, f"{percent(share)} of rows were set aside")
+    yield _per_percent(share, QUARANTINE_POINTS, QUARANTINE_CAP, "{share} of rows were set aside")
 
 
 def _columns(profile: Profile) -> Iterator[Deduction]:
     if profile.rows < MIN_ROWS:
         return
-    constant = [column.name for column in profile.columns if is_constant(column)]
-    yield _per_column(constant, CONSTANT_POINTS, CONSTANT_CAP, "with a single value")
+    constant = [column.name for column in profile.columns if never_varies(column)]
+    yield _per_one(constant, CONSTANT_POINTS, CONSTANT_CAP, "with a single value")
     varied = [column.name for column in profile.columns if is_varied_text(column)]
-    yield _per_column(varied, CARDINALITY_POINTS, CARDINALITY_CAP, "of text with too many different values")
+    yield _per_one(varied, CARDINALITY_POINTS, CARDINALITY_CAP, "of text with too many different values")
 
 
 def _rules(validation: ValidationResult | None) -> Iterator[Deduction]:
-    broken = broken_rules(validation)
-    reason = f"{count(len(broken), 'rule')} of the schema broken"
-    rule = f"{RULE_POINTS:g} points a rule, at most {RULE_CAP:g}"
-    yield Deduction(reason=reason, points=min(RULE_POINTS * len(broken), RULE_CAP), rule=rule)
+    broken = len(broken_rules(validation))
+    reason = "1 rule of the schema is broken" if broken == 1 else "{number} rules of the schema are broken"
+    yield _deduction(broken, RULE_POINTS, RULE_CAP, (reason, "{points} points a rule, at most {most}"), number=broken)
 
 
 def _per_percent(share: float, points: float, cap: float, reason: str) -> Deduction:
-    rule = f"{points:g} points a percent, at most {cap:g}"
-    return Deduction(reason=reason, points=min(points * 100 * share, cap), rule=rule)
+    return _deduction(100 * share, points, cap, (reason, "{points} points a percent, at most {most}"), share=share)
 
 
-def _per_column(columns: list[str], points: float, cap: float, what: str) -> Deduction:
-    reason = f"{count(len(columns), 'column')} {what}: {names(columns)}"
-    rule = f"{points:g} points a column, at most {cap:g}"
-    return Deduction(reason=reason, points=min(points * len(columns), cap), rule=rule)
+def _per_one(columns: list[str], points: float, cap: float, what: str) -> Deduction:
+    many = f"1 column {what}: {{columns}}" if len(columns) == 1 else f"{{number}} columns {what}: {{columns}}"
+    phrases = many, "{points} points a column, at most {most}"
+    return _deduction(len(columns), points, cap, phrases, columns=tuple(columns), number=len(columns))
+
+
+def _deduction(amount: float, points: float, cap: float, phrases: tuple[str, str], **found: Any) -> Deduction:
+    """What `amount` times `points` takes off, in English."""
+    made = Deduction(reason="", points=min(points * amount, cap), phrases=phrases, rate=(points, cap), **found)
+    return made.told(Catalogue())

@@ -20,14 +20,14 @@ from raypipe.insights.overview import Overview
 from raypipe.insights.sections import HEADINGS, figures, sections_of
 from raypipe.insights.wording.catalogue import Catalogue, catalogue_of
 from raypipe.insights.wording.sandbox import Markdown, markdown_environment
-from raypipe.insights.words import figure, percent
 from raypipe.results import Insight
 
 __all__ = ["Overview", "check_report", "escape", "write_report"]
 
 MAX_TEMPLATE_BYTES = 1 << 20
-_TOLD_ELSEWHERE = ("read_from", "stressed_for", "also", "told_in", "measure", "interval_95")
+_TOLD_ELSEWHERE = ("read_from", "stressed_for", "also", "told_in", "measure", "interval_95", "p_value")
 """Keys of the evidence that other lines of the report tell, or that are for programs."""
+_FIGURE = re.compile(r"\d[\d.,]*\d|\d")
 
 
 def write_report(overview: Overview, template: Path | None = None) -> str:
@@ -77,46 +77,59 @@ def _context(overview: Overview) -> dict[str, Any]:
 def _view(insight: Insight, words: Catalogue) -> Mapping[str, Any]:
     """A finding as templates see it: its texts, and lines made of its figures."""
     stressed = insight.evidence.get("stressed_for")
-    evidence = {key: value for key, value in insight.evidence.items() if key not in _TOLD_ELSEWHERE}
-    category = words.say(insight.category.replace("_", " "))
+    measure = _measure(insight, words)
     return {
         "type": insight.type,
-        "category": category,
+        "category": words.say(insight.category.replace("_", " ")),
         "title": insight.title,
         "description": insight.description,
         "impact": insight.impact,
         "recommendation": insight.recommendation or "",
         "columns": list(insight.columns_affected),
         "priority": insight.priority_score,
-        "stressed_for": stressed or "",
-        "measure": _measure(insight, words),
-        "evidence": figures(evidence),
+        "stressed_for": words.say(str(stressed)) if stressed else "",
+        "measure": measure,
+        "evidence": _untold(insight, measure, words),
         "read_from": insight.evidence.get("read_from", ""),
         "figures": insight.evidence,
         "chart": insight.chart or "",
     }
 
 
+def _untold(insight: Insight, measure: str, words: Catalogue) -> str:
+    """Figures of the evidence that no other line tells; lists of them stand in `insights.json`."""
+    told = frozenset(_FIGURE.findall(f"{insight.title} {insight.description} {measure}"))
+    left = {
+        key: value
+        for key, value in insight.evidence.items()
+        if key not in _TOLD_ELSEWHERE and isinstance(value, int | float | dict) and not isinstance(value, bool)
+        if key == "threshold" or (isinstance(value, int | float) and words.figure(value).lstrip("-") not in told)
+    }
+    return figures(left, words)
+
+
 def _measure(insight: Insight, words: Catalogue) -> str:
     """Effect, interval, p-value and confidence in one line."""
     told = []
     if insight.effect_size is not None and insight.effect_measure is not None:
-        effect = f"{insight.effect_measure.replace('_', ' ')} {figure(insight.effect_size)}"
-        if insight.interval is not None and insight.interval[0] != insight.interval[1]:
-            low, high = insight.interval
-            effect += f" ({words.say('95 % interval')} {figure(low)} {words.say('to')} {figure(high)})"
+        effect = f"{words.say(insight.effect_measure.replace('_', ' '))} {words.figure(insight.effect_size)}"
+        low, high = map(words.figure, insight.interval or (0.0, 0.0))
+        if insight.interval is not None and low != high:
+            effect += f" ({words.say('95 % interval')} {low} {words.say('to')} {high})"
         told.append(effect)
     if insight.p_value is not None:
-        told.append("p < 0.0001" if insight.p_value < 0.0001 else f"p {insight.p_value:.2g}")
+        p = "p < 0.0001" if insight.p_value < 0.0001 else f"p {insight.p_value:.2g}"
+        told.append(words.localised(p))
     elif insight.confidence is not None:
         counted = insight.confidence == 1
-        told.append(words.say("counted on every row") if counted else f"confidence {percent(insight.confidence)}")
+        sure = words.say("confidence {share}", share=words.percent(round(insight.confidence, 3)))
+        told.append(words.say("counted on every row") if counted else sure)
     return "; ".join(told)
 
 
 def _compiled(text: str, path: Path | None, words: Catalogue) -> Template:
     try:
-        return markdown_environment(words.localised).from_string(text)
+        return markdown_environment(words).from_string(text)
     except TemplateSyntaxError as error:
         raise ConfigError(
             f"analysis.report.template: {path}, line {error.lineno}: {error.message}; wanted a Jinja2 template, see"

@@ -12,6 +12,7 @@ from raypipe.config import Frozen
 from raypipe.config.insights.series import SeriesConfig
 from raypipe.errors import SchemaError
 from raypipe.insights.bins import center_and_scale
+from raypipe.insights.buckets import describe_course
 from raypipe.insights.calendar import (
     BUCKETS,
     Bucket,
@@ -24,9 +25,9 @@ from raypipe.insights.calendar import (
 )
 from raypipe.insights.cells import numbers_of, picked, times_of
 from raypipe.insights.course_sums import CourseSums, Instants, by_key, by_week_hour, is_clock
+from raypipe.insights.facts import names_things
 from raypipe.insights.models import Timeline
 from raypipe.insights.relation_sums import standardise
-from raypipe.insights.trends import describe_course
 from raypipe.stage import ReduceStage, require
 
 MAX_BUCKETS = 400
@@ -120,7 +121,7 @@ def plan_timeline(
     """The stage that follows the table over `time_column`, in the finest unit that gives at most 400 buckets.
 
     Up to eight number columns are followed (`max_columns`): the target first, then those that correlate most with it.
-    Constants, and columns that only repeat a part of the time (month, hour), are left out.
+    Constants, numbers that name things, and columns that only repeat a part of the time (month, hour), are left out.
 
     Raises
     ------
@@ -201,7 +202,8 @@ def _follows(column: ColumnProfile, number: NumberSummary, target: str | None) -
     """Whether the course of this number over time can say anything."""
     if number.finite == 0:
         return False
-    return column.name == target or (number.min != number.max and not _CALENDAR_PART.search(column.name))
+    varies = number.min != number.max and not _CALENDAR_PART.search(column.name)
+    return column.name == target or (varies and not names_things(column))
 
 
 def _strengths(profile: Profile, target: str | None) -> dict[str, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,7 @@ class TrainingData:
         """Number of rows."""
         return len(self.y)
 
-    @property
+    @cached_property
     def classes(self) -> NDArray[Any]:
         """Labels in their order."""
         return np.unique(self.y)

@@ -91,6 +91,7 @@ ALGORITHMS: dict[str, Algorithm] = {
     "svm": _sklearn("svm", "SVC", "SVR"),
     "knn": _sklearn("neighbors", "KNeighborsClassifier", "KNeighborsRegressor"),
     "naive_bayes": _sklearn("naive_bayes", "GaussianNB", None),
+    "mlp": Algorithm("raypipe.ml.neural.mlp.MLPClassifier", "raypipe.ml.neural.mlp.MLPRegressor", extra="torch"),
     "dummy": _sklearn("dummy", "DummyClassifier", "DummyRegressor", classifier_defaults={"strategy": "prior"}),
 }
 """Name -> algorithm."""

@@ -40,6 +40,15 @@ class Recipe:
             pipeline.set_params(**{full_name(name, self.task): value for name, value in params.items()})
         return pipeline
 
+    def estimator(self, **params: Any) -> Any:
+        """The last step of what `make` gives, without making the others where no parameter is theirs."""
+        step = f"{FINAL[self.task]}__"
+        own = {full_name(name, self.task): value for name, value in params.items()}
+        if not all(name.startswith(step) for name in own):
+            return self.make(**params)[-1]
+        made = make_estimator(self.model, self.task, self.seed)
+        return made.set_params(**{name.removeprefix(step): value for name, value in own.items()})
+
 
 def full_name(name: str, task: Task) -> str:
     """A parameter as the pipeline knows it; `learning_rate`, `model__learning_rate` and the full name mean the same."""

@@ -20,7 +20,7 @@ from raypipe.etl.types import APPEARED
 from raypipe.insights.actions import Run
 from raypipe.insights.calendar import is_calendar
 from raypipe.insights.document import document
-from raypipe.insights.facts import InsightContext, looks_like_id
+from raypipe.insights.facts import InsightContext, looks_like_id, names_things
 from raypipe.insights.generator import InsightGenerator
 from raypipe.insights.models import TargetReport
 from raypipe.insights.overview import Overview
@@ -39,7 +39,7 @@ from raypipe.insights.statistics.tails import CountTails, plan_tails
 from raypipe.insights.target.analysis import analyse_target
 from raypipe.insights.timeline import CourseOverTime, plan_timeline
 from raypipe.insights.wording.catalogue import catalogue_of
-from raypipe.pipeline.looks import Looks, look_stages
+from raypipe.pipeline.looks import Looks, seen
 from raypipe.pipeline.manifest import masked_config
 from raypipe.pipeline.state import Analysis, RunState
 from raypipe.results import Insight
@@ -159,11 +159,7 @@ class _Work:
     def _look(self) -> Looks:
         """The rows that earlier passes took; they are taken now where those could not."""
         frame, profile = self.run.data
-        looks = self.run.looks
-        if looks is None or (looks.sample is None and frame.schema.names):
-            looks = Looks.of(self.run_pass(look_stages(self.config, frame.schema, rows=profile.rows)))
-            assert looks is not None
-        return looks.cut(profile, self.config)
+        return seen(self.config, profile, frame.schema, self.run.looks, self.run_pass)
 
     def _screen(self, looks: Looks | None) -> Draft:
         engine, sample = StatisticsEngine(self.config.analysis.statistics, self.config.seed), looks and looks.sample
@@ -193,7 +189,8 @@ class _Work:
             return None
         sample = pa.table({}) if looks.sample is None else looks.sample
         ids = frozenset(column.name for column in self.run.data[1].columns if looks_like_id(column))
-        return PatternDetector(self.config.analysis.patterns.replace(seed=self.config.seed)).detect(sample, ids)
+        naming = frozenset(column.name for column in self.run.data[1].columns if names_things(column))
+        return PatternDetector(self.config.analysis.patterns.replace(seed=self.config.seed)).detect(sample, ids, naming)
 
     def _closer(self, measured: Mapping[str, Any] | None, looks: Looks | None) -> TargetReport | None:
         """The target by the sample of rows: leaks, baselines, segments, drift."""

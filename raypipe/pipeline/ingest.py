@@ -45,7 +45,9 @@ def open_source(config: PipelineConfig) -> TableSource:
     reader = DataReader(config.data_source, config.data_format, config.read_options, config.storage)
     most = int(config.engine.block_mib * (1 << 20))
     part_bytes = min(most, max(MIN_PART_BYTES, reader.memory_bytes // MIN_PARTS))
-    return reader.source(seed=config.seed, sample_size=config.sample_size, target_part_bytes=part_bytes)
+    return reader.source(
+        seed=config.seed, sample_size=config.sample_size, target_part_bytes=part_bytes, most_part_bytes=most
+    )
 
 
 @dataclass

@@ -14,7 +14,7 @@ from raypipe.config import PipelineConfig
 from raypipe.etl.source import TableSource
 from raypipe.etl.steps.step import Step
 from raypipe.insights.sample import FirstRows, SampleRows, sample_size
-from raypipe.stage import ReduceStage, Sifted
+from raypipe.stage import ReduceStage, Sifted, Stage
 
 EXACT_FACTOR = 2
 """A source that knows its rows is believed to keep at least one of this many: rules may set others aside."""
@@ -78,6 +78,20 @@ def looks_at(config: PipelineConfig, source: TableSource) -> LookStages:
     rows = sum(known) // EXACT_FACTOR if len(known) == len(parts) else None
     guess = sum(part.bytes for part in parts) if all(part.bytes for part in parts) else None
     return lambda schema: look_stages(config, schema, rows=rows, guess=guess)
+
+
+def seen(
+    config: PipelineConfig,
+    profile: Profile,
+    schema: pa.Schema,
+    looks: Looks | None,
+    run_pass: Callable[[tuple[Stage, ...]], Mapping[str, Any]],
+) -> Looks:
+    """What passes took on their way, or one pass takes now where they could not; cut to suit the table."""
+    if looks is None or (looks.sample is None and schema.names):
+        looks = Looks.of(run_pass(look_stages(config, schema, rows=profile.rows)))
+        assert looks is not None
+    return looks.cut(profile, config)
 
 
 def _applied(steps: Iterable[Step], rows: pa.Table | None) -> pa.Table | None:

@@ -33,6 +33,8 @@ def write_dashboard(config: PipelineConfig, run: RunState, seconds: float) -> Pa
         target=found.target,
         timeline=found.timeline,
         series=found.series,
+        patterns=found.patterns,
+        statistics=found.statistics,
         head=found.head,
         points=found.points,
         reasons={**found.reasons, **({} if run.validation else {"validation": "validation was switched off"})},

@@ -171,3 +171,26 @@ def test_ctrl_c_in_the_middle_leaves_no_process_and_no_temporary_file(tmp_path: 
     assert not list(tmp_path.rglob(".tmp-*"))
     assert json.loads((tmp_path / "output/r/execution_summary.json").read_text())["execution_status"] == "cancelled"
     print(f"ended {took:.1f} s after {sent.name}")
+
+
+def test_a_profile_measures_how_columns_go_together_when_asked(tmp_path: Path) -> None:
+    from raypipe.insights.statistics.models import Statistics
+
+    rows = [f"{row},{row * 2 + row % 3},{'even' if row % 2 else 'odd'},{(row * 7919) % 13}" for row in range(300)]
+    path = tmp_path / "rows.csv"
+    path.write_text("a,b,c,d\n" + "\n".join(rows) + "\n")
+    done = raypipe(
+        "profile",
+        str(path),
+        "--statistics",
+        str(tmp_path / "s.json"),
+        "--output",
+        str(tmp_path / "p.json"),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0
+    assert "columns that go together" in done.stdout
+    found = Statistics.model_validate_json((tmp_path / "s.json").read_text())
+    assert found.pairs[0].columns == ("a", "b")
+    assert found.numbers[0].column == "a"
+    assert (tmp_path / "p.json").exists()

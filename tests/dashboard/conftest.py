@@ -12,10 +12,15 @@ import pytest
 
 from raypipe.blocks.frames import from_polars
 from raypipe.blocks.table import finish, summarise
+from raypipe.config.insights.series import SeriesConfig
 from raypipe.dashboard.inputs import DashboardInput
 from raypipe.insights.generator import InsightGenerator
+from raypipe.insights.patterns.detector import PatternDetector
 from raypipe.insights.quality import quality_score
 from raypipe.insights.relations import plan_relations
+from raypipe.insights.series.measure import measure_series
+from raypipe.insights.statistics.engine import StatisticsEngine
+from raypipe.insights.target.analysis import analyse_target
 from raypipe.insights.timeline import plan_timeline
 from raypipe.results import RuleOutcome, StepReport, ValidationResult
 
@@ -31,15 +36,25 @@ def flights(rows: int | None = None) -> pl.DataFrame:
     return (frame if rows is None else frame.gather_every(max(1, len(frame) // rows)).head(rows)).sort("time_hour")
 
 
-def analysed(frame: pl.DataFrame, target: str | None = None, time: str | None = None, **changes: Any) -> DashboardInput:
-    """What a run would hand over for this table: profile, relations, course, findings and score."""
+def analysed(
+    frame: pl.DataFrame, target: str | None = None, time: str | None = None, *, deep: bool = False, **changes: Any
+) -> DashboardInput:
+    """What a run would hand over for this table: profile, relations, course, findings and score; `deep`: everything."""
     block = from_polars(frame)
     profile = finish(summarise(block))
     related = plan_relations(profile, block.schema, target) if target else None
     course = plan_timeline(profile, block.schema, time, target) if time else None
     report = related.finish(related.partial(block, "0")) if related else None
     timeline = course.finish(course.partial(block, "0")) if course else None
+    sample = block.slice(0, 2000)
+    report = analyse_target(report, sample, None, time) if deep and report else report
+    found: dict[str, Any] = {"statistics": None, "patterns": None, "series": None}
+    if deep:
+        found["statistics"] = StatisticsEngine().analyze_dataset(block).statistics
+        found["patterns"] = PatternDetector().detect(sample)
+        found["series"] = measure_series(timeline.course, SeriesConfig()) if timeline else None
     given = {
+        **found,
         "profile": profile,
         "target": report,
         "timeline": timeline,
@@ -47,7 +62,16 @@ def analysed(frame: pl.DataFrame, target: str | None = None, time: str | None = 
         "quality": quality_score(profile),
         **changes,
     }
-    insights = InsightGenerator().generate(profile, given.get("validation"), report, timeline, given.get("steps", ()))
+    insights = InsightGenerator().generate(
+        profile,
+        given.get("validation"),
+        report,
+        timeline,
+        given.get("steps", ()),
+        statistics=found["statistics"],
+        patterns=found["patterns"],
+        series_report=found["series"],
+    )
     return DashboardInput(**{"insights": insights, **given})
 
 
@@ -112,6 +136,7 @@ def flights_input(frame: pl.DataFrame) -> DashboardInput:
         frame,
         "arr_delay",
         "time_hour",
+        deep=True,
         steps=steps,
         provenance=provenance,
         validation=ValidationResult(is_valid=True, outcomes=outcomes, rows_validated=len(frame), columns_validated=19),
@@ -185,6 +210,7 @@ def hostile_input() -> DashboardInput:
         frame,
         HOSTILE[0],
         "<b>when</b>",
+        deep=True,
         points=frame.to_arrow(),
         steps=steps,
         provenance=provenance,

@@ -148,6 +148,30 @@ def test_every_chart_and_control_has_a_name_and_a_table(flights_page: Path, watc
     assert page.evaluate("() => document.querySelectorAll('h1').length") == 1
 
 
+def test_a_finding_leads_to_the_chart_that_shows_it(flights_page: Path, watch: Any) -> None:
+    page = watch.open(flights_page)
+    draw_all(page)
+    link = page.locator('.finding a[href="#seasons"], .finding a[href="#pearson"], .finding a[href="#drivers"]').first
+    place = link.get_attribute("href")
+    link.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_function(f"() => location.hash === '{place}'")
+    top = page.evaluate(f"() => document.querySelector('{place}').getBoundingClientRect().top")
+    assert 0 <= top < 800
+    assert page.locator(f"{place} canvas, {place} [role=img]").count()
+    assert watch.quiet()
+
+
+def test_charts_in_closed_parts_are_drawn_when_these_are_opened(flights_page: Path, watch: Any) -> None:
+    page = watch.open(flights_page)
+    hidden = page.locator("#plot-further")
+    assert hidden.get_attribute("data-ready") is None
+    page.evaluate("() => { document.querySelector('#fig-further').closest('details').open = true }")
+    hidden.scroll_into_view_if_needed()
+    page.wait_for_function("() => document.querySelector('#plot-further').dataset.ready === 'yes'")
+    assert page.evaluate("() => document.querySelector('#plot-further').getBoundingClientRect().width") > 400
+
+
 def test_printing_shows_no_controls_and_light_paper(flights_page: Path, watch: Any) -> None:
     watch.page.emulate_media(media="print", color_scheme="dark")
     page = watch.open(flights_page)

@@ -24,16 +24,23 @@ from raypipe.insights.series.models import ChangePoint, Forecast, Frequency, Ser
 
 def test_every_chart_has_a_label_a_table_and_json(few_flights: DashboardInput) -> None:
     engine = ChartEngine()
-    report, timeline = few_flights.target, few_flights.timeline
+    report, timeline, series = few_flights.target, few_flights.timeline, few_flights.series
     assert report is not None
     assert timeline is not None
+    assert series is not None
+    assert few_flights.patterns is not None
+    assert few_flights.statistics is not None
     charts = [
         engine.correlation(few_flights.profile.correlation),
         engine.missing_together(few_flights.profile.missingness),
         engine.drivers(report),
         engine.levels(report.relations[0], report.column, "levels0"),
         engine.scatter(few_flights.points, report),
-        engine.timeline(timeline, report.column),
+        engine.timeline(timeline, report.column, series),
+        engine.further(timeline, series, report.column),
+        engine.apart(series, series.series[0], "apart0"),
+        engine.map(few_flights.patterns),
+        engine.association(few_flights.statistics),
     ]
     for chart in charts:
         assert chart is not None

@@ -63,6 +63,7 @@ def test_the_page_has_every_section_and_its_numbers(few_flights: DashboardInput)
         "quality",
         "columns",
         "correlations",
+        "patterns",
         "target",
         "time",
         "data-rows",
@@ -94,13 +95,13 @@ def test_the_page_asks_for_nothing_from_outside(few_flights: DashboardInput) -> 
     assert policy[1].count("sha256-") == 2
 
 
-def test_at_most_twelve_live_figures(few_flights: DashboardInput) -> None:
+def test_the_number_of_live_figures_is_bounded(few_flights: DashboardInput) -> None:
     from raypipe.dashboard.charts import ChartEngine
     from raypipe.dashboard.page import fixed_sections
 
     charts = fixed_sections(few_flights, ChartEngine())["charts"]
-    assert len(charts) >= 6
-    assert sum(chart.figures for chart in charts) <= 12
+    assert len(charts) >= 9
+    assert sum(chart.figures for chart in charts) <= 32, "they are drawn only when they come into view"
 
 
 def test_hostile_texts_stay_texts(hostile: DashboardInput) -> None:

@@ -12,7 +12,7 @@ from raypipe.blocks.frames import from_polars
 from raypipe.blocks.profile import Profile
 from raypipe.blocks.table import finish, summarise
 from raypipe.config.insights.series import SeriesConfig
-from raypipe.insights.facts import Facts, InsightContext, looks_like_id
+from raypipe.insights.facts import Facts, InsightContext, looks_like_id, names_things
 from raypipe.insights.generator import InsightGenerator, gather
 from raypipe.insights.models import TargetReport, Timeline
 from raypipe.insights.patterns.detector import PatternDetector
@@ -49,7 +49,8 @@ def findings(
     report = relate(table, target, profile) if target else None
     line = follow(table, time_column, target, profile) if time_column else None
     ids = frozenset(column.name for column in profile.columns if looks_like_id(column))
-    patterns = PatternDetector().detect(table, ids)
+    naming = frozenset(column.name for column in profile.columns if names_things(column))
+    patterns = PatternDetector().detect(table, ids, naming)
     if report is not None:
         report = analyse_target(report, table, time=time_column)
     series = measure_series(line.course, SeriesConfig()) if line and line.course else None

@@ -214,7 +214,7 @@ def test_the_business_context_gathers_findings_by_area_with_advice():
     told = [insight("trend", "dep_delay", category="trends", evidence={"stressed_for": "operations"})]
     (found,) = business_insights(tuple(told), "operations")
     assert found.question == QUESTIONS["operations"]
-    assert found.advice == (ADVICE["trends"],)
+    assert found.advice == (f"{ADVICE['trends']} (“dep_delay”)",)
     assert business_insights((), "operations")[0].findings == ()
     assert business_insights((), "weather") == ()
     assert set(QUESTIONS) == set(AREAS)
@@ -238,8 +238,8 @@ def test_german_words_the_core_findings_and_says_what_is_told_in_english():
     assert "### „a\\|b“ fehlt in 30 % der Zeilen" in report
     assert "Language de lacks words" not in report
     assert catalogue_of("de").localised("1,234.5") == "1.234,5"
-    lacking = catalogue_of("de").missing((insight("padded_text", "x"), insight("trend", "x")))
-    assert lacking == ("padded_text",)
+    lacking = catalogue_of("de").missing((insight("new_kind", "x"), insight("trend", "x")))
+    assert lacking == ("new_kind",)
 
 
 def test_every_language_has_the_phrases_of_the_report_and_sentences_of_known_types():

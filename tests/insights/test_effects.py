@@ -16,7 +16,6 @@ from raypipe.insights.effects import (
     fisher_score,
     score_limit,
     variance_explained,
-    weighted_variance_explained,
 )
 
 
@@ -86,10 +85,6 @@ def test_variance_explained_is_one_where_groups_say_all_and_nothing_where_there_
 def test_one_row_per_group_explains_nothing():
     y = np.random.default_rng(3).normal(size=40)
     assert variance_explained(np.ones(40), y, float(y @ y)) == (0.0, 0.0)
-
-
-def test_weighted_means_without_enough_observations_explain_nothing():
-    assert weighted_variance_explained(np.array([0, 1]), np.array([1.0, 2.0]), np.array([1.0, 0.0])) == (0.0, 0.0)
 
 
 def test_cramers_v_of_independent_columns_is_near_zero_even_with_many_levels():

@@ -85,7 +85,7 @@ def test_tiny_tables_give_no_statistical_claims(rows):
 
 def test_a_tiny_table_still_gets_plain_facts():
     table = as_table(a=["x", "x", "y", "y", "z"], b=[None] * 5)
-    assert {insight.type for insight in findings(table)} == {"empty_column", "duplicate_rows"}
+    assert {insight.type for insight in findings(table)} == {"empty_column"}
 
 
 # ── hostile input ────────────────────────────────────────────────────────────────────────────────────────────────────

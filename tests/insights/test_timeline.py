@@ -120,11 +120,9 @@ def test_hours_and_weekdays_count_in_utc_with_target_means():
     assert line.weekday_target[1] == pytest.approx(5.75)
 
 
-def test_one_instant_gives_one_bucket_and_no_trend():
+def test_one_instant_gives_one_bucket():
     line = follow(as_table(t=[datetime(2024, 1, 1, 12)] * 5, y=[1.5, 2, 3, 4, 5]), "t", "y")
     assert len(line.points) == 1
-    assert line.trends == ()
-    assert line.rows_trend is None
     assert line.points[0].means["y"] == pytest.approx(3.1)
 
 
@@ -175,58 +173,10 @@ def test_at_most_eight_series_are_followed():
     assert plan_timeline(profile_of(table), table.schema, "t", "c29").series[0].column == "c29"
 
 
-def test_a_straight_course_has_its_slope_and_an_r_squared_of_one():
-    table = as_table(
-        d=[date(2024, 1, 1) + timedelta(days=i) for i in range(100)], y=[7.5 + 0.25 * i for i in range(100)]
-    )
-    trend = follow(table, "d", "y").trends[0]
-    assert trend.slope_per_day == pytest.approx(0.25)
-    assert trend.r_squared == pytest.approx(1.0)
-    assert trend.change_share == pytest.approx(24.75 / (7.5 + 0.25 * 49.5))
-    assert trend.score > 5
-
-
-def test_a_random_walk_is_no_sure_trend_though_its_r_squared_is_high():
-    sure, high = 0, 0
-    for seed in range(60):
-        walk = np.random.default_rng(seed).normal(size=200).cumsum()
-        trend = follow(as_table(d=days(200), y=walk), "d", "y").trends[0]
-        sure += trend.score > 3.3
-        high += trend.r_squared > 0.25
-    assert high > 25
-    assert sure <= 2
-
-
-def test_seasons_are_scored_with_days_as_observations():
-    rows = 8000
-    at = np.sort(RNG.integers(0, 84 * 86_400, rows))
-    weekday, hour = (at // 86_400 + 3) % 7, at // 3600 % 24
-    y = RNG.normal(size=rows) + (weekday >= 5) * 1.0 + np.sin(hour / 24 * 2 * np.pi) * 0.5
-    line = follow(as_table(t=pl.Series(at * 1_000_000).cast(pl.Datetime("us")), y=y), "t", "y")
-    of = {(season.cycle, season.column): season for season in line.seasons}
-    assert of["weekday", "y"].score > 4
-    assert of["weekday", "y"].eta_squared == pytest.approx(0.17, abs=0.05)
-    assert of["hour", "y"].score > 4
-    assert of["weekday", None].score < 3
-    assert of["hour", None].score < 3
-
-
-def test_days_that_hang_together_do_not_feign_a_weekly_cycle():
-    sure = 0
-    for seed in range(40):
-        rng = np.random.default_rng(seed)
-        day = np.repeat(np.arange(42), 100)
-        y = rng.normal(size=42)[day] * 2 + rng.normal(size=4200)
-        line = follow(as_table(d=pl.Series(day).cast(pl.Date), y=y), "d", "y")
-        sure += next(season for season in line.seasons if season.column).score > 3
-    assert sure <= 2
-
-
 def test_a_column_of_huge_values_has_means_and_no_overflow():
     table = as_table(d=days(30), y=[1.5e308, -1.5e308] * 15)
     line = follow(table, "d", "y")
     assert line.points[0].means["y"] == pytest.approx(1.5e308)
-    assert line.trends == ()
 
 
 def test_partials_are_small_and_hold_only_buckets_that_they_saw():

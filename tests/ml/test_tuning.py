@@ -271,35 +271,55 @@ def test_a_budget_of_ten_seconds_ends_within_fifteen(tmp_path):
 SCRIPT = """
 import sys
 from pathlib import Path
-from tests.ml.test_tuning import OptunaSearchSpec, KILLED, BAYES, searched
-searched(KILLED, Path(sys.argv[1]), BAYES)
+from tests.ml.test_tuning import KILLED, BAYES, searched
+searched(KILLED[sys.argv[2]], Path(sys.argv[1]), BAYES)
 """
-KILLED = OptunaSearchSpec(n_trials=30, pruner="none")
+SMOOTH = [10.0**-power for power in range(12)]
+KILLED = {
+    "optuna": OptunaSearchSpec(n_trials=30, pruner="none"),
+    "grid": grid(param_grid={"var_smoothing": SMOOTH}),
+    "random": RandomSearchSpec(
+        tuning_name="r", param_distributions={"var_smoothing": Float(1e-12, 1.0, log=True)}, n_iter=12
+    ),
+    "ray": grid(param_grid={"var_smoothing": SMOOTH}, engine="ray"),
+}
 
 
 @pytest.mark.slow
-def test_a_search_that_was_killed_does_not_repeat_what_it_had_done(tmp_path):
-    whole = searched(KILLED, tmp_path / "whole", BAYES)
-    root = str(Path(__file__).parents[2])
-    env = {**os.environ, "PYTHONPATH": root}
-    process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(tmp_path / "cut")], env=env, cwd=root)
-    try:
-        lines = _wait_for_lines(tmp_path / "cut" / "tuning", 12, process)
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+@pytest.mark.parametrize(("kind", "kills"), [("optuna", (4, 40)), ("grid", (7,)), ("random", (11,)), ("ray", (6,))])
+def test_a_search_that_was_killed_does_not_repeat_what_it_had_done(tmp_path, kind, kills):
+    spec = KILLED[kind].replace(engine="inline")
+    whole = searched(spec, tmp_path / "whole", BAYES)
+    for lines in kills:
+        _killed_after(lines, tmp_path / "cut", kind)
     done = len(_whole_lines(tmp_path / "cut" / "tuning"))
-    assert done >= lines >= 12
-    resumed = searched(KILLED, tmp_path / "cut", BAYES)
+    resumed = searched(spec, tmp_path / "cut", BAYES)
     assert resumed.summary["folds_remembered"] == done
     assert (resumed.params, resumed.score) == (whole.params, whole.score)
     assert [one.params for one in resumed.trials] == [one.params for one in whole.trials]
-    assert len(_whole_lines(tmp_path / "cut" / "tuning")) == len(_whole_lines(tmp_path / "whole" / "tuning"))
+    folds_run = _whole_lines(tmp_path / "cut" / "tuning")
+    assert len(folds_run) == len(_whole_lines(tmp_path / "whole" / "tuning"))
+    told = [json.loads(line) for line in folds_run]
+    assert len({(json.dumps(one["params"]), one["fold"]) for one in told}) == len(told)  # none ran twice
+
+
+def _killed_after(lines, place, kind):
+    """Run a search in a process of its own, and kill it when so many folds are done."""
+    root = str(Path(__file__).parents[2])
+    env = {**os.environ, "PYTHONPATH": root}
+    process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(place), kind], env=env, cwd=root)
+    try:
+        found = _wait_for_lines(place / "tuning", lines, process)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert len(_whole_lines(place / "tuning")) >= found >= lines, process.returncode
 
 
 def _whole_lines(folder):
+    """Those that tell of a fold: a kill in the middle of a write leaves a part, which the next run closes."""
     text = "".join(path.read_text() for path in folder.glob("*.jsonl"))
-    return [line for line in text.splitlines(keepends=True) if line.endswith("\n") and line.strip()]
+    return [line for line in text.splitlines(keepends=True) if line.endswith("}\n")]
 
 
 def _wait_for_lines(folder, count, process):
@@ -324,6 +344,21 @@ def test_a_grid_on_ray_tune_gives_what_it_gives_here(ray_session, tmp_path, caps
     told = {json.dumps(one.params): (one.status, one.fold_scores) for one in here.trials}
     assert {json.dumps(one.params): (one.status, one.fold_scores) for one in there.trials} == told
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.slow
+def test_trials_that_fall_behind_are_given_up_on_ray_tune_and_actors_are_used_again(ray_session, tmp_path):
+    spec = OptunaSearchSpec(n_trials=24, engine="ray", pruner="asha", scoring="log_loss", n_splits=4)
+    found = searched(spec, tmp_path, BAYES)
+    told = found.summary
+    assert told["engine"] == "ray tune"
+    assert told["pruned"] > 3
+    gone = [one for one in found.trials if one.status == "pruned"]
+    assert all(len(one.fold_scores) in (1, 3) for one in gone)  # rungs stand behind one fold and behind three
+    ran = sum(len(one.fold_scores) for one in found.trials)
+    assert ran == len(_whole_lines(tmp_path / "tuning")) < 25 * 4
+    assert all(len(one.fold_scores) == 4 for one in found.trials if one.status == "done")
+    assert told["workers"] <= 4  # two CPUs, and a spare one where one had ended before another trial waited
 
 
 @pytest.mark.slow

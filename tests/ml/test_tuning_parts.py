@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import statistics
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -31,7 +32,7 @@ from raypipe.ml.tuning import choose
 from raypipe.ml.tuning.candidates import candidates_of, default_space
 from raypipe.ml.tuning.journal import Journal, task_key
 from raypipe.ml.tuning.prepared import Shelf
-from raypipe.ml.tuning.race import Race, Rules
+from raypipe.ml.tuning.race import Race, Room, Rules
 from raypipe.ml.tuning.rungs import falls_behind
 from raypipe.ml.tuning.work import FoldResult, Task
 from raypipe.ml.workflow.trial import fit_fold
@@ -286,6 +287,64 @@ def test_a_journal_remembers_folds_whose_lines_are_whole(tmp_path):
     with Journal(tmp_path, task(), "other") as journal:
         assert journal.known({"alpha": 2.0}, 0) == FoldResult({"rmse": 0.25})
         assert journal.proposed == {}
+
+
+def test_two_processes_share_a_journal_and_see_each_others_folds(tmp_path):
+    with Journal(tmp_path, task(), "s") as one, Journal(tmp_path, task(), "s") as two:
+        one.add(1, {"alpha": 1.0}, 0, FoldResult({"rmse": 0.5}))
+        assert two.known({"alpha": 1.0}, 0) == FoldResult({"rmse": 0.5})
+        assert two.known({"alpha": 1.0}, 1) is None
+        two.add(1, {"alpha": 1.0}, 1, FoldResult({"rmse": 0.25}))
+        assert one.known({"alpha": 1.0}, 1) == FoldResult({"rmse": 0.25})
+        assert len(one.path.read_bytes().splitlines()) == 2
+
+
+def test_lines_cut_anywhere_cost_their_own_fold_alone(tmp_path):
+    with Journal(tmp_path, task(), "s") as journal:
+        for fold in range(3):
+            journal.add(1, {"alpha": 1.0}, fold, FoldResult({"rmse": float(fold)}))
+        whole = journal.path.read_bytes()
+    last = whole[:-1].rfind(b"\n") + 1
+    for cut in range(last, len(whole), 7):
+        journal.path.write_bytes(whole[:cut])
+        with Journal(tmp_path, task(), "s") as again:
+            assert [again.known({"alpha": 1.0}, fold) is not None for fold in range(3)] == [True, True, False]
+            again.add(1, {"alpha": 1.0}, 2, FoldResult({"rmse": 2.0}))
+        with Journal(tmp_path, task(), "s") as again:
+            assert again.known({"alpha": 1.0}, 2) == FoldResult({"rmse": 2.0})
+
+
+@pytest.mark.parametrize("line", [b"[]", b"7", b"null", b'{"result": null}', b'{"result": {}, "params": []}', b"\xff"])
+def test_lines_that_tell_of_no_fold_are_passed_over(tmp_path, line):
+    with Journal(tmp_path, task(), "s") as journal:
+        path = journal.path
+    path.write_bytes(line + b"\n")
+    with Journal(tmp_path, task(), "s") as journal:
+        assert journal.proposed == {}
+
+
+def test_a_winner_leaves_room_for_the_fits_behind_it(tmp_path):
+    spec = GridSearchSpec(tuning_name="g", param_grid={"alpha": [1.0, 2.0, 3.0]})
+    race = race_of(tmp_path, spec)
+    while (entry := race.next()) is not None:
+        alpha = entry.params.get("alpha", 9.0)
+        while race.told(entry, FoldResult({"rmse": alpha}, fit_s=100.0 if alpha == 1.0 else 1.0)):
+            pass
+    assert race.best().params == {"alpha": 1.0}
+    race.room = Room(fits=2, end_by=time.monotonic() + 50)
+    assert race.best().params == {"alpha": 2.0}
+    race.room = Room(fits=2, end_by=time.monotonic() - 1)
+    assert race.best().params == {"alpha": 2.0}  # the quickest, of equally quick ones the best
+
+
+def test_a_trial_too_slow_to_be_fitted_again_is_stopped_and_says_so(tmp_path):
+    race = race_of(tmp_path, GridSearchSpec(tuning_name="g", param_grid={"alpha": [1.0]}))
+    race.room = Room(fits=5, end_by=time.monotonic() + 50)
+    entry = race.next()
+    assert not race.told(entry, FoldResult({"rmse": 1.0}, fit_s=20.0))
+    assert entry.status == "stopped"
+    assert "a fit takes 20 s, and" in entry.error
+    assert "s are left for 5 more" in entry.error
 
 
 def test_other_rows_folds_or_recipes_have_another_journal():

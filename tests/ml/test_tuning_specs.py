@@ -82,6 +82,8 @@ def test_a_search_without_a_number_of_trials_ends_with_its_time_or_after_fifty()
 @pytest.mark.parametrize("algorithm", sorted(set(SPACES) - {"xgboost", "catboost"}))
 @pytest.mark.parametrize("task", ["classification", "regression"])
 def test_every_default_space_names_parameters_of_its_algorithm(algorithm, task):
+    if algorithm == "mlp":
+        pytest.importorskip("torch", reason="the extra torch is not installed")
     if ALGORITHMS[algorithm].path(task) is None:
         return
     known = make_estimator(ModelSpec(model_name="m", algorithm=algorithm), task, 0).get_params()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from raypipe.blocks.chance import NORMAL_99
 from raypipe.blocks.frames import ROW
 from raypipe.blocks.profile import ColumnProfile, Profile
 from raypipe.etl.processing.repeats import FindRepeats, Repeats
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from raypipe.etl.rules.schema import ColumnSchema, DataSchema
 
 PRIMARY_KEY = "primary_key"
-Z99 = 2.576
-"""Half width of a 99 % interval in standard errors."""
 
 
 def column_outcomes(declared: DataSchema, schema: pa.Schema, strict: bool) -> tuple[RuleOutcome, ...]:
@@ -165,14 +164,14 @@ def _distinct_outcome(rule: str, column: ColumnProfile) -> RuleOutcome | None:
     if column.distinct is None:
         return None
     repeats = max(column.present - column.distinct.count, 0)
-    upper = column.distinct.count * (1 + Z99 * column.distinct.relative_error)
+    upper = column.distinct.count * (1 + NORMAL_99 * column.distinct.relative_error)
     certain = column.distinct.exact or upper < column.present
     passed = repeats == 0 if column.distinct.exact else not certain
     share = repeats / column.present if column.present else 0.0
     if column.distinct.exact:
         found = f"{counted(repeats, 'row')} of {column.present:,} ({percent(share)}) repeat an earlier value"
     else:
-        wide = percent(Z99 * column.distinct.relative_error)
+        wide = percent(NORMAL_99 * column.distinct.relative_error)
         found = f"about {column.distinct.count:,} different values (± {wide}) in {counted(column.present, 'row')}"
         found += ", so some repeat" if certain else ", so that repeats cannot be ruled out"
     return RuleOutcome(

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.types as pt
 from pydantic import Field, model_validator
 
+from raypipe.blocks.chance import NORMAL_99
 from raypipe.blocks.profile import ColumnProfile, DistinctCount, NumberSummary
 from raypipe.etl.rules.cells import Cells, UnfitError
-from raypipe.etl.rules.columns import Z99
 from raypipe.etl.rules.comparing import is_number
 from raypipe.etl.rules.rule import Evidence, FigureRule, Judged, NotMeasuredError
 
@@ -93,5 +93,5 @@ def distinct_of(column: ColumnProfile) -> tuple[DistinctCount, float, float]:
     distinct = column.distinct
     if distinct is None:
         raise NotMeasuredError("different values were not counted")
-    wide = 0.0 if distinct.exact else Z99 * distinct.relative_error * distinct.count
+    wide = 0.0 if distinct.exact else NORMAL_99 * distinct.relative_error * distinct.count
     return distinct, max(distinct.count - wide, 0.0), min(distinct.count + wide, float(column.present))

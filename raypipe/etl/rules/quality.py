@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from raypipe.blocks.chance import NORMAL_99
 from raypipe.blocks.profile import ColumnProfile, Profile
 from raypipe.config import ValidationConfig
-from raypipe.etl.rules.columns import Z99
 from raypipe.etl.wording import counted, percent, shown
 from raypipe.results import RuleOutcome
 
@@ -253,4 +253,4 @@ def _distinct_share(column: ColumnProfile) -> Measured:
     share = min(1.0, column.distinct.count / column.present)
     if column.distinct.exact:
         return Measured.exactly(share)
-    return Measured.within(share, share * Z99 * column.distinct.relative_error)
+    return Measured.within(share, share * NORMAL_99 * column.distinct.relative_error)

@@ -10,6 +10,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.types as pt
 
+from raypipe.blocks.chance import MAD_TO_STD
 from raypipe.config import Frozen
 from raypipe.config.steps import OutlierSettings
 from raypipe.etl.steps.cells import ArrowType, Cell, cell_of, scalar_of
@@ -22,8 +23,7 @@ from raypipe.etl.steps.step import cells_of
 from raypipe.stage import ReduceStage
 
 FACTORS = {"iqr": 1.5, "zscore": 3.0, "mad": 3.5}
-MAD_TO_SD = 1.4826
-"""Median distance from the median of a normal distribution -> its standard deviation (Iglewicz and Hoaglin 1993)."""
+"""By method, how far a value may lie from the middle (mad: Iglewicz and Hoaglin 1993)."""
 
 
 class ColumnFence(Frozen):
@@ -165,7 +165,7 @@ def _middle(method: str, numbers: Numbers) -> tuple[float, float]:
     if method == "zscore":
         return numbers.mean or 0.0, numbers.std or 0.0
     if method == "mad":
-        return numbers.quantile(0.5) or 0.0, MAD_TO_SD * (numbers.mad() or 0.0)
+        return numbers.quantile(0.5) or 0.0, MAD_TO_STD * (numbers.mad() or 0.0)
     return 0.0, (numbers.quantile(0.75) or 0.0) - (numbers.quantile(0.25) or 0.0)
 
 

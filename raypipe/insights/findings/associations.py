@@ -7,9 +7,9 @@ import math
 from collections.abc import Iterator
 
 from raypipe.insights.effects import fisher_interval, fisher_score, score_limit
-from raypipe.insights.facts import MIN_ROWS, Facts, graded, looks_like_id
+from raypipe.insights.facts import MIN_ROWS, Facts, graded, names_rows_or_things
 from raypipe.insights.groups import Pair, linked_groups
-from raypipe.insights.words import correlation, figure, name, names, percent
+from raypipe.insights.words import correlation, count, name, names, percent
 from raypipe.results import Insight
 
 MIN_R = 0.7
@@ -17,6 +17,7 @@ REDUNDANT_R = 0.95
 MIN_JACCARD = 0.8
 MIN_TOGETHER = 10
 MAX_PAIRS_SHOWN = 8
+APART = "Do not read their effects in a model apart."
 
 Strength = dict[Pair, tuple[float, int]]
 """Pair of columns -> r and its rows."""
@@ -27,16 +28,17 @@ def strong_correlations(facts: Facts) -> Iterator[Insight]:
 
     The target's own correlations are told with the target.
     """
-    strong = _strong_pairs(facts)
+    strong = strong_pairs(facts)
+    leaks = frozenset(c for leak in (facts.target.leaks if facts.target else ()) for c in leak.columns)
     for group in linked_groups(strong):
         inside = {pair: value for pair, value in strong.items() if pair[0] in set(group)}
-        yield _pair(*next(iter(inside.items()))) if len(group) == 2 else _group(group, inside)
+        yield _pair(*next(iter(inside.items())), leaks) if len(group) == 2 else _group(group, inside)
 
 
-def _strong_pairs(facts: Facts) -> Strength:
+def strong_pairs(facts: Facts) -> Strength:
     """Pairs past the limit of strength and of chance, strongest first."""
     matrix = facts.profile.correlation
-    ids = {column.name for column in facts.profile.columns if looks_like_id(column)}
+    ids = {column.name for column in facts.profile.columns if names_rows_or_things(column)}
     pairs: Strength = {}
     limit = score_limit(len(matrix.columns) * (len(matrix.columns) - 1) // 2)
     for (i, a), (j, b) in itertools.combinations(enumerate(matrix.columns), 2):
@@ -48,7 +50,7 @@ def _strong_pairs(facts: Facts) -> Strength:
     return dict(sorted(pairs.items(), key=lambda item: -abs(item[1][0])))
 
 
-def _pair(pair: Pair, strength: tuple[float, int]) -> Insight:
+def _pair(pair: Pair, strength: tuple[float, int], leaks: frozenset[str]) -> Insight:
     (a, b), (r, n) = pair, strength
     together = "rise together" if r > 0 else "move against each other"
     redundant = abs(r) >= REDUNDANT_R
@@ -62,23 +64,31 @@ def _pair(pair: Pair, strength: tuple[float, int]) -> Insight:
         columns_affected=pair,
         priority_score=graded(abs(r), (MIN_R, 4), (1.0, 8)),
         evidence={"r": r, "rows": n, "interval_95": list(interval) if interval else None, "threshold": MIN_R},
-        recommendation="Keep one of the two in a model."
-        if redundant
-        else "Do not read their effects in a model apart.",
+        recommendation=_of_two(pair, leaks) if redundant else APART,
     )
+
+
+def _of_two(pair: Pair, leaks: frozenset[str]) -> str:
+    """Which of two near copies to keep: not the one that is left out for another reason."""
+    kept = [column for column in pair if column not in leaks]
+    if len(kept) == 1:
+        return f"Keep {name(kept[0])} in a model: the other may be known only after the target."
+    return "Keep one of the two in a model."
 
 
 def _group(group: list[str], pairs: Strength) -> Insight:
     strengths = [abs(r) for r, _ in pairs.values()]
     shown = list(pairs.items())[:MAX_PAIRS_SHOWN]
     told = "; ".join(f"{name(a)} and {name(b)}: {correlation(r, n)}" for (a, b), (r, n) in shown[:3])
+    copied = linked_groups(pair for pair, (r, _) in pairs.items() if abs(r) >= REDUNDANT_R)
+    copies = ", one of ".join(names(same) for same in copied)
     possible = len(group) * (len(group) - 1) // 2
     return Insight(
         type="redundant_group",
         category="correlation",
         title=f"{len(group)} columns hang together: {names(group, 3)}",
         description=f"{len(pairs)} of their {possible} pairs have |r| of at least {MIN_R}. Strongest: {told}.",
-        impact="They tell much the same story; a model cannot say which of them matters.",
+        impact="They share much of their information; a model cannot say which of them matters.",
         columns_affected=tuple(group),
         priority_score=graded(max(strengths), (MIN_R, 5), (1.0, 8)),
         evidence={
@@ -87,10 +97,13 @@ def _group(group: list[str], pairs: Strength) -> Insight:
             "pairs_in_group": possible,
             "strongest": max(strengths),
             "weakest_shown": min(abs(r) for _, (r, _) in shown),
+            "near_copies": [list(same) for same in copied],
             "threshold": MIN_R,
         },
-        recommendation="Keep the one that is easiest to explain (or their mean) and leave out the others,"
-        f" beginning with {name(shown[0][0][1])}.",
+        recommendation=f"In a model keep one of {copies}, which nearly repeat each other, and do not read the effects"
+        " of the others apart."
+        if copies
+        else APART,
     )
 
 
@@ -148,5 +161,5 @@ def _missing_group(group: list[str], pairs: dict[Pair, tuple[float, float, int]]
             "threshold": {"jaccard": MIN_JACCARD, "rows": MIN_TOGETHER},
         },
         recommendation="Find out what these rows are (a status, a source, a date?) before filling any of the columns;"
-        f" about {figure(round(most))} rows are affected.",
+        f" up to {count(most, 'row')} are affected.",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from raypipe.insights.facts import Facts, graded, sureness
@@ -13,6 +14,10 @@ from raypipe.results import Insight
 
 MAX_SEGMENTS = 5
 MIN_SKILL = 0.05
+_BOUND = re.compile(r"^(.* (?:<|≤|>|≥)) \S+$", re.DOTALL)
+"""A condition on a number, without its bound."""
+CLOSE = 0.3
+"""Strength from which a column that may be known too late is told to go with the target."""
 
 
 def derived_or_later(facts: Facts) -> Iterator[Insight]:
@@ -45,8 +50,8 @@ def _leak(report: TargetReport, columns: tuple[str, ...], leaks: list[Leak]) -> 
         type="leakage",
         category="feature_relationships",
         title=what,
-        description=" ".join(leak.text for leak in leaks),
-        impact="A model that uses it looks excellent in tests and fails in use.",
+        description=_how(report, leaks),
+        impact=f"A model that uses {'it' if len(columns) == 1 else 'them'} looks better in tests than in use.",
         columns_affected=(*columns, report.column),
         priority_score=graded(sure, (0.9, 8), (1.0, 10)) if derived else 8,
         evidence={
@@ -65,14 +70,37 @@ def _leak(report: TargetReport, columns: tuple[str, ...], leaks: list[Leak]) -> 
     )
 
 
+def _how(report: TargetReport, leaks: list[Leak]) -> str:
+    """What was seen of each leak; where several columns are filled with the target, in one sentence for all."""
+    if len(leaks) == 1 or any(leak.how != "filled_with_target" for leak in leaks):
+        return " ".join(leak.text for leak in leaks)
+    low, high = (percent(pick(leak.share for leak in leaks)) for pick in (min, max))
+    shares = low if low == high else f"{low} to {high}"
+    columns = [column for leak in leaks for column in leak.columns]
+    told = f"They are filled where {name(report.column)} is known, and empty where it is not, in {shares} of"
+    told += f" {leaks[0].rows:,} rows."
+    best = next((one for one in report.relations if one.column in columns), None)
+    if best is None or best.strength < CLOSE:
+        return told
+    return f"{told} {name(best.column)} goes with it most closely (strength {figure(round(best.strength, 3))})."
+
+
 def segments(facts: Facts) -> Iterator[Insight]:
     """Groups of rows in which the target differs: those of two conditions, and of one where no driver tells it."""
     report = facts.target
     if report is None:
         return
-    told = [segment for segment in report.segments if segment.adds][:MAX_SEGMENTS]
-    for segment in told:
+    told: dict[tuple[str, ...], Segment] = {}
+    for segment in report.segments:
+        if segment.adds:
+            told.setdefault(_sides(segment), segment)
+    for segment in list(told.values())[:MAX_SEGMENTS]:
         yield _segment(report, segment)
+
+
+def _sides(segment: Segment) -> tuple[str, ...]:
+    """Conditions without their bounds: groups that differ in those alone are told by the one of largest effect."""
+    return (str(segment.label), *sorted(_BOUND.sub(r"\1", condition) for condition in segment.conditions))
 
 
 def _segment(report: TargetReport, one: Segment) -> Insight:
@@ -91,11 +119,14 @@ def _segment(report: TargetReport, one: Segment) -> Insight:
         title=f"{about} where {where}",
         description=f"Where {where} ({percent(round(one.support, 3))} of rows), {what}. Found on one half of the"
         f" sampled rows, and confirmed on {count(one.rows, 'row')} of the other.",
-        impact="Both conditions are needed: neither column alone shows it in full.",
+        impact="Both conditions are needed: neither column alone shows it in full."
+        if len(one.conditions) > 1
+        else "An average over all rows hides it.",
         columns_affected=tuple(dict.fromkeys((*one.columns, report.column))),
         priority_score=graded(abs(one.effect), (0.1, 5), (0.7, 8)),
         evidence={
             "conditions": list(one.conditions),
+            "label": one.label,
             "inside": one.inside,
             "outside": one.outside,
             "support": one.support,
@@ -104,7 +135,9 @@ def _segment(report: TargetReport, one: Segment) -> Insight:
             "p_value": one.p_value,
             "threshold": {"p_value": 0.001, "support": 0.02},
         },
-        recommendation="Look at these rows apart, and let a model combine the two columns.",
+        recommendation="Look at these rows apart, and let a model combine the two columns."
+        if len(one.conditions) > 1
+        else "Look at these rows apart.",
         effect_size=one.effect,
         effect_measure="rank_biserial" if one.label is None else "difference_of_shares",
         interval=one.interval,
@@ -154,6 +187,7 @@ def _drift(report: TargetReport, drift: TargetDrift) -> Insight:
         priority_score=graded(abs(drift.effect), (0.1, 6), (1.0, 8)),
         evidence={
             "periods": list(drift.periods),
+            "label": drift.label,
             "values": [round(value, 6) for value in drift.values],
             "effect": drift.effect,
             "p_value": drift.p_value,
@@ -191,8 +225,10 @@ def _predictable(report: TargetReport, best: Baseline, models: list[Baseline]) -
     assert baselines is not None
     how = "later rows than it learned from" if baselines.split == "time" else "rows that it did not learn from"
     share = "of its spread" if report.task == "regression" else "of the surprise (log loss) of its classes"
-    others = "; ".join(f"{model.model} {percent(max(round(model.skill, 3), 0.0))}" for model in models)
-    used = f" It leans on {names(best.columns, 3)} most." if best.columns else ""
+    rest = [model for model in models if model.model != best.model]
+    others = ", ".join(f"{model.model} {percent(max(round(model.skill, 3), 0.0))}" for model in rest)
+    beside = f" Others: {others}." if rest else ""
+    used = f" It leans most on {names(best.columns, 3)}." if best.columns else ""
     auc = f" (area under the ROC curve {figure(round(best.auc, 3))})" if best.auc is not None else ""
     half, parts = best.skill_std, baselines.folds
     return Insight(
@@ -200,12 +236,13 @@ def _predictable(report: TargetReport, best: Baseline, models: list[Baseline]) -
         category="model_performance",
         title=f"A simple model explains {percent(round(best.skill, 2))} of {name(report.column)}",
         description=f"The best simple model ({best.model}) explains {percent(round(best.skill, 3))} {share} on"
-        f" {how}{auc}, give or take {percent(round(half, 3))} between {parts} parts. By model: {others}.{used}",
+        f" {how}{auc}, give or take {percent(round(half, 3))} between {parts} parts.{beside}{used}",
         impact="A better model has to beat this; suspects of leakage were left out.",
         columns_affected=(report.column, *best.columns[:3]),
         priority_score=graded(best.skill, (0.05, 4), (0.8, 7)),
         evidence={
             "best": best.skill,
+            "model": best.model,
             "skill": {model.model: round(model.skill, 4) for model in models},
             "folds": [round(value, 4) for value in best.skill_folds],
             "split": baselines.split,

@@ -7,18 +7,16 @@ from collections.abc import Iterator
 from datetime import datetime
 from itertools import groupby
 
-from raypipe.insights.facts import MIN_ROWS, Facts, graded
-from raypipe.insights.findings.series import CHART, columns_of, followed, sure
+from raypipe.insights.facts import MIN_ROWS, Facts, graded, sureness
+from raypipe.insights.findings.series import CHART, columns_of, followed
 from raypipe.insights.models import Timeline
 from raypipe.insights.series.decompose import MIN_Z
-from raypipe.insights.series.models import Anomaly, Frequency, SeriesFacts, SeriesReport
-from raypipe.insights.words import count, figure, name, names, percent
+from raypipe.insights.series.models import MAX_REPEATED, Anomaly, Frequency, SeriesFacts, SeriesReport
+from raypipe.insights.words import count, figure, has_have, moment, name, names, percent, steps
 from raypipe.results import Insight
 
 GAP_CHANCE = 0.01
 """Expected number of gaps this long, if rows fell at random, below which a gap is told."""
-MAX_REPEATED = 0.2
-"""Share of times in several rows up to which those are repeats; above, the table has several rows a time by nature."""
 STRAY_CHANCE = 0.01
 """Chance that any bucket of any series stands out as much."""
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -47,7 +45,8 @@ def unusable_times(facts: Facts) -> Iterator[Insight]:
             type="far_off_times",
             category="data_quality",
             title=f"{count(line.outside, 'row')} lie far off in time",
-            description=f"They lie before {line.first} or long after {line.last}; 98 % of rows lie close together.",
+            description=f"They lie before {moment(line.first)} or long after {moment(line.last)}; 98 % of rows lie"
+            " close together.",
             impact="They are left out of the course over time.",
             columns_affected=(line.column,),
             priority_score=graded(line.outside / rows, (0.0, 3), (0.02, 6)),
@@ -60,16 +59,11 @@ def unusable_times(facts: Facts) -> Iterator[Insight]:
 def gaps(facts: Facts) -> Iterator[Insight]:
     """Steps that are missing from a grid; without a grid, stretches without rows, longer than chance makes them."""
     report, line = facts.series, facts.timeline
-    if report is not None and report.frequency.regular and _steady(report.frequency):
+    if report is not None and report.frequency.steady:
         if report.frequency.missing:
             yield _grid_gaps(report)
     elif line is not None:
         yield from _chance_gaps(line)
-
-
-def _steady(frequency: Frequency) -> bool:
-    """Whether every step has its row, so that a missing one is missing and not just empty by chance."""
-    return (frequency.most_rows or 0) == 1 or (frequency.repeated_times or 0) <= MAX_REPEATED * (frequency.times or 1)
 
 
 def _grid_gaps(report: SeriesReport) -> Insight:
@@ -81,9 +75,9 @@ def _grid_gaps(report: SeriesReport) -> Insight:
         type="time_gaps",
         category="data_quality",
         title=f"{name(report.time_column)} has {count(frequency.gap_count, 'gap')}",
-        description=f"Times follow each other by one {frequency.step} ({percent(frequency.on_grid)} of steps);"
+        description=f"Times follow each other by {_step(frequency)} ({percent(frequency.on_grid)} of steps);"
         f" {frequency.missing:,} of {expected:,} are missing. The longest gap misses {longest.missing:,}, after"
-        f" {longest.after} and before {longest.before}.",
+        f" {moment(longest.after)} and before {moment(longest.before)}.",
         impact="Sums and differences across a gap compare unequal periods.",
         columns_affected=(report.time_column,),
         priority_score=graded(share, (0.0, 4), (0.3, 8)),
@@ -103,15 +97,18 @@ def _grid_gaps(report: SeriesReport) -> Insight:
     )
 
 
+def _step(frequency: Frequency) -> str:
+    step = str(frequency.step)
+    return step if step[:1].isdigit() else f"one {step}"
+
+
 def repeated_times(facts: Facts) -> Iterator[Insight]:
     """Times in several rows of a table that has one row a time."""
     report = facts.series
-    if report is None or not report.frequency.regular or not report.frequency.repeated_times:
+    if report is None or not report.frequency.steady or not report.frequency.repeated_times:
         return
     frequency = report.frequency
     times, repeated = frequency.times or 1, frequency.repeated_times or 0
-    if repeated > MAX_REPEATED * times:
-        return
     yield Insight(
         type="repeated_times",
         category="data_quality",
@@ -127,8 +124,8 @@ def repeated_times(facts: Facts) -> Iterator[Insight]:
             "most_rows": frequency.most_rows,
             "threshold": f"at most {MAX_REPEATED:.0%} of times",
         },
-        recommendation=f"Keep one row a {frequency.step} (processing.deduplicate), or group by"
-        f" {name(report.time_column)}.",
+        recommendation=f"Keep one row for each time (step drop_duplicates, by {name(report.time_column)}), or group by"
+        " it.",
         effect_size=repeated / times,
         effect_measure="share_of_times",
         confidence=1.0,
@@ -151,8 +148,9 @@ def _chance_gaps(line: Timeline) -> Iterator[Insight]:
         type="time_gaps",
         category="trends",
         title=f"{name(line.column)} has {count(len(found), 'gap')} without rows",
-        description=f"{missing:,} of {len(open_points):,} {line.bucket}s have no row; the longest gap runs over"
-        f" {count(len(longest), line.bucket)} from {longest[0].start}. By chance none would be expected.",
+        description=f"{missing:,} of {count(len(open_points), line.bucket)} {has_have(missing)} no row; the longest"
+        f" gap runs over {count(len(longest), line.bucket)} from {moment(longest[0].start)}. By chance none would be"
+        " expected.",
         impact="Sums and trends across a gap compare unequal periods.",
         columns_affected=(line.column,),
         priority_score=graded(missing / len(open_points), (0.0, 4), (0.3, 8)),
@@ -169,7 +167,7 @@ def _chance_gaps(line: Timeline) -> Iterator[Insight]:
         effect_size=missing / len(open_points),
         effect_measure="share_of_buckets",
         p_value=GAP_CHANCE,
-        confidence=sure(GAP_CHANCE),
+        confidence=sureness(GAP_CHANCE),
         chart=CHART,
     )
 
@@ -214,14 +212,14 @@ def _unusual(
             f"{name(one.column) if one.column else 'rows'} {figure(stray.value)} instead of {figure(stray.expected)}"
             for one, stray in here
         )
-        told.append(f"{start} ({', '.join(what)})")
+        told.append(f"{moment(start)} ({', '.join(what)})")
     of = f" of {names(columns, 3)}" if columns else " of the number of rows"
     worst = strays[0][1]
     p = min(worst.p_value * tested, 1.0)
     return Insight(
         type="unusual_period",
         category="anomalies",
-        title=f"{count(len(periods), report.bucket)} with unusual values{of}",
+        title=f"{steps(len(periods), report.bucket)} with unusual values{of}",
         description=f"Against trend and season, these stand out most: {'; '.join(told)}. Of"
         f" {count(tested, 'value')}, fewer than {STRAY_CHANCE} so far off are expected by chance.",
         impact="A few such periods can make or hide a trend.",
@@ -246,6 +244,6 @@ def _unusual(
         effect_size=worst.robust_z,
         effect_measure="robust_z",
         p_value=p,
-        confidence=sure(p),
+        confidence=sureness(p),
         chart=CHART,
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from raypipe.insights.facts import Facts, graded, sureness
 from raypipe.insights.groups import linked_groups
 from raypipe.insights.patterns.models import Cluster, Contrast, Dependency, PatternsReport, Rule
-from raypipe.insights.words import count, figure, name, names, percent, plain
+from raypipe.insights.words import count, figure, name, names, percent, plain, sentence, times
 from raypipe.results import Insight
 
 MAX_TOLD = 3
@@ -86,7 +86,9 @@ def anomalous_rows(facts: Facts) -> Iterator[Insight]:
     first = found.odd[0] if found.odd else None
     example = ""
     if first is not None and first.values:
-        values = ", ".join(f"{name(column)} {_shown(value)}" for column, value in first.values.items())
+        known = {column: first.values[column] for column in columns if column in first.values}
+        known = known if len(known) > 1 else first.values
+        values = ", ".join(f"{name(column)} {_shown(value)}" for column, value in known.items())
         key = f" ({name(found.key_column)} {plain(first.key, 40)})" if found.key_column and first.key else ""
         example = f" The farthest one{key} has {values}."
     rows, verb = count(found.count, "row"), "lies" if found.count == 1 else "lie"
@@ -94,7 +96,7 @@ def anomalous_rows(facts: Facts) -> Iterator[Insight]:
         type="anomalous_rows",
         category="anomalies",
         title=f"{rows}{' of the sample' if sampled else ''} {verb} apart in {names(columns, 3)}",
-        description=f"{rows}{about} {verb} beyond a gap: at least {figure(round(found.gap or 1, 2))}"
+        description=f"{rows}{about} {verb} beyond a gap: at least {times(found.gap or 1)}"
         f" times as far from the core of the rows as any other, which their tail does not explain.{example}",
         impact="A few rows of another kind, such as errors of entry or of a sensor, can bend means, correlations and"
         " models.",
@@ -132,23 +134,23 @@ def dependencies(facts: Facts) -> Iterator[Insight]:
     same = [one for one in report.dependencies if one.both_ways]
     for group in linked_groups((one.determinant[0], one.dependent) for one in same):
         inside = [one for one in same if one.dependent in group]
-        yield _one_to_one(group, inside, report)
+        yield _one_to_one(group, inside, report, facts)
     by: dict[tuple[str, ...], list[Dependency]] = {}
     for one in report.dependencies:
         if not one.both_ways and facts.target_name not in (one.dependent, *one.determinant):
             by.setdefault(one.determinant, []).append(one)
     for determinant, found in by.items():
         if len(determinant) == 1:
-            yield _follows(determinant, found, report)
+            yield _follows(determinant, found, report, facts)
 
 
-def _one_to_one(group: list[str], found: list[Dependency], report: PatternsReport) -> Insight:
+def _one_to_one(group: list[str], found: list[Dependency], report: PatternsReport, facts: Facts) -> Insight:
     worst = max(one.g3 for one in found)
     return Insight(
         type="same_information",
         category="feature_relationships",
         title=f"{names(group, 4)} tell the same thing",
-        description=f"Each value of one goes with one value of the other{_but(worst, found[0].rows)}.",
+        description=f"Each value of one goes with one value of the other{_but(worst, found[0].rows, report, facts)}.",
         impact="Keeping both in a model or a report counts one fact twice.",
         columns_affected=tuple(group),
         priority_score=graded(worst, (0.0, 5), (0.01, 4)),
@@ -160,7 +162,7 @@ def _one_to_one(group: list[str], found: list[Dependency], report: PatternsRepor
     )
 
 
-def _follows(determinant: tuple[str, ...], found: list[Dependency], report: PatternsReport) -> Insight:
+def _follows(determinant: tuple[str, ...], found: list[Dependency], report: PatternsReport, facts: Facts) -> Insight:
     told = [one.dependent for one in found]
     worst = max(found, key=lambda one: one.g3)
     odd = f" Values with exceptions: {', '.join(plain(text, 30) for text in worst.exceptions)}." if worst.g3 else ""
@@ -169,29 +171,33 @@ def _follows(determinant: tuple[str, ...], found: list[Dependency], report: Patt
         category="feature_relationships" if not worst.g3 else "data_quality",
         title=f"{names(told, 3)} {'follows' if len(told) == 1 else 'follow'} from {names(determinant)}",
         description=f"Each of the {worst.groups:,} values of {names(determinant)} goes with one value of"
-        f" {names(told, 3)}{_but(worst.g3, worst.rows)}.{odd}",
-        impact="The exceptions are likely errors of entry." if worst.g3 else "The table could be split into two.",
+        f" {names(told, 3)}{_but(worst.g3, worst.rows, report, facts)}.{odd}",
+        impact="The exceptions may be errors of entry."
+        if worst.g3
+        else f"Beside {names(determinant)} {'it says' if len(told) == 1 else 'they say'} nothing new.",
         columns_affected=(*determinant, *told),
         priority_score=graded(worst.g3, (0.0, 3), (0.01, 6)),
         evidence={
             "g3": worst.g3,
             "lambda": min(one.lift for one in found),
+            "follow": told,
             "rows": worst.rows,
             "groups": worst.groups,
             "exceptions": list(worst.exceptions),
             "threshold": 0.01,
         },
-        recommendation="Make it a rule of validation, so that the exceptions are set aside."
+        recommendation="Look at the exceptions; if they are errors, make it a rule of validation that sets them aside."
         if worst.g3
-        else "Keep the determinant, and look the other up where it is needed.",
+        else f"In a model keep one of them: {names(determinant)} for detail, or the coarser {names(told, 3)}.",
         effect_size=min(one.lift for one in found),
         effect_measure="lambda",
         confidence=_confidence(worst),
     )
 
 
-def _but(g3: float, rows: int) -> str:
-    return f" in each of {rows:,} rows" if not g3 else f", but for {percent(g3)} of {rows:,} rows"
+def _but(g3: float, rows: int, report: PatternsReport, facts: Facts) -> str:
+    of = f"{rows:,} sampled rows" if report.rows_used < facts.profile.rows else f"{rows:,} rows"
+    return f" in each of {of}" if not g3 else f", but for {percent(g3)} of {of}"
 
 
 def _confidence(one: Dependency) -> float:
@@ -220,7 +226,7 @@ def _together(columns: tuple[str, ...], rules: list[Rule], report: PatternsRepor
         type="frequent_pattern",
         category="feature_relationships",
         title=f"Values of {names(columns)} go together",
-        description=f"{told}{more}.",
+        description=f"{sentence(told)}{more}.",
         impact="The columns are not independent: a share in one of them is explained in part by the other.",
         columns_affected=columns,
         priority_score=graded(best.phi, (0.3, 3), (0.9, 6)),
@@ -242,5 +248,5 @@ def _rule(rule: Rule) -> str:
     *given, last = (f"{name(column)} = “{plain(value, 40)}”" for column, value in rule.items)
     return (
         f"where {' and '.join(given)}, {last} in {percent(round(rule.confidence, 3))} of rows,"
-        f" {figure(round(rule.lift, 2))} times as often as by chance"
+        f" {times(rule.lift)} times as often as by chance"
     )

@@ -12,11 +12,12 @@ from raypipe.insights.facts import (
     about,
     broken_rules,
     graded,
-    is_constant,
     is_varied_text,
     looks_like_id,
+    never_varies,
+    repeats_matter,
 )
-from raypipe.insights.words import count, figure, is_are, name, percent, plain
+from raypipe.insights.words import count, has_have, is_are, name, percent, plain
 from raypipe.results import Insight
 
 MIN_MISSING_SHARE = 0.05
@@ -57,7 +58,7 @@ def _empty_column(column: ColumnProfile) -> Insight:
         type="empty_column",
         category="data_quality",
         title=f"{name(column.name)} has no value at all",
-        description=f"All {count(column.rows, 'row')} of {name(column.name)} are null.",
+        description=f"It is null in {'the only row' if column.rows == 1 else f'all {column.rows:,} rows'}.",
         impact="The column carries no information.",
         columns_affected=(column.name,),
         priority_score=graded(column.rows, (0, 4), (1000, 7)),
@@ -79,7 +80,7 @@ def _missing(column: ColumnProfile, is_target: bool) -> Insight:
         type="missing_values",
         category="data_quality",
         title=f"{name(column.name)} is missing in {percent(share)} of rows",
-        description=f"{column.nulls:,} of {count(column.rows, 'row')} have no {name(column.name)}.",
+        description=f"{column.nulls:,} of {count(column.rows, 'row')} {has_have(column.nulls)} no {name(column.name)}.",
         impact="Figures that need it rest on the other rows, which may differ from these.",
         columns_affected=(column.name,),
         priority_score=min(graded(share, (0.05, 3), (0.6, 9)) + is_target, 10),
@@ -95,17 +96,17 @@ def _missing(column: ColumnProfile, is_target: bool) -> Insight:
 
 
 def duplicate_rows(facts: Facts) -> Iterator[Insight]:
-    """Rows that repeat an earlier row, where that is more than the error of the estimate."""
+    """Rows that repeat an earlier row, where that is more than chance and the error of the estimate make."""
     repeats = facts.profile.duplicates
-    if repeats is None or repeats.rows == 0 or 2 * repeats.share - repeats.share_upper <= 0:
+    if repeats is None or not repeats_matter(facts.profile):
         return
     bound = "" if repeats.exact else f" (at most {percent(repeats.share_upper)})"
     yield Insight(
         type="duplicate_rows",
         category="data_quality",
         title=f"{about(repeats.exact).capitalize()}{percent(repeats.share)} of rows repeat an earlier row",
-        description=f"{about(repeats.exact).capitalize()}{count(repeats.rows, 'row')} are equal to an earlier row in"
-        f" every column{bound}.",
+        description=f"{about(repeats.exact).capitalize()}{count(repeats.rows, 'row')} {is_are(repeats.rows)} equal"
+        f" to an earlier row in every column{bound}.",
         impact="Repeated rows count twice in every figure, and let a model meet its test rows in training.",
         priority_score=graded(repeats.share, (0.0, 3), (0.3, 9)),
         evidence={"rows": repeats.rows, "share": repeats.share, "share_upper": repeats.share_upper, "threshold": 0.0},
@@ -120,9 +121,9 @@ def constant_columns(facts: Facts) -> Iterator[Insight]:
             continue
         top = column.top[0]
         share = top.count / column.present if column.present else 0.0
-        if is_constant(column):
+        if never_varies(column):
             yield _constant(column, top.value)
-        elif share >= NEAR_CONSTANT_SHARE and column.present >= 5 * MIN_ROWS and column.name != facts.target_name:
+        elif NEAR_CONSTANT_SHARE <= share < 1 and column.present >= 5 * MIN_ROWS and column.name != facts.target_name:
             yield _near_constant(column, top.value, share)
 
 
@@ -190,7 +191,7 @@ def _high_cardinality(column: ColumnProfile, share: float) -> Insight:
         category="data_quality",
         title=f"{name(column.name)} has {about(exact)}{distinct:,} different texts",
         description=f"That is {about(exact)}{percent(share)} of its {column.present:,} values, too many to compare.",
-        impact="Groups by it hold one or two rows each.",
+        impact="Groups by it hold few rows each.",
         columns_affected=(column.name,),
         priority_score=graded(share, (MAX_VARIED_SHARE, 2), (1.0, 5)),
         evidence={"distinct": distinct, "exact": exact, "distinct_share": share, "threshold": MAX_VARIED_SHARE},
@@ -208,7 +209,7 @@ def untidy_text(facts: Facts) -> Iterator[Insight]:
             type="padded_text",
             category="data_quality",
             title=f"{percent(share)} of {name(column.name)} begin or end with white space",
-            description=f"{column.text.padded:,} of {count(column.present, 'value')} carry white space around them.",
+            description=f"White space is around {column.text.padded:,} of {count(column.present, 'value')}.",
             impact="Equal values count as different ones, and joins miss them.",
             columns_affected=(column.name,),
             priority_score=graded(share, (0.0, 2), (0.5, 6)),
@@ -364,11 +365,11 @@ def cleaning(facts: Facts) -> Iterator[Insight]:
             type="heavy_cleaning",
             category="data_quality",
             title=f"Step {plain(step.step)} changed much of the data",
-            description=f"It changed {count(step.cells_changed, 'cell')} ({figure(100 * cells)} % of its columns) and"
-            f" dropped {count(step.rows_dropped, 'row')}.",
+            description=f"It changed {count(step.cells_changed, 'cell')} ({percent(min(cells, 1.0))} of its columns)"
+            f" and dropped {count(step.rows_dropped, 'row')}.",
             impact="Spread and relations of these columns partly show the cleaning, not the world.",
             columns_affected=step.columns,
             priority_score=graded(max(cells, dropped), (MIN_CLEANED_SHARE, 4), (1.0, 8)),
-            evidence={"cells_share": cells, "rows_share": dropped, "threshold": MIN_CLEANED_SHARE},
-            recommendation=f"Compare with a run without the step (processing.{plain(step.step)}).",
+            evidence={"step": step.step, "cells_share": cells, "rows_share": dropped, "threshold": MIN_CLEANED_SHARE},
+            recommendation="Compare with a run without this step.",
         )

@@ -8,8 +8,12 @@ columns stay figures: departures from them are no news without knowing what a co
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import combinations
 
-from raypipe.insights.facts import Facts, graded, names_things
+from raypipe.insights.facts import Facts, graded, names_rows_or_things, names_things
+from raypipe.insights.findings.associations import strong_pairs
+from raypipe.insights.groups import linked_groups
+from raypipe.insights.relation_sums import OTHER
 from raypipe.insights.statistics.models import (
     GroupComparison,
     Interval,
@@ -73,14 +77,18 @@ def associations(facts: Facts) -> Iterator[Insight]:
         if pair.kinds != ("category", "category") or v is None or v.interval is None or v.interval[0] < MIN_V:
             continue
         (a, b), share = pair.columns, pair.measure("mutual_information_share")
-        told = "" if share is None else f" Knowing one settles up to {percent(share.value)} of the other."
+        told = (
+            ""
+            if share is None
+            else f" Knowing one takes up to {percent(share.value)} of the uncertainty about the other away."
+        )
         yield Insight(
             type="association",
             category="feature_relationships",
             title=f"{name(a)} and {name(b)} go together",
             description=f"Cramér's V is {figure(v.value)} ({_interval(v.interval)}; {_basis(pair.rows, pair.exact)})."
             f"{told}",
-            impact="They share much of their information." if v.value < 0.9 else "One nearly gives the other away.",
+            impact=_shared(v.value),
             columns_affected=pair.columns,
             priority_score=graded(v.value, (MIN_V, 3), (1.0, 7)),
             evidence=_evidence(pair, found, MIN_V),
@@ -93,13 +101,27 @@ def associations(facts: Facts) -> Iterator[Insight]:
         )
 
 
+def _shared(v: float) -> str:
+    if v >= 0.9:
+        return "One nearly gives the other away."
+    return "They share much of their information." if v >= 0.5 else "They share a part of their information."
+
+
 def curved_relations(facts: Facts) -> Iterator[Insight]:
-    """Two numbers whose relation a straight line misses; for near copies of a column, once."""
-    told: list[tuple[str, ...]] = []
+    """Two numbers whose relation a straight line misses; for near copies of a column, once.
+
+    Columns that are told to hang together are not told again.
+    """
+    told: list[tuple[str, ...]] = [
+        pair for group in linked_groups(strong_pairs(facts)) for pair in combinations(group, 2)
+    ]
+    naming = {column.name for column in facts.profile.columns if names_rows_or_things(column)}
     for pair, found in _pairs(facts):
         v, r, rho = pair.measure("cramers_v"), pair.measure("pearson"), pair.measure("spearman")
         phi = pair.measure("phi_k")
         if pair.kinds != ("number", "number") or v is None or r is None or rho is None or phi is None:
+            continue
+        if naming & set(pair.columns):
             continue
         if abs(r.value) >= TOLD_R or v.interval is None or any(_same(facts, pair.columns, one) for one in told):
             continue
@@ -130,7 +152,7 @@ def _curve(
         impact="A correlation matrix or a straight-line model understates how much one says about the other.",
         columns_affected=pair.columns,
         priority_score=graded(abs(value), (MIN_V, 4), (0.9, 7)),
-        evidence=_evidence(pair, found, MIN_CURVE),
+        evidence={**_evidence(pair, found, MIN_CURVE), "bent": measure == "cramers_v"},
         recommendation="Plot the two against each other; transform one of them, or use a model that bends (trees).",
         effect_size=value,
         effect_measure=measure,
@@ -154,7 +176,7 @@ def group_differences(facts: Facts) -> Iterator[Insight]:
         if any(one.number == other.number or _alike(facts, one.number, other.number) for other in told):
             continue
         told.append(one)
-        yield _difference(one, found)
+        yield _difference(one, facts, found)
 
 
 def _differs(one: GroupComparison) -> bool:
@@ -164,18 +186,22 @@ def _differs(one: GroupComparison) -> bool:
     return sure and large and one.rows >= MIN_ROWS
 
 
-def _difference(one: GroupComparison, found: Statistics) -> Insight:
-    ordered = sorted(one.groups, key=lambda group: group.mean)
+def _difference(one: GroupComparison, facts: Facts, found: Statistics) -> Insight:
+    pooled = _pooled(facts, one)
+    ordered = sorted(
+        (group for group in one.groups if not pooled or group.value != OTHER), key=lambda group: group.mean
+    )
     low, high = ordered[0], ordered[-1]
     apart = "" if one.cohens_d is None else f" (Cohen's d {figure(abs(one.cohens_d))})"
     return Insight(
         type="group_difference",
         category="feature_relationships",
         title=f"{name(one.number)} differs between the values of {name(one.category)}",
-        description=f"They explain {percent(one.epsilon_squared)} of its spread ({_interval(one.interval, share=True)};"
+        description=f"{_values(facts, one)} explain {percent(one.epsilon_squared)} of its spread"
+        f" ({_interval(one.interval, share=True)};"
         f" {_basis(one.rows, one.exact)}). The mean goes from {figure(low.mean)} (“{plain(low.value, 40)}”,"
         f" {count(low.rows, 'row')}) to {figure(high.mean)} (“{plain(high.value, 40)}”, {count(high.rows, 'row')})"
-        f"{apart}.",
+        f"{' among them' if pooled else ''}{apart}.",
         impact="One average over all rows mixes groups that are not alike.",
         columns_affected=(one.number, one.category),
         priority_score=graded(one.epsilon_squared, (MIN_EPSILON, 4), (0.6, 8)),
@@ -185,6 +211,9 @@ def _difference(one: GroupComparison, found: Statistics) -> Insight:
             "welch_f": one.welch_f,
             "kruskal_h": one.kruskal_h,
             "groups": len(one.groups),
+            "pooled": pooled,
+            "lowest": low.model_dump(),
+            "highest": high.model_dump(),
             "rows": one.rows,
             "comparisons_tried": found.groups_tested,
             "threshold": {"epsilon_squared": MIN_EPSILON, "p": MAX_P},
@@ -197,6 +226,20 @@ def _difference(one: GroupComparison, found: Statistics) -> Insight:
         p_value=max(one.welch_p or 0.0, one.kruskal_p),
         confidence=_confidence(one.exact),
     )
+
+
+def _pooled(facts: Facts, one: GroupComparison) -> bool:
+    """Whether rare values of the category were compared as one."""
+    distinct = facts.columns[one.category].distinct
+    return distinct is None or distinct.count > len(one.groups)
+
+
+def _values(facts: Facts, one: GroupComparison) -> str:
+    """What was compared: all values of the category, or the most frequent and the rest."""
+    if not _pooled(facts, one):
+        return f"The {len(one.groups):,} values of {name(one.category)}"
+    told = sum(group.value != OTHER for group in one.groups)
+    return f"The {told:,} most frequent values of {name(one.category)}, the others taken as one,"
 
 
 def explained_correlations(facts: Facts) -> Iterator[Insight]:

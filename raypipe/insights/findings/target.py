@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from raypipe.insights.effects import effect_word, score_limit
-from raypipe.insights.facts import MIN_ROWS, Facts, graded, sureness
+from raypipe.insights.facts import MIN_ROWS, Facts, graded, names_rows_or_things, sureness
 from raypipe.insights.measures import LEAKAGE_STRENGTH
 from raypipe.insights.models import Level, TargetRelation, TargetReport
-from raypipe.insights.words import correlation, count, figure, name, names, percent, plain
+from raypipe.insights.words import correlation, count, figure, moment, name, names, percent, plain
 from raypipe.results import Insight
 
 MIN_STRENGTH = 0.1
@@ -53,12 +53,17 @@ def sure_relations(report: TargetReport) -> list[TargetRelation]:
 
 
 def drivers(facts: Facts) -> Iterator[Insight]:
-    """The strongest relations to the target, and how strong they are."""
+    """The strongest relations to the target, and how strong they are.
+
+    Numbers that name rows or things are left out: an id that grows with the rows follows whatever grows with time.
+    """
     if facts.target is None:
         return
-    sure = sure_relations(facts.target)
+    naming = {column.name for column in facts.profile.columns if names_rows_or_things(column)}
+    sure = [one for one in sure_relations(facts.target) if one.kind != "number" or one.column not in naming]
     leaked = {column for leak in facts.target.leaks if leak.kind != "too_good" for column in leak.columns}
-    for rank, relation in enumerate(sure[:MAX_DRIVERS], 1):
+    for relation in sure[:MAX_DRIVERS]:
+        rank = facts.target.relations.index(relation) + 1
         if not relation.leakage_suspected and relation.column not in leaked:
             yield _driver(facts.target, relation, rank, len(facts.target.relations))
     weak = facts.target.relations and not sure and facts.target.rows >= MIN_DRIVERLESS_ROWS
@@ -112,7 +117,7 @@ def _measure_in_words(relation: TargetRelation, report: TargetReport) -> str:
         return (
             f"Its {relation.groups or len(relation.levels)} {groups} explain {percent(relation.value)} of the spread of"
             f" {name(report.column)} (corrected eta squared, {relation.rows:,} rows)"
-            + (", on a curve rather than a line." if relation.kind == "number" else ".")
+            + (", more than a straight line does." if relation.kind == "number" else ".")
         )
     return f"Bias-corrected Cramér's V is {figure(relation.value)} over {relation.rows:,} rows (0 none, 1 perfect)."
 
@@ -126,8 +131,8 @@ def _contrast(relation: TargetRelation, report: TargetReport) -> str:
         known = sorted((level for level in levels if level.mean is not None), key=lambda level: level.mean or 0.0)
         low, high = known[0], known[-1]
         return (
-            f" The mean of {name(report.column)} goes from {figure(low.mean or 0.0)} ({_level(low)}) to"
-            f" {figure(high.mean or 0.0)} ({_level(high)})."
+            f" The mean of {name(report.column)} goes from {figure(low.mean or 0.0)} ({_level(low, relation.kind)}) to"
+            f" {figure(high.mean or 0.0)} ({_level(high, relation.kind)})."
         )
     classes = sorted({label for level in levels for label in level.shares})
     if not classes:
@@ -135,14 +140,16 @@ def _contrast(relation: TargetRelation, report: TargetReport) -> str:
     spread = {label: [level.shares.get(label, 0.0) for level in levels] for label in classes}
     widest = max(classes, key=lambda label: max(spread[label]) - min(spread[label]))
     low, high = (pick(levels, key=lambda level: level.shares.get(widest, 0.0)) for pick in (min, max))
+    first, last = (percent(level.shares.get(widest, 0.0)) for level in (low, high))
     return (
-        f" The share of “{plain(widest)}” goes from {percent(low.shares.get(widest, 0.0))} ({_level(low)}) to"
-        f" {percent(high.shares.get(widest, 0.0))} ({_level(high)})."
+        f" The share of “{plain(widest)}” goes from {first} ({_level(low, relation.kind)}) to {last}"
+        f" ({_level(high, relation.kind)})."
     )
 
 
-def _level(level: Level) -> str:
-    return f"“{plain(level.label, 40)}”, {level.rows:,} rows"
+def _level(level: Level, kind: str) -> str:
+    label = f"from {moment(level.label)} on" if kind == "time" else f"“{plain(level.label, 40)}”"
+    return f"{label}, {count(level.rows, 'row')}"
 
 
 def _driverless(report: TargetReport) -> Insight:
@@ -156,7 +163,13 @@ def _driverless(report: TargetReport) -> Insight:
         impact="A model that looks at columns one by one will do little better than the average.",
         columns_affected=(report.column,),
         priority_score=graded(report.rows, (MIN_DRIVERLESS_ROWS, 4), (10_000, 6)),
-        evidence={"strongest": best.strength, "score": best.score, "rows": report.rows, "threshold": MIN_STRENGTH},
+        evidence={
+            "best": best.column,
+            "strongest": best.strength,
+            "score": best.score,
+            "rows": report.rows,
+            "threshold": MIN_STRENGTH,
+        },
         recommendation="Look for columns that the table lacks, or for effects of columns in combination.",
     )
 
@@ -175,7 +188,7 @@ def leakage(facts: Facts) -> Iterator[Insight]:
             title=f"{name(relation.column)} may give {name(report.column)} away",
             description=f"{_measure_in_words(relation, report)} That is past the limit of {LEAKAGE_STRENGTH} from which"
             " a column may be the target under another name, or known only after it.",
-            impact="A model that uses it looks excellent in tests and fails in use.",
+            impact="A model that uses it looks better in tests than in use.",
             columns_affected=(relation.column, report.column),
             priority_score=graded(relation.strength, (LEAKAGE_STRENGTH, 9), (1.0, 10)),
             evidence={
@@ -213,10 +226,12 @@ def class_imbalance(facts: Facts) -> Iterator[Insight]:
         description=f"“{plain(major)}” makes up {percent(majority)} of {report.rows:,} rows, “{plain(minor)}"
         f"” {percent(least / report.rows)} ({count(least, 'row')})."
         + (f" {count(len(rare), 'class', 'classes')} have less than {percent(MIN_CLASS_SHARE)}." if rare else ""),
-        impact=f"Always saying “{plain(major)}” is right in {percent(majority)} of cases and useless.",
+        impact=f"Always saying “{plain(major)}” is right in {percent(majority)} of cases, and useless.",
         columns_affected=(report.column,),
         priority_score=graded(max(majority, 1 - least / report.rows), (0.8, 5), (0.999, 9)),
         evidence={
+            "majority": plain(major),
+            "minority": plain(minor),
             "majority_share": majority,
             "minority_share": least / report.rows,
             "classes": len(ordered),

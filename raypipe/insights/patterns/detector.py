@@ -32,7 +32,9 @@ class PatternDetector:
     def __init__(self, settings: PatternsConfig | None = None) -> None:
         self._settings = settings or PatternsConfig()
 
-    def detect(self, table: pa.Table, ids: frozenset[str] = frozenset()) -> PatternsReport:
+    def detect(
+        self, table: pa.Table, ids: frozenset[str] = frozenset(), naming: frozenset[str] = frozenset()
+    ) -> PatternsReport:
         """The patterns of `table`, which may be a sample of a larger one.
 
         Parameters
@@ -41,6 +43,8 @@ class PatternDetector:
             Any columns; what takes no part stands in `left_out` with its reason.
         ids : frozenset of str
             Columns that name rows, where more is known of them than the table shows.
+        naming : frozenset of str
+            Columns whose numbers name things, so that distances between them mean nothing.
 
         Raises
         ------
@@ -53,7 +57,7 @@ class PatternDetector:
                 " frame.to_arrow(), for pandas pa.Table.from_pandas(frame)"
             )
         settings = self._settings
-        matrix = prepare(table, settings, ids)
+        matrix = prepare(table, settings, ids, naming)
         clusters, labels = find_clusters(matrix, settings)
         anomalies = find_anomalies(matrix, settings.alpha)
         dependencies = find_dependencies(matrix)

@@ -9,6 +9,7 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from raypipe.blocks.chance import IQR_OF_NORMAL
 from raypipe.blocks.frames import ROW, to_polars
 from raypipe.config.insights.patterns import PatternsConfig
 from raypipe.insights.areas import ID_WORDS, words_of
@@ -51,19 +52,28 @@ class Matrix:
     left_out: dict[str, str] = field(default_factory=dict)
 
 
-def prepare(table: pa.Table, settings: PatternsConfig, ids: frozenset[str] = frozenset()) -> Matrix:
+def prepare(
+    table: pa.Table,
+    settings: PatternsConfig,
+    ids: frozenset[str] = frozenset(),
+    naming: frozenset[str] = frozenset(),
+) -> Matrix:
     """The arrays that all methods work on.
 
     Parameters
     ----------
     ids : frozenset of str
         Columns that are known to name rows, from the profile; columns that look so in the sample are added.
+    naming : frozenset of str
+        Columns whose numbers name things: they are categories, as long as they have few values.
     """
     frame = to_polars(table)
     frame = frame.drop(ROW) if ROW in frame.columns else frame
     out = Matrix(rows=min(frame.height, settings.max_rows))
     names = sorted(frame.columns)
     kinds = {name: _kind(column_of(frame, name), settings, (name, name in ids)) for name in names}
+    for name in naming & {name for name in names if kinds[name] == "number"}:
+        kinds[name] = _named_kind(column_of(frame, name), settings)
     numbers = [name for name in names if kinds[name] == "number"]
     categories = sorted((n for n in names if kinds[n] == "category"), key=lambda n: (frame[n].null_count(), n))
     keys = [name for name in names if kinds[name] == "id"]
@@ -142,6 +152,12 @@ def _number_kind(column: pl.Series, name: str, known_id: bool) -> str:
     return "number" if low != high else "has no spread between its quartiles"
 
 
+def _named_kind(column: pl.Series, settings: PatternsConfig) -> str:
+    """The kind of numbers that name things."""
+    distinct = column.drop_nulls().n_unique()
+    return "category" if distinct <= settings.max_levels else f"names things by number, {distinct:,} of them"
+
+
 def _counts_rows(column: pl.Series, name: str, distinct: int) -> bool:
     """Whole numbers that are unique and called an id, or that leave few numbers out."""
     if not column.dtype.is_integer() or distinct < len(column) or distinct < MIN_NUMBER_VALUES:
@@ -192,10 +208,10 @@ def _screened(values: FloatArray, most: int) -> list[int]:
 
 
 def scale(values: FloatArray) -> FloatArray:
-    """(value - median) / (IQR / 1.349), in halves so that huge values do not overflow; NaN becomes 0."""
+    """Distances from the median in IQRs of a normal distribution, in halves, as huge values overflow; NaN becomes 0."""
     known = values[np.isfinite(values)]
     low, middle, high = np.quantile(known, [0.25, 0.5, 0.75]) if len(known) else (0.0, 0.0, 0.0)
-    width = (high / 2 - low / 2) / 1.349
+    width = (high / 2 - low / 2) / IQR_OF_NORMAL
     with np.errstate(over="ignore", invalid="ignore"):
         out = (values / 2 - middle / 2) / width if width > 0 else np.zeros_like(values)
     return np.clip(np.nan_to_num(out, nan=0.0, posinf=1e12, neginf=-1e12), -1e12, 1e12)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from raypipe.blocks.chance import IQR_OF_NORMAL
 from raypipe.insights.chance import binomial_at_most
 from raypipe.insights.patterns.matrix import FloatArray
 
@@ -35,7 +36,7 @@ def find_valley(values: FloatArray) -> Valley | None:
     n = len(values)
     low, high = np.quantile(values, [0.005, 0.995])
     quarters = np.quantile(values, [0.25, 0.75])
-    spread = min(float(values.std()), float(quarters[1] - quarters[0]) / 1.349) or float(values.std())
+    spread = min(float(values.std()), float(quarters[1] - quarters[0]) / IQR_OF_NORMAL) or float(values.std())
     if n < 20 or not high > low or spread <= 0:
         return None
     width = _BANDWIDTH * 0.9 * spread * n**-0.2

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from raypipe.blocks.chance import MAD_TO_STD
 from raypipe.insights.calendar import IntArray
 from raypipe.insights.chance import quick_erfc
-from raypipe.insights.effects import MAD_TO_STD
 from raypipe.insights.series.noise import FloatArray, autoregression, whiten
 
 MIN_POINTS = 24

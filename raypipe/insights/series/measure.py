@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from raypipe.blocks.chance import NORMAL_95
 from raypipe.config.insights.series import SeriesConfig
 from raypipe.insights.calendar import BUCKETS, MICROS_A_DAY, Bucket, IntArray, bucket_ids, bucket_starts
 from raypipe.insights.chance import holm
@@ -295,7 +296,7 @@ def _changes(work: _Work, labels: list[str], known: np.ndarray) -> tuple[ChangeP
             at=places[shift.at],
             interval=(places[shift.first], places[shift.last]),
             shift=shift.size,
-            shift_interval=(shift.size - 1.96 * shift.error, shift.size + 1.96 * shift.error),
+            shift_interval=(shift.size - NORMAL_95 * shift.error, shift.size + NORMAL_95 * shift.error),
             shift_in_std=shift.size / shift.sd if shift.sd > 0 else 0.0,
             p_value=shift.p_value,
         )

@@ -11,6 +11,8 @@ from raypipe.config import Frozen
 SERIES_VERSION = 1
 Cycle = Literal["hour of the day", "day of the week", "day of the month", "month of the year", "quarter"]
 Interval = tuple[float, float]
+MAX_REPEATED = 0.2
+"""Share of times in several rows up to which those are repeats; above, the table has several rows a time by nature."""
 
 
 class Gap(Frozen):
@@ -50,6 +52,12 @@ class Frequency(Frozen):
     """Hours that are missing or double where clocks are put forward or back; neither a gap nor a repeat."""
     exact: bool = True
     """Whether every distinct time was seen; else nothing of this is known."""
+
+    @property
+    def steady(self) -> bool:
+        """Whether every step of the grid has its row, so that a missing one is missing and not just empty by chance."""
+        single = (self.most_rows or 0) == 1 or (self.repeated_times or 0) <= MAX_REPEATED * (self.times or 1)
+        return self.regular and single
 
 
 class Trend(Frozen):

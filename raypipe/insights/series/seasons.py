@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from raypipe.blocks.chance import NORMAL_95
 from raypipe.insights.calendar import MICROS_A_DAY, IntArray, bucket_ids, bucket_starts, hours, weekdays
 from raypipe.insights.chance import quick_f_tail
 from raypipe.insights.series.models import Cycle, SeasonTest
@@ -129,5 +130,5 @@ def _interval(r2: float, k: int, n: int) -> tuple[float, float]:
     Olkin, Finn (1995), Correlations redux.
     """
     variance = 4 * r2 * (1 - r2) ** 2 * max(n - k - 1, 1) ** 2 / ((n * n - 1) * (n + 3))
-    half = 1.96 * math.sqrt(max(variance, 0.0))
+    half = NORMAL_95 * math.sqrt(max(variance, 0.0))
     return max(r2 - half, 0.0), min(r2 + half, 1.0)

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from raypipe.blocks.chance import MAD_TO_STD
 from raypipe.blocks.profile import ColumnProfile, NumberSummary, Profile
-from raypipe.insights.effects import MAD_TO_STD
 from raypipe.insights.statistics.coding import finite_numbers, is_huge
 from raypipe.insights.statistics.models import (
     Benford,

@@ -244,7 +244,9 @@ def _filled(column: str, filled: np.ndarray, goal: Goal) -> Iterator[Leak]:
     n = len(filled)
     if min(goal.known.sum(), (~goal.known).sum()) >= MIN_CLASS_ROWS and _phi(filled, goal.known) >= MIN_PHI:
         share = float((filled == goal.known).mean())
-        text = f"{name(column)} is filled where {name(goal.name)} is known, and only there ({_of(share, n)})."
+        text = (
+            f"{name(column)} is filled where {name(goal.name)} is known, and empty where it is not, in {_of(share, n)}."
+        )
         yield Leak(columns=(column,), kind="future", how="filled_with_target", text=text, share=share, rows=n)
     if goal.codes is None:
         return
@@ -253,9 +255,9 @@ def _filled(column: str, filled: np.ndarray, goal: Goal) -> Iterator[Leak]:
         own = known == code
         if min(own.sum(), (~own).sum()) >= MIN_CLASS_ROWS and _phi(inside, own) >= MIN_PHI:
             share = float((inside == own).mean())
-            said = f"{name(column)} is filled where {name(goal.name)} is “{plain(text, 40)}”, and only there"
+            said = f"{name(column)} is filled where {name(goal.name)} is “{plain(text, 40)}”, and empty elsewhere,"
             yield Leak(
-                columns=(column,), kind="future", how="filled_by_class", text=f"{said} ({_of(share, len(own))}).",
+                columns=(column,), kind="future", how="filled_by_class", text=f"{said} in {_of(share, len(own))}.",
                 share=share, rows=len(own),
             )  # fmt: skip
 

@@ -6,6 +6,8 @@ no finder knows of languages. A type or a phrase that a catalogue lacks is told 
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Mapping
 from functools import cache, cached_property
 from importlib import resources
 from pathlib import Path
@@ -18,11 +20,18 @@ from pydantic import Field, ValidationError
 from raypipe.config import Frozen
 from raypipe.errors import ConfigError
 from raypipe.insights.wording.sandbox import text_environment
-from raypipe.insights.words import plain
+from raypipe.insights.words import figure, moment, percent, plain, times
 from raypipe.results import Insight
 
 ENGLISH = "en"
+_FIELD = re.compile(r"\{(\w+)\}")
+_DAY = re.compile(r"^(?P<year>\d{4})-(?P<month>\d\d)-(?P<day>\d\d)")
 SENTENCES = ("title", "description", "impact", "recommendation")
+
+
+def fill(phrase: str, fields: Mapping[str, object]) -> str:
+    """The phrase with its `{fields}`; unlike `str.format` it looks at nothing but their names."""
+    return _FIELD.sub(lambda field: str(fields.get(field[1], field[0])), phrase)
 
 
 class Sentences(Frozen):
@@ -40,20 +49,71 @@ class Catalogue(Frozen):
     language: str = ENGLISH
     decimal: str = Field(default=".", min_length=1, max_length=1)
     thousands: str = Field(default=",", max_length=1)
+    quotes: str = Field(default="“”", min_length=2, max_length=2)
+    """The marks before and behind a name."""
+    date: str = "{year}-{month}-{day}"
+    """How a day is written."""
     report: dict[str, str] = Field(default_factory=dict)
     """English phrase of the report -> phrase."""
     findings: dict[str, Sentences] = Field(default_factory=dict)
     """Type of finding -> its sentences."""
 
-    def say(self, phrase: str) -> str:
-        """A phrase of the report; English where the catalogue lacks it."""
-        return self.report.get(phrase, phrase)
+    def say(self, phrase: str, **fields: object) -> str:
+        """A phrase of the report with its `{fields}` filled in; English where the catalogue lacks it.
+
+        Examples
+        --------
+        >>> Catalogue(report={"{n} of {all}": "{all}: {n}"}).say("{n} of {all}", n=1, all=2)
+        '2: 1'
+        """
+        return fill(self.report.get(phrase, phrase), fields)
 
     def localised(self, text: str) -> str:
         """A figure in English with the marks of this language."""
         if (self.decimal, self.thousands) == (".", ","):
             return text
         return "".join({",": self.thousands, ".": self.decimal}.get(mark, mark) for mark in text)
+
+    def figure(self, value: float) -> str:
+        """A number with about four significant digits."""
+        return self.localised(figure(value))
+
+    def whole(self, number: int) -> str:
+        """A whole number in full."""
+        return self.localised(f"{number:,}")
+
+    def percent(self, share: float) -> str:
+        """A share in percent."""
+        return self.localised(percent(share))
+
+    def times(self, factor: float) -> str:
+        """A factor with two significant digits."""
+        return self.localised(times(factor))
+
+    def count(self, number: int, noun: str, plural: str | None = None) -> str:
+        """A number with its noun, which is a phrase of the report or of this language already."""
+        return f"{self.whole(number)} {self.say(noun if number == 1 else plural or noun + 's')}"
+
+    def quoted(self, column: str) -> str:
+        """A column in the quotation marks of this language."""
+        return f"{self.quotes[0]}{plain(column)}{self.quotes[1]}"
+
+    def named(self, columns: Iterable[str], most: int = 5) -> str:
+        """Columns in a row, with how many more there are."""
+        known = list(columns)
+        shown = ", ".join(map(self.quoted, known[:most]))
+        left = len(known) - most
+        return shown if left <= 0 else self.say("{names} and {number} more", names=shown, number=self.whole(left))
+
+    def moment(self, text: str) -> str:
+        """A time in ISO 8601 as this language writes it, without the parts of it that say nothing.
+
+        Examples
+        --------
+        >>> Catalogue(date="{day}.{month}.{year}").moment("2024-01-18T08:00:00")
+        '18.01.2024 08:00'
+        """
+        return _DAY.sub(lambda day: fill(self.date, day.groupdict()), moment(text), count=1)
 
     def reworded(self, insight: Insight) -> Insight:
         """The finding in this language; in English where a sentence or one of its figures is missing."""
@@ -83,7 +143,7 @@ class Catalogue(Frozen):
 
     @cached_property
     def _templates(self) -> dict[str, dict[str, Template]]:
-        environment = text_environment(self.localised)
+        environment = text_environment(self)
         made: dict[str, dict[str, Template]] = {}
         for kind, sentences in self.findings.items():
             given = {name: text for name in SENTENCES if (text := getattr(sentences, name)) is not None}

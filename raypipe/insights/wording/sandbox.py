@@ -6,14 +6,14 @@ change a value, includes and imports are refused.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
 
 from jinja2 import StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from raypipe.insights.markdown import escape
-from raypipe.insights.words import count, figure, name, names, percent, plain
+from raypipe.insights.words import plain
 
 
 class Markdown(str):
@@ -22,17 +22,29 @@ class Markdown(str):
     __slots__ = ()
 
 
-def text_environment(localised: Callable[[str], str]) -> ImmutableSandboxedEnvironment:
+class Speech(Protocol):
+    """How a language writes figures, names and times."""
+
+    def figure(self, value: float) -> str: ...
+    def percent(self, share: float) -> str: ...
+    def times(self, factor: float) -> str: ...
+    def count(self, number: int, noun: str, plural: str | None = None) -> str: ...
+    def quoted(self, column: str) -> str: ...
+    def named(self, columns: Iterable[str], most: int = 5) -> str: ...
+    def moment(self, text: str) -> str: ...
+
+
+def text_environment(speech: Speech) -> ImmutableSandboxedEnvironment:
     """For sentences of findings: one line of plain text, escaped where it is shown."""
-    return _environment(localised, lambda value: plain(str(value), 2_000))
+    return _environment(speech, lambda value: plain(str(value), 2_000))
 
 
-def markdown_environment(localised: Callable[[str], str]) -> ImmutableSandboxedEnvironment:
+def markdown_environment(speech: Speech) -> ImmutableSandboxedEnvironment:
     """For the report: values come out as Markdown that shows just them."""
-    return _environment(localised, lambda value: value if isinstance(value, Markdown) else escape(str(value)))
+    return _environment(speech, lambda value: value if isinstance(value, Markdown) else escape(str(value)))
 
 
-def _environment(localised: Callable[[str], str], finalize: Callable[[Any], str]) -> ImmutableSandboxedEnvironment:
+def _environment(speech: Speech, finalize: Callable[[Any], str]) -> ImmutableSandboxedEnvironment:
     made = ImmutableSandboxedEnvironment(
         finalize=finalize,
         undefined=StrictUndefined,
@@ -43,10 +55,12 @@ def _environment(localised: Callable[[str], str], finalize: Callable[[Any], str]
     )
     made.filters.pop("safe")
     made.filters.update(
-        percent=lambda share: localised(percent(float(share))),
-        figure=lambda value: localised(figure(float(value))),
-        named=lambda columns, most=5: names(columns, most),
-        quoted=name,
-        counted=lambda number, noun, plural=None: localised(count(int(number), noun, plural)),
+        percent=lambda share: speech.percent(float(share)),
+        figure=lambda value: speech.figure(float(value)),
+        times=lambda factor: speech.times(float(factor)),
+        named=speech.named,
+        quoted=speech.quoted,
+        counted=lambda number, noun, plural=None: speech.count(int(number), noun, plural),
+        moment=lambda text: speech.moment(str(text)),
     )
     return made

@@ -204,7 +204,10 @@ def _numbers(column: pd.Series) -> NDArray[np.float64]:
 
 def _labels(column: pd.Series) -> NDArray[np.object_]:
     values = column.astype(object)
-    return np.asarray(values.where(values.notna(), np.nan).map(_text, na_action="ignore"), dtype=object)
+    known = values.where(values.notna(), np.nan)
+    if pd.api.types.infer_dtype(known, skipna=True) != "string":  # text is what it is; to ask each cell takes long
+        known = known.map(_text, na_action="ignore")
+    return np.asarray(known, dtype=object)
 
 
 def _text(value: object) -> str:

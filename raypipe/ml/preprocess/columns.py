@@ -56,7 +56,8 @@ def make_preprocessor(specs: Sequence[FeatureSpec], seed: int, keep_missing: boo
     Parameters
     ----------
     specs : sequence of FeatureSpec
-        Columns that none of them names are left out.
+        Columns that none of them names are left out. Those of which the same is wanted share a step, which has the
+        number of the first: f0, f3 …
     seed : int
         Of what is drawn (cross-fitting of target encoders, quantiles, SVD).
     keep_missing : bool, default False
@@ -69,8 +70,35 @@ def make_preprocessor(specs: Sequence[FeatureSpec], seed: int, keep_missing: boo
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise ConfigError(f"features: {twice!r} is named twice; give one of them another feature_name and a column")
-    steps = [(f"f{i}", _one(spec, seed, keep_missing), _places(spec)) for i, spec in enumerate(used)]
+    steps = [(f"f{i}", _one(spec, seed, keep_missing), places) for i, spec, places in _alike(used)]
     return ColumnTransformer(steps, remainder="drop", sparse_threshold=0.3, verbose_feature_names_out=False)
+
+
+def _alike(specs: Sequence[FeatureSpec]) -> list[tuple[int, FeatureSpec, list[str | int]]]:
+    """Number and spec of the first of each step, and the columns of all: a step costs more than most columns do."""
+    found: dict[tuple[Any, ...], tuple[int, FeatureSpec, list[str | int]]] = {}
+    for i, spec in enumerate(specs):
+        places = _places(spec)
+        key = (_wanted(spec), type(places[0])) if _takes_others(spec) else (i,)
+        if key in found and places[0] in found[key][2]:
+            key = (i,)
+        if key in found:
+            found[key][2].extend(places)
+        else:
+            found[key] = (i, spec, places)
+    return list(found.values())
+
+
+def _takes_others(spec: FeatureSpec) -> bool:
+    """Whether a step gives for each of many columns what it would give for that column alone, and in their order."""
+    if isinstance(spec, NumericFeatureSpec):
+        return not spec.missing_indicator and _scaler_of(spec) != "quantile"
+    return isinstance(spec, CategoricalFeatureSpec)
+
+
+def _wanted(spec: FeatureSpec) -> str:
+    """All that a spec says but which column it speaks of."""
+    return spec.model_dump_json(exclude={"feature_name", "column", "description", "metadata"})
 
 
 def _places(spec: FeatureSpec) -> list[str | int]:
@@ -195,7 +223,7 @@ def _spec_for(name: str, column: pd.Series) -> FeatureSpec | str:
     if pd.api.types.is_datetime64_any_dtype(kind):
         return DatetimeFeatureSpec(feature_name=name)
     if pd.api.types.is_bool_dtype(kind):
-        return CategoricalFeatureSpec(feature_name=name, imputer_enabled=False)
+        return CategoricalFeatureSpec(feature_name=name, imputer_enabled=False, max_categories=None)
     if pd.api.types.is_numeric_dtype(kind):
         return NumericFeatureSpec(feature_name=name, imputer_strategy="auto")
     words = present.astype(str).str.count(r"\S+").mean()
@@ -204,4 +232,5 @@ def _spec_for(name: str, column: pd.Series) -> FeatureSpec | str:
     if distinct > MAX_ID_SHARE * len(present) and len(present) >= 50:
         return f"{distinct:,} of its {len(present):,} values are different: it names rows"
     encoder: Literal["onehot", "target"] = "onehot" if distinct <= MAX_ONEHOT else "target"
-    return CategoricalFeatureSpec(feature_name=name, encoder_type=encoder, imputer_enabled=False)
+    # The values are few, as was just seen: a bound on them would have scikit-learn count each cell in vain.
+    return CategoricalFeatureSpec(feature_name=name, encoder_type=encoder, imputer_enabled=False, max_categories=None)

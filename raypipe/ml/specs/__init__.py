@@ -27,6 +27,7 @@ from raypipe.ml.specs.tuning import (
     OptunaSearchSpec,
     ParamTuningSpec,
     ParamTuningSpecBuilder,
+    PopulationSearchSpec,
     RandomSearchSpec,
     TuningSpec,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "OptunaSearchSpec",
     "ParamTuningSpec",
     "ParamTuningSpecBuilder",
+    "PopulationSearchSpec",
     "RandomSearchSpec",
     "RegressorModelSpec",
     "Spec",

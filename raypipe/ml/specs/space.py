@@ -116,6 +116,14 @@ SPACES: dict[str, Space] = {
     },
     "svm": {"C": Float(1e-2, 1e3, log=True), "gamma": Float(1e-4, 1.0, log=True)},
     "knn": {"n_neighbors": Int(1, 50, log=True), "weights": Choice(("uniform", "distance")), "p": Choice((1, 2))},
+    "mlp": {
+        "learning_rate": Float(1e-4, 3e-2, log=True),
+        "weight_decay": Float(1e-6, 1.0, log=True),
+        "dropout": Float(0.0, 0.5),
+        "width": Int(16, 256, log=True),
+        "depth": Int(1, 3),
+        "batch_size": Choice((64, 128, 256, 512)),
+    },
     "naive_bayes": {"var_smoothing": Float(1e-12, 1e-1, log=True)},
 }
 """Algorithm -> what is worth searching where the user names nothing; of these, what the task's class knows is taken.

@@ -22,7 +22,7 @@ class TrainingSpec(Spec):
     """A `ModelSpec`; its name may be left out."""
     validation: ValidationSpec = ValidationSpec()
     tuning: dict[str, JsonValue] | None = None
-    """A search, with its `kind`: grid, random or optuna."""
+    """A search, with its `kind`: grid, random, optuna or population."""
     calibration: dict[str, JsonValue] | None = None
     feature_store: dict[str, JsonValue] | None = None
     mlflow: MLflowSpec | None = None

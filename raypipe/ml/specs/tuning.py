@@ -8,7 +8,7 @@ from pydantic import Field, JsonValue, NonNegativeInt, PositiveFloat, PositiveIn
 
 from raypipe.errors import ConfigError
 from raypipe.ml.specs.base import Spec
-from raypipe.ml.specs.space import Space
+from raypipe.ml.specs.space import Float, Space
 
 DEFAULT_TRIALS = 50
 """Of a search that names neither a number nor seconds."""
@@ -148,14 +148,58 @@ class OptunaSearchSpec(ParamTuningSpec):
         return self.n_trials
 
 
-TuningSpec = Annotated[GridSearchSpec | RandomSearchSpec | OptunaSearchSpec, Field(discriminator="kind")]
+def _paced() -> Space:
+    return {
+        "learning_rate": Float(1e-4, 3e-2, log=True),
+        "weight_decay": Float(1e-6, 1.0, log=True),
+        "dropout": Float(0.0, 0.5),
+    }
+
+
+class PopulationSearchSpec(ParamTuningSpec):
+    """Networks that learn side by side on Ray Tune; those behind go on from a copy of one ahead, with settings near its
+    own. What is found is a schedule of settings over the epochs. For the algorithm `mlp`."""
+
+    kind: Literal["population"] = "population"
+    tuning_name: Annotated[str, Field(min_length=1)] = "population"
+    space: Space = Field(default_factory=_paced, min_length=1)
+    """Settings that may change while a network learns: learning_rate, weight_decay, dropout."""
+    population: Annotated[int, Field(ge=2)] = 8
+    """Networks, one for each fold of each member."""
+    generations: PositiveInt = 10
+    """Turns; between two of them the last quarter goes on from copies of the first."""
+    epochs: PositiveInt = 5
+    """Of each turn."""
+    return_train_score: bool = False
+
+    @model_validator(mode="after")
+    def _runs_on_ray(self) -> Self:
+        if self.engine == "inline":
+            raise ValueError("a population learns on Ray Tune; leave engine out, or take 'ray'")
+        return self
+
+    @property
+    def tuning_type(self) -> str:
+        return "population_based_training"
+
+    @property
+    def trials_wanted(self) -> int | None:
+        return self.population
+
+
+TuningSpec = Annotated[
+    GridSearchSpec | RandomSearchSpec | OptunaSearchSpec | PopulationSearchSpec, Field(discriminator="kind")
+]
+
+
+AnySearchSpec = GridSearchSpec | RandomSearchSpec | OptunaSearchSpec | PopulationSearchSpec
 
 
 class ParamTuningSpecBuilder:
     """Specs of several searches."""
 
     def __init__(self) -> None:
-        self._specs: list[GridSearchSpec | RandomSearchSpec | OptunaSearchSpec] = []
+        self._specs: list[AnySearchSpec] = []
 
     def add_grid_search(self, name: str, param_grid: dict[str, Any], **settings: Any) -> Self:
         """Every combination."""
@@ -169,9 +213,13 @@ class ParamTuningSpecBuilder:
         """Combinations that look promising."""
         return self._add(OptunaSearchSpec, name, {"space": space, **settings})
 
+    def add_population(self, name: str, **settings: Any) -> Self:
+        """Networks that learn side by side."""
+        return self._add(PopulationSearchSpec, name, settings)
+
     def _add(
         self,
-        kind: type[GridSearchSpec] | type[RandomSearchSpec] | type[OptunaSearchSpec],
+        kind: type[AnySearchSpec],
         name: str,
         settings: dict[str, Any],
     ) -> Self:
@@ -180,6 +228,6 @@ class ParamTuningSpecBuilder:
         self._specs.append(kind.from_dict({"tuning_name": name, **settings}, f"tuning {name!r}"))
         return self
 
-    def build(self) -> list[GridSearchSpec | RandomSearchSpec | OptunaSearchSpec]:
+    def build(self) -> list[AnySearchSpec]:
         """The specs, in the order of adding."""
         return list(self._specs)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from raypipe.ml.tracking.charts import charts_of
+from raypipe.ml.tuning.page import write_tuning
 from raypipe.ml.workflow.result import get_workflow_summary
 
 
@@ -31,6 +32,8 @@ def write_evidence(result: Mapping[str, Any], folder: Path) -> list[Path]:
         place.write_text(json.dumps(content, indent=1, default=str, ensure_ascii=False) + "\n", encoding="utf-8")
     if result.get("trials"):
         _write_trials(result["trials"], folder / "trials.csv")
+        if "tuning_summary" in result:
+            write_tuning(result["tuning_summary"], result["trials"], folder)
     for name, drawing in charts_of(result).items():
         (folder / "charts").mkdir(exist_ok=True)
         (folder / "charts" / name).write_text(drawing, encoding="utf-8")

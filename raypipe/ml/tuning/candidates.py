@@ -14,11 +14,12 @@ from raypipe.errors import ConfigError
 from raypipe.ml.estimators import ALGORITHMS
 from raypipe.ml.model import Recipe, full_name
 from raypipe.ml.specs.space import SPACES, Choice, Float, Int
-from raypipe.ml.specs.tuning import GridSearchSpec, OptunaSearchSpec, RandomSearchSpec
+from raypipe.ml.specs.tuning import AnySearchSpec, GridSearchSpec, PopulationSearchSpec, RandomSearchSpec
 from raypipe.ml.tuning.outcome import Status
+from raypipe.ml.tuning.population import settled_space
 from raypipe.ml.tuning.study import StudyCandidates
 
-AnySpec = GridSearchSpec | RandomSearchSpec | OptunaSearchSpec
+AnySpec = AnySearchSpec
 
 
 class Candidates(Protocol):
@@ -60,6 +61,9 @@ def candidates_of(spec: AnySpec, recipe: Recipe, seed: int, proposed: Mapping[in
     if isinstance(spec, RandomSearchSpec):
         require_known(spec.tuning_name, recipe, spec.param_distributions)
         return Listed(_drawn(spec, seed))
+    if isinstance(spec, PopulationSearchSpec):
+        settled_space(spec, recipe)
+        return Listed(iter(()))  # its members are no trials of their own: they learn from each other
     space = spec.space if spec.space is not None else default_space(spec.tuning_name, recipe)
     require_known(spec.tuning_name, recipe, space)
     standing = recipe.make().get_params()

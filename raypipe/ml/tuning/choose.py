@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass
 from typing import Literal
 
+from raypipe.ml.specs.tuning import PopulationSearchSpec
 from raypipe.ml.tuning.candidates import AnySpec
 
 TRIAL_S = 0.3
@@ -45,12 +46,10 @@ def choose_engine(spec: AnySpec, fold_s: float, folds: int, left_s: float) -> Ch
     if spec.engine == "inline":
         return Chosen("inline", "asked for")
     start = TUNE_S + (0.0 if up else RAY_S)
-    if spec.engine == "ray":
-        if left_s < start / 2:
-            return Chosen(
-                "inline", f"Ray was asked for, but {max(left_s, 0):.0f} s are left, less than its start takes"
-            )
-        return Chosen("ray", "asked for", max(at_once, 1))
+    if spec.engine == "ray" or isinstance(spec, PopulationSearchSpec):
+        if left_s < start:
+            return Chosen("inline", f"Ray was wanted, but {max(left_s, 0):.0f} s are left, less than its start takes")
+        return Chosen("ray", "asked for" if spec.engine == "ray" else "a population learns there", max(at_once, 1))
     if spec.n_jobs == 1:
         return Chosen("inline", "n_jobs is 1")
     if spec.ray_address is not None:

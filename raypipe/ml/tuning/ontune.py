@@ -21,11 +21,9 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from raypipe.engine.session import open_session
-from raypipe.ml.tuning.race import Entry, Race
+from raypipe.ml.tuning.race import GRACE_S, Entry, Race
 from raypipe.ml.tuning.work import FoldResult, Task
 
-GRACE_S = 1.0
-"""Past the deadline, after which Tune ends folds that still run."""
 _ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C ends the search, as it ends everything else
@@ -63,7 +61,7 @@ def run_on_tune(race: Race, first: Entry | None, at_once: int | None) -> None:
     folder = tempfile.mkdtemp(prefix="raypipe-tune-")
     left = race.deadline - time.monotonic()
     try:
-        with _environment():
+        with tune_environment():
             tuner = tune.Tuner(
                 tune.with_parameters(FoldSteps, task=race.task),
                 tune_config=tune.TuneConfig(
@@ -178,6 +176,7 @@ class Decisions(FIFOScheduler):
         self._book = book
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        self._book.race.workers.add((str(result.get("hostname")), int(result.get("pid", 0))))
         goes_on = self._book.told(trial.trial_id, result)
         return TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP
 
@@ -186,7 +185,7 @@ class Decisions(FIFOScheduler):
 
 
 @contextlib.contextmanager
-def _environment() -> Iterator[None]:
+def tune_environment() -> Iterator[None]:
     """Settings that Tune takes from the environment alone; what the user set stands."""
     missing = {name: value for name, value in _ENVIRONMENT.items() if name not in os.environ}
     os.environ.update(missing)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -35,6 +36,11 @@ class Trial:
     warned: str | None = None
     remembered: int = 0
     """Folds that an earlier run or trial had done already."""
+    ended_s: float | None = None
+    """Seconds from the start of this search to the end of the trial."""
+    copied: tuple[Mapping[str, Any], ...] = ()
+    """Of a population: after which `turn` this member went on `from` which other, with which `params`. Its
+    `fold_scores` are those of its turns, each the mean over the folds; its score is the best of them."""
 
 
 @dataclass(frozen=True)
@@ -65,5 +71,8 @@ def trials_table(trials: Sequence[Trial]) -> pd.DataFrame:
         row.update({f"train_{name}": value for name, value in trial.train_metrics.items()})
         row.update({f"fold_{i}": value for i, value in enumerate(trial.fold_scores)})
         seconds = {"fit_s": trial.fit_s, "predict_s": trial.predict_s}
-        rows.append({**row, **seconds, "error": trial.error, "warned": trial.warned, "remembered": trial.remembered})
+        if trial.copied:
+            row["copied"] = json.dumps([dict(one) for one in trial.copied])
+        told = {"error": trial.error, "warned": trial.warned, "remembered": trial.remembered}
+        rows.append({**row, **seconds, "ended_s": trial.ended_s, **told})
     return pd.DataFrame(rows)

@@ -19,6 +19,8 @@ from raypipe.ml.tuning.rungs import falls_behind
 from raypipe.ml.tuning.work import FoldResult, Task
 
 _log = logging.getLogger(__name__)
+GRACE_S = 1.0
+"""Past the deadline, after which folds that still run are ended: most are nearly done."""
 REPEATS = 50
 """Proposals one after another that were all tried before, after which a space counts as searched through."""
 
@@ -33,11 +35,29 @@ class Entry:
     status: Status | Literal["running"] = "running"
     error: str | None = None
     remembered: int = 0
+    ended_s: float | None = None
 
     @property
     def fold(self) -> int:
         """The fold that is to run next."""
         return len(self.results)
+
+
+@dataclass(frozen=True)
+class Room:
+    """What is to be fitted with the winner's parameters once the search has ended, and by when."""
+
+    fits: int = 0
+    end_by: float = math.inf
+    """By `time.monotonic()`."""
+
+    def has(self, seconds: float) -> bool:
+        """Whether fits of so many seconds each are done in time."""
+        return time.monotonic() + self.fits * seconds <= self.end_by
+
+    def longest(self) -> float:
+        """Seconds that a fold may take which begins now, so that there is time for the fits behind it."""
+        return (self.end_by - time.monotonic()) / (self.fits + 1)
 
 
 @dataclass(frozen=True)
@@ -64,7 +84,11 @@ class Race:
         self.stopped_by: Literal["trials", "time", "exhausted"] = "trials"
         self.deadline = math.inf
         """By `time.monotonic()`; set when it is known how long a fold takes."""
-        self._candidates, self._journal = candidates, journal
+        self.room = Room()
+        self.workers: set[tuple[str, int]] = set()
+        """Host and process of those that ran folds on Ray."""
+        self.started = time.monotonic()
+        self._candidates, self.journal = candidates, journal
         self._sign = -1.0 if METRICS[rules.metric].greater_is_better else 1.0
         self._tried: set[str] = set()
         self._telling: set[int] = set()
@@ -93,19 +117,36 @@ class Race:
 
     def told(self, entry: Entry, result: FoldResult) -> bool:
         """Hear of a fold; whether the trial goes on with the next."""
-        self._journal.add(entry.number, entry.params, entry.fold, result)
+        self.journal.add(entry.number, entry.params, entry.fold, result)
         if self.rules.verbose > 1:
             _log.info(
                 "tuning %s: trial %d, fold %d: %s", self.rules.name, entry.number, entry.fold, dict(result.scores)
             )
         self._advance(entry, result)
+        if entry.status == "running" and not self.room.has(result.fit_s + result.predict_s):
+            self.end(entry, "stopped", f"a fit takes {result.fit_s:.2g} s, and {_too_long(self.room)}")
         if entry.status == "running" and not self._time_for(result.seconds):
             self.end(entry, "stopped")
         return entry.status == "running"
 
+    def patience_s(self) -> float:
+        """Seconds after which a fold that begins now is ended: past the deadline, or too slow to be fitted again."""
+        return max(0.0, min(self.deadline + GRACE_S - time.monotonic(), self.room.longest()))
+
+    def lost(self, entry: Entry, why: str | None) -> None:
+        """A fold gave nothing; None: since it took longer than there was patience."""
+        if why is not None:
+            self.end(entry, "failed", why)
+        elif time.monotonic() < self.deadline:
+            self.end(entry, "stopped", f"a fold was ended before it was done: {_too_long(self.room)}")
+        else:
+            self.end(entry, "stopped")
+            self.stopped_by = "time"
+
     def end(self, entry: Entry, status: Status, error: str | None = None) -> None:
         """A trial is over."""
         entry.status, entry.error = status, error
+        entry.ended_s = time.monotonic() - self.started
         losses = self._losses(entry)
         self._candidates.tell(entry.number, status, losses, self.loss(entry))
         if self.rules.verbose:
@@ -133,7 +174,7 @@ class Race:
 
     def _replay(self, entry: Entry) -> None:
         while entry.status == "running":
-            known = self._journal.known(entry.params, entry.fold)
+            known = self.journal.known(entry.params, entry.fold)
             if known is None:
                 return
             entry.remembered += 1
@@ -190,7 +231,8 @@ class Race:
     def best(self) -> Entry:
         """The winner: of the trials that ran through all folds the best, of equal ones the first.
 
-        Where the time was up before one did, that of the model spec's own parameters.
+        Where fits with it would take longer than there is time for, the best of those that leave room; where none does,
+        the quickest. Where the time was up before one was done, that of the model spec's own parameters.
 
         Raises
         ------
@@ -201,7 +243,8 @@ class Race:
         # Sums of the same shares in another order differ in their last digits; such trials are equal.
         ended = [(round(loss, 12), entry.number) for entry in able if (loss := self.loss(entry)) is not None]
         if ended:
-            return self.entries[min(ended)[1]]
+            in_time = [one for one in ended if self.room.has(self._fit_s(one[1]))]
+            return self.entries[min(in_time)[1] if in_time else min(ended, key=lambda one: self._fit_s(one[1]))[1]]
         failed = [entry for entry in able if entry.status == "failed"]
         if failed and not any(entry.status == "stopped" for entry in able):
             raise ConfigError(
@@ -209,6 +252,9 @@ class Race:
                 f" {_shown(failed[0].params)}: {failed[0].error}"
             )
         return self.entries[0]
+
+    def _fit_s(self, number: int) -> float:
+        return statistics.fmean(one.fit_s + one.predict_s for one in self.entries[number].results)
 
     def trial(self, entry: Entry) -> Trial:
         """What is told of a trial."""
@@ -226,6 +272,7 @@ class Race:
             error=entry.error,
             warned=next((one.warned for one in entry.results if one.warned), None),
             remembered=entry.remembered,
+            ended_s=entry.ended_s,
         )
 
 
@@ -239,6 +286,11 @@ def _means(told: list[Any]) -> dict[str, float | None]:
 
 def _is_number(value: Any) -> bool:
     return value is not None and math.isfinite(value)
+
+
+def _too_long(room: Room) -> str:
+    left = room.end_by - time.monotonic()
+    return f"{max(left, 0.0):.0f} s are left for {room.fits} more with these parameters"
 
 
 def _plain(value: Any) -> Any:

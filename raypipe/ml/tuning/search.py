@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,17 +14,20 @@ from raypipe.errors import RaypipeError
 from raypipe.ml.data import TrainingData
 from raypipe.ml.metrics import METRICS
 from raypipe.ml.model import Recipe
-from raypipe.ml.specs.tuning import OptunaSearchSpec
+from raypipe.ml.specs.tuning import OptunaSearchSpec, PopulationSearchSpec
 from raypipe.ml.specs.validation import ValidationSpec
+from raypipe.ml.tuning.apart import LEAST_S, Apart
 from raypipe.ml.tuning.candidates import AnySpec, candidates_of
 from raypipe.ml.tuning.choose import Chosen, choose_engine
+from raypipe.ml.tuning.grown import grow, outcome_of
 from raypipe.ml.tuning.journal import Journal
 from raypipe.ml.tuning.outcome import TuningOutcome
 from raypipe.ml.tuning.race import Entry, Race, Rules
-from raypipe.ml.tuning.settle import deadline_of, search_key, settled_folds, settled_metrics
-from raypipe.ml.tuning.work import Task
+from raypipe.ml.tuning.settle import deadline_of, room_of, search_key, settled_folds, settled_metrics
+from raypipe.ml.tuning.work import FoldResult, Task
 
 if TYPE_CHECKING:
+    from raypipe.ml.tuning.onpopulation import Lineage
     from raypipe.ml.workflow.run import Options
 
 _log = logging.getLogger(__name__)
@@ -62,56 +68,98 @@ def search(
     strategy, folds = settled_folds(spec, data, validation, seed)
     metric, metrics = settled_metrics(spec, recipe, data.task)
     task = Task(recipe, data, tuple(folds), tuple(dict.fromkeys(metrics.values())), spec.return_train_score)
-    optuna = isinstance(spec, OptunaSearchSpec)
+    competes = isinstance(spec, OptunaSearchSpec | PopulationSearchSpec)
     rules = Rules(
-        spec.tuning_name, metrics[metric], spec.pruner if isinstance(spec, OptunaSearchSpec) else "none", optuna,
-        spec.verbose,
+        spec.tuning_name, metrics[metric], spec.pruner if isinstance(spec, OptunaSearchSpec) else "none",
+        competes, spec.verbose,
     )  # fmt: skip
     with Journal(options.output_dir / FOLDER, task, search_key(spec, seed)) as journal:
         race = Race(task, rules, candidates_of(spec, recipe, seed, journal.proposed), journal)
-        choice = _run(race, spec, validation, (options, started))
-    summary = _summary(spec, race, choice, (strategy, time.monotonic() - started, journal.path))
+        choice, lineage = _run(race, spec, validation, (options, started))
     best = race.best()
+    summary = _summary(spec, (race, best), choice, (strategy, time.monotonic() - started, journal.path))
     summary["scoring"] = metrics
+    if lineage is not None:
+        return outcome_of(race, lineage, summary)
     return TuningOutcome(best.params, summary["best_score"], summary, tuple(map(race.trial, race.entries)))
 
 
-def _run(race: Race, spec: AnySpec, validation: ValidationSpec, how: tuple[Options, float]) -> Chosen:
+def _run(
+    race: Race, spec: AnySpec, validation: ValidationSpec, how: tuple[Options, float]
+) -> tuple[Chosen, Lineage | None]:
     """A first fold here, which tells how long one takes; then the others, where they are done first."""
-    first = race.next()
-    if first is not None:
-        race.told(first, race.task.run(first.params, first.fold))
-    race.limit(deadline_of(spec, validation, *how, race.fold_s()), first)
+    options, started = how
+    race.room = room_of(validation, options)
+    race.deadline = deadline_of(spec, race.room, started, 0.0)
+    with ExitStack() as stack:
+        fold = _fold_runner(race, stack)
+        first = race.next()
+        if first is not None:
+            fold(first)
+        race.limit(deadline_of(spec, race.room, started, race.fold_s()), first)
+        choice = _connected(race, spec)
+        if choice.engine == "inline" or isinstance(spec, PopulationSearchSpec):
+            _run_here(race, first, fold)
+    if choice.engine == "inline":
+        return choice, None
+    at_once = None if spec.n_jobs == -1 else choice.at_once
+    if isinstance(spec, PopulationSearchSpec):
+        seed = options.seed if spec.random_state is None else spec.random_state
+        place = race.journal.path.with_suffix(".population")
+        return choice, grow(spec, race, place, seed, at_once)
+    from raypipe.ml.tuning.ontune import run_on_tune
+
+    run_on_tune(race, first, at_once)
+    return choice, None
+
+
+def _connected(race: Race, spec: AnySpec) -> Chosen:
+    """Where the other folds run; if that is on Ray, this process is connected to one."""
     choice = choose_engine(spec, race.fold_s(), len(race.task.folds), race.deadline - time.monotonic())
     _log.info("tuning %s: %s, since %s", spec.tuning_name, choice.engine, choice.reason)
     if choice.engine == "ray":
-        from raypipe.ml.tuning.ontune import connect, run_on_tune
+        from raypipe.ml.tuning.ontune import connect
 
         try:
             connect(spec.ray_address)
         except RaypipeError as error:
-            if spec.engine == "ray" or spec.ray_address is not None:
+            if spec.engine == "ray" or spec.ray_address is not None or isinstance(spec, PopulationSearchSpec):
                 raise
-            choice = Chosen("inline", f"{choice.reason}; but {error}")
             _log.warning("tuning %s goes on without Ray: %s", spec.tuning_name, error)
-    if choice.engine == "ray":
-        run_on_tune(race, first, None if spec.n_jobs == -1 else choice.at_once)
-    else:
-        _run_here(race, first)
+            return Chosen("inline", f"{choice.reason}; but {error}")
     return choice
 
 
-def _run_here(race: Race, entry: Entry | None) -> None:
-    """One trial after another, in this process."""
+def _fold_runner(race: Race, stack: ExitStack) -> Callable[[Entry], bool]:
+    """What runs the next fold of a trial and says whether it goes on.
+
+    With a deadline, in a process of its own, which can be ended; without, in this one.
+    """
+    if race.deadline - time.monotonic() < LEAST_S or math.isinf(race.deadline):
+        return lambda entry: race.told(entry, race.task.run(entry.params, entry.fold))
+    apart = stack.enter_context(Apart(race.task))
+
+    def fold(entry: Entry) -> bool:
+        result = apart.run(entry.params, entry.fold, time.monotonic() + race.patience_s())
+        if isinstance(result, FoldResult):
+            return race.told(entry, result)
+        race.lost(entry, result.why)
+        return False
+
+    return fold
+
+
+def _run_here(race: Race, entry: Entry | None, fold: Callable[[Entry], bool]) -> None:
+    """One trial after another."""
     while entry is not None:
-        while entry.status == "running" and race.told(entry, race.task.run(entry.params, entry.fold)):
+        while entry.status == "running" and fold(entry):
             pass
         entry = race.next()
 
 
-def _summary(spec: AnySpec, race: Race, choice: Chosen, told: tuple[str, float, Path]) -> dict[str, Any]:
+def _summary(spec: AnySpec, led: tuple[Race, Entry], choice: Chosen, told: tuple[str, float, Path]) -> dict[str, Any]:
+    race, best = led
     strategy, seconds, journal = told
-    best = race.best()
     ended = [race.trial(entry) for entry in race.entries]
     metric = race.rules.metric
     found = {
@@ -132,6 +180,7 @@ def _summary(spec: AnySpec, race: Race, choice: Chosen, told: tuple[str, float, 
         "stopped_by": race.stopped_by,
         "engine": "ray tune" if choice.engine == "ray" else "inline",
         "engine_reason": choice.reason,
+        "workers": max(len(race.workers), 1),
         "journal": str(journal),
     }
     if isinstance(spec, OptunaSearchSpec):

@@ -15,6 +15,7 @@ from raypipe.ml.specs.models import Task as Kind
 from raypipe.ml.specs.validation import Strategy, ValidationSpec
 from raypipe.ml.splits import Fold, folds, settled
 from raypipe.ml.tuning.candidates import AnySpec
+from raypipe.ml.tuning.race import Room
 
 if TYPE_CHECKING:
     from raypipe.ml.workflow.run import Options
@@ -88,18 +89,25 @@ def settled_metrics(spec: AnySpec, recipe: Recipe, task: Kind) -> tuple[str, dic
     return spec.refit_score or next(iter(found)), found
 
 
-def deadline_of(spec: AnySpec, validation: ValidationSpec, options: Options, started: float, fold_s: float) -> float:
-    """When the search ends, by `time.monotonic()`: its own limit, or the workflow's less what comes after it."""
-    own = math.inf if spec.time_limit_s is None else started + spec.time_limit_s
+def room_of(validation: ValidationSpec, options: Options) -> Room:
+    """What the workflow fits once the search has ended, and by when."""
     if options.deadline is None:
-        return own
-    left = max(0.0, options.deadline - started)
+        return Room()
     without_folds = validation.strategy in ("train_test", "none", "nested")
     fits_to_come = 2 + (0 if without_folds else validation.n_splits)
     if options.calibration is not None:
         fits_to_come += validation.n_splits
-    reserve = max(min(left * RESERVE_SHARE, RESERVE_MOST_S), fits_to_come * fold_s)
-    return min(own, options.deadline - reserve)
+    return Room(fits_to_come, options.deadline)
+
+
+def deadline_of(spec: AnySpec, room: Room, started: float, fold_s: float) -> float:
+    """When the search ends, by `time.monotonic()`: its own limit, or the workflow's less what comes after it."""
+    own = math.inf if spec.time_limit_s is None else started + spec.time_limit_s
+    if math.isinf(room.end_by):
+        return own
+    left = max(0.0, room.end_by - started)
+    reserve = max(min(left * RESERVE_SHARE, RESERVE_MOST_S), room.fits * fold_s)
+    return min(own, room.end_by - reserve)
 
 
 def search_key(spec: AnySpec, seed: int) -> str:

@@ -66,17 +66,18 @@ class Task:
         self, params: Mapping[str, Any], fold: int
     ) -> tuple[dict[str, float | None], dict[str, float | None], tuple[float, float]]:
         labels = None if self.data.task == "regression" else self.data.classes
-        estimator = self.recipe.make(**params)[-1]
+        estimator = self.recipe.estimator(**params)
         started = time.perf_counter()
         made = self.shelf.get((self.recipe, self.data, self.train_scores), params, (fold, self.folds[fold]))
         with threadpool_limits(limits=1):
             estimator.fit(made.learn.X, made.learn.y)
             fitted = time.perf_counter()
-            scores = self._scores(estimator, made.test, labels)
+            scores = self.scores(estimator, made.test, labels)
             done = time.perf_counter()
-            train = {} if made.again is None else self._scores(estimator, made.again, labels)
+            train = {} if made.again is None else self.scores(estimator, made.again, labels)
         return scores, train, (fitted - started, done - fitted)
 
-    def _scores(self, estimator: Any, rows: TrainingData, labels: Any) -> dict[str, float | None]:
+    def scores(self, estimator: Any, rows: TrainingData, labels: Any) -> dict[str, float | None]:
+        """Every metric of a fitted estimator on rows; `labels` are all classes, None for numbers."""
         truth = truth_of(rows, estimates(estimator, rows, labels), labels)
         return {name: compute(name, truth) for name in self.metrics}

@@ -1,0 +1,1 @@
+"""Networks that learn with torch, and score with numpy alone."""
