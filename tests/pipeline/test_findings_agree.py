@@ -40,7 +40,8 @@ def run(home: Path, name: str, engine: str, mib: float) -> Path:
     config = PipelineConfig.of(
         {
             "data_source": home / "sales.parquet", "output_dir": home / "output", "run_id": name,
-            "generate_dashboard": False, "target_column": "sold", "time_column": "at", "engine": {"engine": engine, "block_mib": mib},
+            "generate_dashboard": False, "target_column": "sold", "time_column": "at",
+            "engine": {"engine": engine, "block_mib": mib},
             "analysis": {"sample_rows": 600},
         }
     )  # fmt: skip
