@@ -45,6 +45,7 @@ def explain_layout(layout: Layout, config: EngineConfig, supply: Supply, engine:
     if inline:
         pools = tuple(replace(pool, reserves="") for pool in pools)
     queue, keep = _budgets(config, supply, inline)
+    keep = 0 if plan.is_quick and not inline else keep
     memory = sum(pool.memory_bytes for pool in pools)
     workers = sum(_likely(group, pool, bundles) for group, pool in zip(layout.groups, pools, strict=True))
     words = PlanWords(
@@ -248,7 +249,7 @@ def _with_limits(words: PlanWords, supply: Supply) -> PlanWords:
             f"parts: {words.bundles:,} bundle{plural(words.bundles)} for up to {most:,} workers, so that some have "
             "nothing to do; a smaller engine.block_mib cuts finer"
         )
-    if words.read_again_bytes:
+    if words.read_again_bytes and words.keep_budget_bytes:
         found.append(
             f"object store: {size_words(words.read_again_bytes)} of {size_words(words.source_bytes)} would be read "
             "again by a second pass; engine.memory_gib sets the budget"

@@ -148,7 +148,9 @@ def _tail(words: PlanWords) -> list[str]:
     keeps = f"kept     for a later pass: up to {size_words(words.keep_budget_bytes)} of blocks"
     again = words.read_again_bytes
     lines.append(
-        f"{keeps}; all of {size_words(words.source_bytes)} fit, so that it reads nothing again"
+        "kept     nothing: the source is quick to read, and a later pass reads again what it looks at"
+        if not words.keep_budget_bytes
+        else f"{keeps}; all of {size_words(words.source_bytes)} fit, so that it reads nothing again"
         if not again
         else f"{keeps}; of {size_words(words.source_bytes)}, {size_words(again)} would be read again"
     )

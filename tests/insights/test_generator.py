@@ -55,17 +55,21 @@ def days(count: int) -> list[date]:
 # ── control of false alarms ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("rows", [200, 1000, 5000])
-def test_noise_gives_hardly_any_finding_that_claims_more_than_chance(rows):
+@pytest.mark.parametrize(
+    ("rows", "tables"),
+    [(200, 10), (1000, 5), *(pytest.param(rows, 25, marks=pytest.mark.slow) for rows in (200, 1000, 5000))],
+)
+def test_noise_gives_hardly_any_finding_that_claims_more_than_chance(rows, tables):
     alarms = Counter()
-    for seed in range(25):
+    for seed in range(tables):
         alarms.update(insight.type for insight in findings(noise(rows, seed), "y", "t") if insight.type in CHANCE)
     assert alarms.total() <= 1, alarms
 
 
-def test_noise_with_classes_for_a_target_gives_hardly_any_driver():
+@pytest.mark.parametrize("tables", [6, pytest.param(25, marks=pytest.mark.slow)])
+def test_noise_with_classes_for_a_target_gives_hardly_any_driver(tables):
     alarms = 0
-    for seed in range(25):
+    for seed in range(tables):
         table = noise(500, seed)
         labels = np.random.default_rng(seed + 1000).choice(["a", "b", "c"], 500)
         table = table.set_column(0, "y", as_table(y=labels)["y"])

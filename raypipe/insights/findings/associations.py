@@ -59,7 +59,8 @@ def _pair(pair: Pair, strength: tuple[float, int], leaks: frozenset[str]) -> Ins
         type="strong_correlation",
         category="correlation",
         title=f"{name(a)} and {name(b)} {together}",
-        description=f"{correlation(r, n)}: a line through one explains {percent(r * r)} of the spread of the other.",
+        description=f"Pearson's {correlation(r, n)}: a line through one explains {percent(r * r)} of the spread"
+        " of the other.",
         impact="They hold nearly the same information." if redundant else "They share much of their information.",
         columns_affected=pair,
         priority_score=graded(abs(r), (MIN_R, 4), (1.0, 8)),

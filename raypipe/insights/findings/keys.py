@@ -67,7 +67,7 @@ def _insight(column: ColumnProfile, repeats: int) -> Insight:
         columns_affected=(column.name,),
         priority_score=graded(share, (0.0, 8), (0.1, 6)),
         evidence={"repeats": repeats, "share": share, "exact": exact, "examples": seen, "threshold": MIN_KEY_SHARE},
-        recommendation="If it is to name one row, check it and set repeats aside with the rule `unique`; if rows may"
+        recommendation="If it is to name one row, check it and set repeats aside with the rule “unique”; if rows may"
         " share it, join on a key that is complete.",
         effect_size=share,
         effect_measure="share_of_rows",

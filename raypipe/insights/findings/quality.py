@@ -253,7 +253,7 @@ def _mixed(column: ColumnProfile, change: str, share: float | None) -> Insight:
         type="mixed_types",
         category="data_quality",
         title=f"{name(column.name)} mixes types and was read as {column.dtype}",
-        description=f"{plain(change, 300)}",
+        description=f"When it was read: {plain(change, 300).rstrip('.')}.",
         impact="Numbers and dates among its values take no part in figures.",
         columns_affected=(column.name,),
         priority_score=graded(share or 0.0, (0.0, 5), (1.0, 8)),

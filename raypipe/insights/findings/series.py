@@ -77,7 +77,7 @@ def _trend(facts: Facts, report: SeriesReport, one: SeriesFacts, trend: Trend) -
     span = trend.change / trend.slope_per_day
     low, high = (bound * span / scale for bound in trend.slope_interval)
     effect = trend.change / scale
-    unit = "of its mean" if rows else "times the standard deviation of the single rows"
+    unit = "of its mean"
     share = percent(abs(effect)) if rows else times(abs(effect))
     bounds = sorted((trend.slope_interval[0] * span, trend.slope_interval[1] * span))
     limit = MIN_ROWS_CHANGE if rows else MIN_TREND_STD
@@ -88,7 +88,7 @@ def _trend(facts: Facts, report: SeriesReport, one: SeriesFacts, trend: Trend) -
         description=f"From {moment(report.first)} to {moment(report.last)} it {way} by about"
         f" {figure(abs(trend.change))} (95 % interval {_sizes(*bounds)}), over {one.points:,}"
         f" {by_step(report.bucket)}; the memory of the noise is allowed for.",
-        impact=f"The change is {share} {unit}: old and new rows differ."
+        impact=f"In standard deviations of the single rows the change is {share}: old and new rows differ."
         if not rows
         else f"The change is {share} {unit}; totals move with it, and averages over the whole span weigh busy periods"
         " most.",
