@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
+from benchmarks.noise_tables import remembering
+
 Arrays = dict[str, np.ndarray]
 ROWS = (400, 800, 1_500, 3_000)
 WORDS = ("north", "south", "east", "west", "centre")
@@ -187,18 +189,87 @@ def burst(seed: int) -> Planted:
     return _made("outlier burst", columns, so, fact(told, names), time="at")
 
 
-def nothing(seed: int) -> Planted:
+def mixed(seed: int) -> Planted:
     """Noise of any width; every second table has a time, every third a target."""
-    rng, rows, columns, so = _start(seed, 4 + seed * 7 % 27)
+    rng, _, columns, so = _start(seed, 4 + seed * 7 % 27)
+    return _empty("nothing, mixed", seed, rng, columns, so)
+
+
+def autocorrelated(seed: int) -> Planted:
+    """Columns that remember what they were; they go up and down, and come back."""
+    rng = np.random.default_rng(seed)
+    rows = int(rng.choice(ROWS))
+    columns = {f"noise_{i:02d}": remembering(rng, rows, memory) for i, memory in enumerate((0.3, 0.5, 0.7, 0.7, 0.9))}
+    made = _empty("nothing, autocorrelated", seed, rng, columns, [], time=True)
+    made.so.append(fact("forecast autocorrelation"))
+    return made
+
+
+def heavy(seed: int) -> Planted:
+    """Columns with values far out that belong to them."""
+    rng = np.random.default_rng(seed)
+    rows = int(rng.choice(ROWS))
+    columns = {
+        "noise_00": rng.standard_t(2, rows),
+        "noise_01": rng.standard_t(3, rows),
+        "noise_02": rng.laplace(10, 3, rows),
+        "noise_03": rng.lognormal(2, 1.2, rows),
+        "noise_04": rng.pareto(2.5, rows),
+        "noise_05": rng.normal(5, 1, rows),
+    }
+    so = [fact(FAR_OUT, [name for name in columns if name != "noise_05"])]
+    return _empty("nothing, heavy tails", seed, rng, columns, so)
+
+
+def categorical(seed: int) -> Planted:
+    """Categories, even and uneven, and yes and no."""
+    rng = np.random.default_rng(seed)
+    rows = int(rng.choice(ROWS))
+    columns: Arrays = {}
+    for i, levels in enumerate((2, 3, 4, 6, 9, 14)):
+        shares = rng.dirichlet(np.full(levels, 4.0))
+        columns[f"noise_{i:02d}"] = rng.choice(
+            [f"kind {letter}" for letter in "abcdefghijklmn"[:levels]], rows, p=shares
+        )
+    columns["noise_06"], columns["noise_07"] = rng.random(rows) < 0.5, rng.random(rows) < 0.2
+    return _empty("nothing, categories", seed, rng, columns, [])
+
+
+def counts(seed: int) -> Planted:
+    """Whole numbers that count something, many zeros among them."""
+    rng = np.random.default_rng(seed)
+    rows = int(rng.choice(ROWS))
+    columns = {
+        "noise_00": rng.poisson(0.3, rows),
+        "noise_01": rng.poisson(2, rows),
+        "noise_02": rng.poisson(6, rows),
+        "noise_03": rng.poisson(40, rows),
+        "noise_04": rng.poisson(rng.gamma(0.7, 8, rows)),
+        "noise_05": rng.binomial(20, 0.3, rows),
+        "noise_06": rng.geometric(0.2, rows),
+    }
+    so = [fact(f"{FAR_OUT} zero_inflated", ["noise_00", "noise_04", "noise_06"])]
+    return _empty("nothing, counts", seed, rng, columns, so)
+
+
+FAR_OUT = "skewed heavy_tails outliers extreme_value category:outliers distribution_shape"
+"""What is so of a column with a long tail."""
+
+
+def _empty(
+    kind: str, seed: int, rng: np.random.Generator, columns: Arrays, so: list[Fact], *, time: bool = False
+) -> Planted:
+    """A table without a fact; every second one has a time, every third a target."""
+    rows = len(next(iter(columns.values())))
     asked: dict[str, str] = {}
-    if seed % 2 == 0:
+    if time or seed % 2 == 0:
         columns["at"] = times(rng, rows)
         asked["time"] = "at"
     if seed % 3 == 0:
         columns["value"] = rng.normal(0, 1, rows) if seed % 4 else rng.choice(["yes", "no"], rows)
         asked["target"] = "value"
         so.append(fact("no_driver no_better_than_guessing category:model_performance"))
-    return _made("nothing", columns, so, None, **asked)
+    return _made(kind, columns, so, None, **asked)
 
 
 KINDS: dict[str, tuple[Callable[[int], Planted], int]] = {
@@ -209,13 +280,22 @@ KINDS: dict[str, tuple[Callable[[int], Planted], int]] = {
     "repeated key": (repeated_key, 20),
     "clusters": (clusters, 20),
     "outlier burst": (burst, 20),
-    "nothing": (nothing, 60),
+    "nothing, mixed": (mixed, 25),
+    "nothing, autocorrelated": (autocorrelated, 25),
+    "nothing, heavy tails": (heavy, 25),
+    "nothing, categories": (categorical, 25),
+    "nothing, counts": (counts, 25),
 }
-"""How each kind is made, and how many of its kind make up the two hundred."""
+"""How each kind is made, and how many of its kind are looked at: 140 with a fact, 125 without."""
 
 
-def tables(scale: float = 1.0) -> Iterable[Planted]:
-    """The two hundred tables, or a share of each kind."""
+def is_empty(kind: str) -> bool:
+    """Whether tables of this kind have nothing in them."""
+    return kind.startswith("nothing")
+
+
+def tables(scale: float = 1.0, first: int = 0) -> Iterable[Planted]:
+    """All tables, or a share of each kind; another `first` gives other ones."""
     for number, (make, wanted) in enumerate(KINDS.values()):
         for seed in range(max(1, round(wanted * scale))):
-            yield make(1_000 * number + seed)
+            yield make(100_000 * first + 1_000 * number + seed)

@@ -156,6 +156,20 @@ def corrected_cramers_v(table: FloatArray) -> tuple[float, float]:
     return min(v, 1.0), chi_squared_score(chi2, df)
 
 
+def largest_noncentrality(statistic: float, df: int) -> float:
+    """How far from no effect the truth may be, at 97.5 %, that lets a chi-squared statistic be as small as it is.
+
+    The root of a noncentral chi-squared less its degrees of freedom but one has a spread of about 1, whatever the
+    effect: near no effect the delta method takes it for less.
+
+    Examples
+    --------
+    >>> round(largest_noncentrality(4.0, 1), 1)
+    15.7
+    """
+    return (math.sqrt(max(statistic - (df - 1), 0.0)) + NORMAL_95) ** 2
+
+
 def effect_word(strength: float) -> str:
     """A word for a correlation-like strength from 0 to 1.
 

@@ -63,6 +63,8 @@ def test_counts_are_no_codes(seed):
     rng = np.random.default_rng(seed)
     table = as_table(items=rng.poisson(6, 2_000), tries=rng.binomial(15, 0.4, 2_000), waits=rng.geometric(0.4, 2_000))
     assert [one for one in types(table) if one[0] == "coded_category"] == []
+    few = as_table(items=rng.poisson(6, 400), claims=rng.poisson(0.3, 400))
+    assert [one for one in types(few) if one[0] == "coded_category"] == []
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,9 @@ MIN_EXTREME_GAP = 3.0
 MIN_ZERO_SHARE = 0.3
 MIN_COUNTED = 6
 """Values from which their shape tells a count from a code."""
+MIN_RARE = 3
+"""Fewer values are those of something that seldom happens if they are 0, 1, 2, ... and each is half as frequent as the
+one before, at most."""
 MAX_CODES = 20
 MIN_CODE_ROWS = 10
 """Rows a code below which a number is not taken for one."""
@@ -303,14 +306,18 @@ def _is_part_of_date(column: ColumnProfile) -> bool:
 
 
 def _is_count(column: ColumnProfile) -> bool:
-    """Whether the values are spread as those of something counted: one peak among neighbouring numbers."""
+    """Whether the values are spread as those of something counted: one peak among neighbouring numbers, or a fast fall
+    from 0."""
     shares = sorted((int(item.value), item.count) for item in column.top)
-    if len(shares) < MIN_COUNTED or not column.distinct or len(shares) < column.distinct.count:
+    if not column.distinct or len(shares) < column.distinct.count:
         return False
-    counts = [n for _, n in shares]
+    values, counts = [value for value, _ in shares], [n for _, n in shares]
+    if len(shares) < MIN_COUNTED:
+        rare = all(2 * after <= before for before, after in pairwise(counts))
+        return rare and values == list(range(len(values))) and len(values) >= MIN_RARE
     peak = counts.index(max(counts))
-    middle = [value for value, n in shares if n >= counts[peak] / 10]
-    neighbours = middle[-1] - middle[0] == len(middle) - 1
+    large = [place for place, n in enumerate(counts) if n >= counts[peak] / 10]
+    neighbours = values[large[-1]] - values[large[0]] == large[-1] - large[0]
     sides = (counts[: peak + 1], counts[: peak - 1 if peak else None : -1])
     falling = all(low <= high + 3 * math.sqrt(low + high) for side in sides for low, high in pairwise(side))
     return neighbours and falling and counts[peak] >= 3 * min(counts[0], counts[-1])

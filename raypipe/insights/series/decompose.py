@@ -10,7 +10,7 @@ import numpy as np
 from raypipe.blocks.chance import MAD_TO_STD
 from raypipe.insights.calendar import IntArray
 from raypipe.insights.chance import quick_erfc
-from raypipe.insights.series.noise import FloatArray
+from raypipe.insights.series.noise import FloatArray, autoregression, whiten
 
 MIN_POINTS = 24
 SMOOTH = 14
@@ -120,15 +120,37 @@ def tail_chance(z: FloatArray, *, heavy: bool) -> FloatArray:
 
     Tails of means and counts of many rows go on beyond their 90 % point as exponential ones, which a normal
     distribution never exceeds. Where tails may be `heavy`, each side gets the Student distribution that fits its points
-    up to about four standard deviations, with the heaviest tail that fits them nearly as well.
+    up to about four standard deviations, with the heaviest tail that fits them nearly as well; and where values
+    remember earlier ones, that of the shocks that they are made of, if it is heavier.
     """
     p = np.ones(len(z))
     known = np.isfinite(z)
+    shocks, weights = _shocks(z) if heavy else (z[known], np.ones(1))
     for side in (1.0, -1.0):
         values = side * z[known]
-        tail = _student_tail(values) if heavy else _exponential_tail(values)
+        tail = _student_tail(values, values, np.ones(1)) if heavy else _exponential_tail(values)
+        far = np.flatnonzero(values >= MIN_Z)
+        if len(weights) > 1 and len(far):
+            # Sums of heavy-tailed shocks look lighter in their middle than they are far out, where one shock decides.
+            tail[far] = np.maximum(tail[far], _student_tail(side * shocks, values[far], weights))
         p[known] = np.where(values > 0, np.minimum(p[known], tail), p[known])
     return p
+
+
+def _shocks(z: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """What each value adds to what earlier ones let expect, and how much of a shock is left 0, 1, ... steps later.
+
+    Values far out take no part, so that a burst of them is not taken for memory.
+    """
+    calm = np.abs(np.nan_to_num(z, nan=np.inf)) < MIN_Z
+    memory = autoregression(np.where(calm, np.nan_to_num(z), 0.0))
+    shocks = whiten(np.where(calm, z, np.nan), memory)
+    shocks = shocks[np.isfinite(shocks)]
+    left = [1.0]
+    while len(memory) and len(left) < _MAX_ECHOES:
+        left.append(float(memory[: len(left)] @ np.array(left[::-1][: len(memory)])))
+    echoes = np.abs(np.array(left))
+    return shocks - (np.median(shocks) if len(shocks) else 0.0), echoes[echoes > _FAINT]
 
 
 def _exponential_tail(values: FloatArray) -> FloatArray:
@@ -140,12 +162,18 @@ def _exponential_tail(values: FloatArray) -> FloatArray:
 _DF = np.array([1.5, 2.0, 3.0, 4.0, 6.0, 10.0, 20.0, 200.0])
 _QUARTILE = np.array([0.8573, 0.8165, 0.7649, 0.7407, 0.7176, 0.6998, 0.6870, 0.6757])
 """Upper quartile of Student's distribution with those degrees of freedom."""
-_NEARLY = 0.4
-"""Log-likelihood by which a fit may fall short of the best one."""
+_NEARLY = 1.2
+"""Log-likelihood by which a fit may fall short of the best one: set so that 5 % hold for noise of Student's t with 3
+degrees of freedom, the heaviest tail that is promised (`benchmarks/noise.py`)."""
+_MAX_ECHOES = 60
+_FAINT = 0.02
+"""Share of a shock below which what is left of it counts as nothing."""
 
 
-def _student_tail(values: FloatArray) -> FloatArray:
-    own = values[values > 0]
+def _student_tail(sample: FloatArray, values: FloatArray, weights: FloatArray) -> FloatArray:
+    """Chance that a draw, or one of several with these weights, is as far out as each value: two-sided, under the fits
+    to the positive part of `sample`; 1 where that is too small."""
+    own = sample[sample > 0]
     if len(own) < 10:
         return np.ones(len(values))
     middle = float(np.median(own))
@@ -158,8 +186,9 @@ def _student_tail(values: FloatArray) -> FloatArray:
     inside = 1 - _student_chance(np.full(1, limit), df, scale)[:, 0]
     shape = np.log1p((inner[None, :] / scale[:, None]) ** 2 / df[:, None]).sum(axis=1)
     fit = len(inner) * (gammas - np.log(scale) - np.log(inside)) - (df + 1) / 2 * shape
-    kept = fit >= fit.max() - _NEARLY
-    return np.asarray(_student_chance(values, df[kept], scale[kept]).max(axis=0))
+    df, scale = (one[fit >= fit.max() - _NEARLY] for one in (df, scale))
+    chances = sum((_student_chance(values, df, scale * weight) for weight in weights.tolist()), np.zeros(1))
+    return np.asarray(np.minimum(chances.max(axis=0), 1.0))
 
 
 def _student_chance(values: FloatArray, df: FloatArray, scale: FloatArray) -> FloatArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -67,7 +68,7 @@ def find_trend(t: FloatArray, y: FloatArray) -> Trend | None:
     """The trend of values `y` at times `t` (days), both without gaps of knowledge; None for too few or equal ones."""
     if len(y) < MIN_POINTS or np.ptp(y) <= 1e-9 * float(np.abs(y).max()):
         return None
-    p_line, drift, unit_root = _line_test(t, y)
+    line = _line_test(t, y)
     t, y = _joined(t), _joined(y)
     n = len(y)
     pairs = np.sort(slopes(t, y))
@@ -79,14 +80,20 @@ def find_trend(t: FloatArray, y: FloatArray) -> Trend | None:
     half = NORMAL_95 * sd / 2
     middle = len(pairs) / 2
     low, high = (pairs[min(max(round(middle + way * half), 0), len(pairs) - 1)] for way in (-1, 1))
-    interval = drift if unit_root else (float(low), float(high))
+    interval = float(low), float(high)
+    if line.unit_root:
+        interval = line.interval
+    elif line.remembers:
+        # Ranks show less of the memory than the values do: the half width of the line counts if it is larger.
+        half = (line.interval[1] - line.interval[0]) / 2
+        interval = min(interval[0], slope - half), max(interval[1], slope + half)
     return Trend(
         slope_per_day=slope,
         slope_interval=interval,
         change=slope * float(t[-1] - t[0]),
         tau=score / (n * (n - 1) / 2),
-        p_value=max(p_ranks, p_line),
-        unit_root=unit_root,
+        p_value=max(p_ranks, line.p_value),
+        unit_root=line.unit_root,
     )
 
 
@@ -97,8 +104,18 @@ def _joined(values: FloatArray) -> FloatArray:
     return np.asarray(values[len(values) - whole :].reshape(-1, size).mean(axis=1))
 
 
-def _line_test(t: FloatArray, y: FloatArray) -> tuple[float, tuple[float, float], bool]:
-    """p-value of the line, interval of the drift, and whether the noise could be a random walk.
+class _Line(NamedTuple):
+    """A line by least squares, and what is known of the noise around it."""
+
+    p_value: float
+    interval: tuple[float, float]
+    """Of the slope; of the drift if the noise could be a random walk."""
+    unit_root: bool
+    remembers: bool = False
+
+
+def _line_test(t: FloatArray, y: FloatArray) -> _Line:
+    """The line, with whether the noise around it could be a random walk.
 
     If it could, steps are tested for a mean other than 0; else the line is fitted to values freed from their memory.
 
@@ -110,7 +127,7 @@ def _line_test(t: FloatArray, y: FloatArray) -> tuple[float, tuple[float, float]
     x = np.stack([np.ones(n), t - t.mean()], axis=1)
     left, fitted = residuals(y, x)
     if float(left @ left) <= 1e-16 * float(((y - y.mean()) ** 2).sum()):
-        return 0.0, (float(fitted[1]), float(fitted[1])), False
+        return _Line(0.0, (float(fitted[1]), float(fitted[1])), unit_root=False)
     unit_root = adf(y, "ct")[1] > UNIT_ROOT_P
     span = float(t[-1] - t[0])
     step = np.diff(y)
@@ -120,13 +137,15 @@ def _line_test(t: FloatArray, y: FloatArray) -> tuple[float, tuple[float, float]
     mean = float(y[-1] - y[0]) / span
     drift = (mean - spread, mean + spread)
     if unit_root:
-        return quick_t_tails(NORMAL_95 * mean / spread, n / 3) if spread > 0 else 1.0, drift, True
+        return _Line(quick_t_tails(NORMAL_95 * mean / spread, n / 3) if spread > 0 else 1.0, drift, unit_root=True)
     memory = _unbiased(autoregression(left), n)
     white, lines = whiten(y, memory), whiten(x, memory)
     rest, coefficients = residuals(white, lines)
     inverse = np.linalg.pinv(lines.T @ lines)
     error = math.sqrt(max(float(rest @ rest) / max(len(rest) - 2 - len(memory), 1) * float(inverse[1, 1]), 1e-300))
-    return quick_t_tails(float(coefficients[1]) / error, n / 3), drift, False
+    slope, half = float(coefficients[1]), NORMAL_95 * error
+    p = quick_t_tails(slope / error, n / 3)
+    return _Line(p, (slope - half, slope + half), unit_root=False, remembers=len(memory) > 0)
 
 
 def _unbiased(memory: FloatArray, n: int) -> FloatArray:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raypipe.blocks.chance import NORMAL_95
+from raypipe.insights.effects import largest_noncentrality
 from raypipe.insights.statistics.ranks import ranks
 
 Floats = NDArray[np.float64]
@@ -71,12 +72,34 @@ def eta_interval(codes: Ints, values: Floats, eta: float) -> Interval:
     middle = epsilon_squared(eta, groups, n)
     error, root = float(pull.std()) / math.sqrt(n), math.sqrt(middle)
     chance = math.sqrt(2 * (groups - 1)) * NORMAL_95 / n
+    most = _largest(eta, groups, n)
     if root < 1e-6 or root >= 1.0:
-        return max(middle - chance, 0.0), min(middle + max(NORMAL_95 * error, chance), 1.0)
+        return max(middle - chance, 0.0), max(min(middle + max(NORMAL_95 * error, chance), 1.0), most)
     # On Fisher's scale of the square root, where the spread hangs least on the value itself.
     half = NORMAL_95 * error / (2 * root * (1 - middle))
     low, high = (math.tanh(max(math.atanh(root) + side * half, 0.0)) ** 2 for side in (-1, 1))
-    return low, max(high, min(middle + chance, 1.0))
+    return low, max(high, min(middle + chance, 1.0), most)
+
+
+def eta_interval_of_sums(eta: float, groups: int, n: float) -> Interval:
+    """The same from the sums alone, for values that are near normal within the groups.
+
+    References
+    ----------
+    Olkin, Finn (1995), Correlations redux: the large-sample spread of a squared multiple correlation.
+    """
+    corrected = epsilon_squared(eta, groups, n)
+    error = 2 * math.sqrt(corrected) * (1 - corrected) * (n - groups) / math.sqrt((n * n - 1) * (n + 3))
+    half = max(NORMAL_95 * error, math.sqrt(2 * (groups - 1)) * NORMAL_95 / n)
+    return max(corrected - half, 0.0), max(min(corrected + half, 1.0), _largest(eta, groups, n))
+
+
+def _largest(eta: float, groups: int, n: float) -> float:
+    """The largest share that lets chance make `eta` as small as it is: near 0 no pull of a row shows that."""
+    if eta >= 1.0:
+        return 1.0
+    found = largest_noncentrality(n * eta / (1 - eta), groups - 1)
+    return found / (n + found)
 
 
 def welch(sums: GroupSums) -> tuple[float, float, float] | None:

@@ -10,12 +10,18 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from raypipe.blocks.chance import NORMAL_95, normal_tail
+from raypipe.blocks.chance import normal_tail
 from raypipe.config import Frozen
 from raypipe.insights.chance import f_tail, t_tails
 from raypipe.insights.effects import fisher_interval
 from raypipe.insights.statistics.coding import COARSE_BINS, ColumnCode, coarser
-from raypipe.insights.statistics.groups import GroupSums, epsilon_squared, eta_interval, eta_squared
+from raypipe.insights.statistics.groups import (
+    GroupSums,
+    epsilon_squared,
+    eta_interval,
+    eta_interval_of_sums,
+    eta_squared,
+)
 from raypipe.insights.statistics.models import Interval, Measure, PairStatistics
 from raypipe.insights.statistics.ranks import (
     correlations,
@@ -229,10 +235,6 @@ def _of_groups(sums: GroupSums) -> Iterator[Measure]:
     if eta is None:
         return
     n, groups = float(sums.n.sum()), int((sums.n > 0).sum())
-    corrected = epsilon_squared(eta, groups, n)
-    # Olkin, Finn (1995), Correlations redux: the large-sample spread of a squared multiple correlation.
-    error = 2 * math.sqrt(corrected) * (1 - corrected) * (n - groups) / math.sqrt((n * n - 1) * (n + 3))
-    half = max(NORMAL_95 * error, math.sqrt(2 * (groups - 1)) * NORMAL_95 / n)
+    corrected, interval = epsilon_squared(eta, groups, n), eta_interval_of_sums(eta, groups, n)
     p = float(f_tail(eta / (groups - 1) / max((1 - eta) / (n - groups), 1e-300), groups - 1, n - groups))
-    interval = max(corrected - half, 0.0), min(corrected + half, 1.0)
     yield Measure(measure="correlation_ratio_squared", value=corrected, interval=interval, p_value=p)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from raypipe.blocks.chance import NORMAL_95
 from raypipe.insights.chance import chi_squared_tail, normal_cdf
-from raypipe.insights.effects import corrected_cramers_v
+from raypipe.insights.effects import corrected_cramers_v, largest_noncentrality
 
 Floats = NDArray[np.float64]
 Interval = tuple[float, float]
@@ -91,7 +91,9 @@ def mutual_information(table: Floats) -> tuple[float, Interval, float] | None:
     found = max(plain - bias, 0.0)
     smaller = min(entropy(rows), entropy(columns))
     half = NORMAL_95 * math.sqrt(max(_variance(shares, logs), 0.0) / n) + bias * min(1.0, bias / max(plain, 1e-300))
-    interval = max(found - half, 0.0), min(found + half, smaller)
+    bits_of = 2 * n * math.log(2)
+    most = largest_noncentrality(bits_of * plain, (table.shape[0] - 1) * (table.shape[1] - 1)) / bits_of
+    interval = max(found - half, 0.0), min(max(found + half, most), smaller)
     return min(found, smaller), interval, min(found / smaller, 1.0)
 
 

@@ -10,9 +10,8 @@ import numpy as np
 
 from raypipe.blocks.chance import NORMAL_95, false_discoveries, normal_above
 from raypipe.config.insights.target import TargetConfig
-from raypipe.insights.effects import fisher_interval
 from raypipe.insights.patterns.matrix import FloatArray, normal_scores
-from raypipe.insights.patterns.profiles import Mask, rank_biserial
+from raypipe.insights.patterns.profiles import Mask, rank_biserial, rank_biserial_interval
 from raypipe.insights.target.design import Design
 from raypipe.insights.target.models import Segment
 
@@ -152,11 +151,11 @@ def _segment(data: Design, candidate: _Candidate, half: Half, start: int, p: flo
     holds, outputs = half
     mask = _mask(holds, candidate)
     y = data.y[start:, candidate.output]
-    n, inside, outside = len(y), y[mask], y[~mask]
+    inside, outside = y[mask], y[~mask]
     if data.task == "regression":
         effect, least = rank_biserial(inside, outside), MIN_RANK_EFFECT
         middle = (float(np.median(inside)), float(np.median(outside)))
-        interval = fisher_interval(effect, int(4 * len(inside) * len(outside) / n))
+        interval = rank_biserial_interval(inside, outside)
     else:
         middle, least = (float(inside.mean()), float(outside.mean())), MIN_SHARE_EFFECT
         effect = middle[0] - middle[1]
