@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from raypipe.blocks.chance import false_discoveries
-from raypipe.insights.series.decompose import MIN_Z, Parts, robust_z, tail_chance
+from raypipe.insights.series.decompose import MIN_Z, Parts, Tails, robust_z, tail_chance
 from raypipe.insights.series.models import Anomalies, Anomaly
 from raypipe.insights.series.noise import FloatArray
 
@@ -14,9 +14,7 @@ MAX_SHOWN = 50
 MIN_POINTS = 30
 
 
-def find_anomalies(
-    y: FloatArray, parts: Parts, floor: FloatArray, labels: list[str], *, heavy: bool
-) -> Anomalies | None:
+def find_anomalies(y: FloatArray, parts: Parts, floor: FloatArray, labels: list[str], of: Tails) -> Anomalies | None:
     """Anomalies at a false discovery rate of 5 %, each at least six robust standard deviations off; None for too few
     points to know their tails.
 
@@ -24,14 +22,14 @@ def find_anomalies(
     ----------
     floor : array
         The least spread that chance makes of each value.
-    heavy : bool
-        Whether values are single ones, or means of few, whose tails may be heavy.
+    of : {"values", "means", "counts"}
+        What the series is made of, by which its tails go.
     """
     z = robust_z(parts.left, floor)
     tested = int(np.isfinite(z).sum())
     if tested < MIN_POINTS:
         return None
-    p = tail_chance(z, heavy=heavy)
+    p = tail_chance(z, of)
     found = np.logical_and(
         false_discoveries(np.where(np.isfinite(z), p, 1.0)) <= RATE, np.abs(np.nan_to_num(z)) >= MIN_Z
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -17,6 +18,8 @@ SMOOTH = 14
 """Points to each side that the trend looks at, at the least."""
 ROUNDS = 4
 MIN_Z = 6.0
+Tails = Literal["values", "means", "counts"]
+"""What a series is made of: single values or means of few, means of many, numbers of rows."""
 _TAIL = 0.1
 """Share of points from which a tail is fitted."""
 
@@ -115,20 +118,24 @@ def robust_z(left: FloatArray, floor: FloatArray) -> FloatArray:
     return np.asarray(np.divide(left - middle, scale, out=np.full(len(left), np.nan), where=known & (scale > 0)))
 
 
-def tail_chance(z: FloatArray, *, heavy: bool) -> FloatArray:
+def tail_chance(z: FloatArray, of: Tails) -> FloatArray:
     """Two-sided p-value of each point by the tails of all.
 
     Tails of means and counts of many rows go on beyond their 90 % point as exponential ones, which a normal
-    distribution never exceeds. Where tails may be `heavy`, each side gets the Student distribution that fits its points
-    up to about four standard deviations, with the heaviest tail that fits them nearly as well; and where values
-    remember earlier ones, that of the shocks that they are made of, if it is heavier.
+    distribution never exceeds. Single values may have heavier tails: each side gets the Student distribution that fits
+    its points up to about four standard deviations, with the heaviest tail that fits them nearly as well; and where
+    values remember earlier ones, that of the shocks that they are made of, if it is heavier. Counts get the lighter of
+    both: a few of them far out, such as the holidays of a year, do not hide each other. No tail is taken to be heavier
+    than that of three degrees of freedom: what heavier noise throws far out is told as far out.
     """
     p = np.ones(len(z))
     known = np.isfinite(z)
-    shocks, weights = _shocks(z) if heavy else (z[known], np.ones(1))
+    shocks, weights = _shocks(z) if of == "values" else (z[known], np.ones(1))
     for side in (1.0, -1.0):
         values = side * z[known]
-        tail = _student_tail(values, values, np.ones(1)) if heavy else _exponential_tail(values)
+        tail = _student_tail(values, values, np.ones(1)) if of == "values" else _exponential_tail(values)
+        if of == "counts":
+            tail = np.minimum(tail, _student_tail(values, values, np.ones(1)))
         far = np.flatnonzero(values >= MIN_Z)
         if len(weights) > 1 and len(far):
             # Sums of heavy-tailed shocks look lighter in their middle than they are far out, where one shock decides.
@@ -159,8 +166,8 @@ def _exponential_tail(values: FloatArray) -> FloatArray:
     return np.asarray(np.where(values > start, 2 * _TAIL * np.exp(-np.maximum(values - start, 0.0) / beta), 1.0))
 
 
-_DF = np.array([1.5, 2.0, 3.0, 4.0, 6.0, 10.0, 20.0, 200.0])
-_QUARTILE = np.array([0.8573, 0.8165, 0.7649, 0.7407, 0.7176, 0.6998, 0.6870, 0.6757])
+_DF = np.array([3.0, 4.0, 6.0, 10.0, 20.0, 200.0])
+_QUARTILE = np.array([0.7649, 0.7407, 0.7176, 0.6998, 0.6870, 0.6757])
 """Upper quartile of Student's distribution with those degrees of freedom."""
 _NEARLY = 1.2
 """Log-likelihood by which a fit may fall short of the best one: set so that 5 % hold for noise of Student's t with 3

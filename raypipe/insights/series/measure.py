@@ -15,7 +15,7 @@ from raypipe.insights.chance import holm
 from raypipe.insights.course_sums import Course, is_clock
 from raypipe.insights.series import anomalies as stray
 from raypipe.insights.series.changes import Shift, curve, description_length, find_changes, terms
-from raypipe.insights.series.decompose import MIN_POINTS, Parts, decompose
+from raypipe.insights.series.decompose import MIN_POINTS, Parts, Tails, decompose
 from raypipe.insights.series.forecast import horizon_of, make_forecast
 from raypipe.insights.series.frequency import Grid, find_frequency
 from raypipe.insights.series.levels import Level, analysis_level, level_at
@@ -257,9 +257,7 @@ def _facts(work: _Work, level: Level, labels: list[str], grid: Grid | None, want
             "autocorrelation": memory,
             "stationarity": still,
             "changes": _changes(work, labels, known),
-            "anomalies": stray.find_anomalies(
-                work.y, work.parts, _floor(work, level), labels, heavy=_may_be_heavy(work, level)
-            ),
+            "anomalies": stray.find_anomalies(work.y, work.parts, _floor(work, level), labels, _tails(work, level)),
             "decomposition": _decomposition(work, labels),
             "forecast": forecast,
             "not_computed": reasons,
@@ -282,11 +280,11 @@ def _floor(work: _Work, level: Level) -> FloatArray:
     return np.sqrt(max(float(within), 0.0) / max(float((n - 1).clip(0).sum()), 1.0) / np.maximum(n, 1))
 
 
-def _may_be_heavy(work: _Work, level: Level) -> bool:
+def _tails(work: _Work, level: Level) -> Tails:
     if work.measure == "rows":
-        return False
+        return "counts"
     n = level.counts(work.index)
-    return float(np.median(n[n > 0])) < MANY_ROWS
+    return "values" if float(np.median(n[n > 0])) < MANY_ROWS else "means"
 
 
 def _changes(work: _Work, labels: list[str], known: np.ndarray) -> tuple[ChangePoint, ...]:
