@@ -36,12 +36,13 @@ def chi_squared(table: Floats) -> tuple[float, int]:
 def cramers_v(table: Floats) -> tuple[float, Interval, float] | None:
     """Bias-corrected Cramér's V, its 95 % interval and the p-value of the chi-squared test; None without a choice.
 
-    The interval is that of the delta method, from 0 where the test finds nothing at 5 %.
+    The interval is that of the delta method, from 0 where the test finds nothing at 5 %, and up to what chi-squared
+    allows of its noncentrality where that is more.
 
     References
     ----------
     Bergsma (2013), A bias-correction for Cramér's V and Tschuprow's T; Bishop, Fienberg, Holland (1975), Discrete
-    multivariate analysis, section 14.
+    multivariate analysis, section 14; Sankaran (1959), On the non-central chi-square distribution.
     """
     table = filled(table)
     n = float(table.sum())
@@ -61,7 +62,13 @@ def cramers_v(table: Floats) -> tuple[float, Interval, float] | None:
     low = math.sqrt(max(squared - NORMAL_95 * error / smaller, 0.0)) if p <= 0.05 else 0.0
     # Near 0 chi-squared spreads as its degrees of freedom say, not as the delta method does.
     wide = max(NORMAL_95 * error, math.sqrt(2 * df) * NORMAL_95 / n) / smaller
-    return v, (low, min(math.sqrt(squared + wide), 1.0)), p
+    return v, (low, min(math.sqrt(max(squared + wide, _most_noncentral(chi2, df) / n / smaller)), 1.0)), p
+
+
+def _most_noncentral(chi2: float, df: float) -> float:
+    """The upper end of the 95 % interval of the noncentrality of a chi-squared, by the root that is about normal."""
+    root = math.sqrt(max(chi2 - (df - 1) / 2, 0.0))
+    return (root + NORMAL_95) ** 2 - (df - 1) / 2
 
 
 def _variance(shares: Floats, pull: Floats) -> float:
