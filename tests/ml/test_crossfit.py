@@ -102,6 +102,7 @@ def test_a_fold_takes_as_many_threads_as_it_has_cores(jobs, cores):
     assert fitted_on(asked.recipe, asked.data)[-1].n_jobs == jobs  # the model that is kept is as it was asked for
 
 
+@pytest.mark.slow
 def test_models_of_numbers_are_the_same_on_ray(ray_session):
     spec = ModelSpec(model_name="m", algorithm="lightgbm", hyperparameters={"n_estimators": 20})
     here, there = (run_ml_workflow(None, spec, numbers(150), "y", engine=engine) for engine in ("inline", "ray"))

@@ -55,7 +55,7 @@ def test_scores_do_not_depend_on_how_rows_are_cut(model):
     assert_blockwise(score_stage(model).open(), pa.Table.from_pandas(NEW, preserve_index=False))
 
 
-@pytest.mark.parametrize("engine", ["inline", "ray"])
+@pytest.mark.parametrize("engine", ["inline", pytest.param("ray", marks=pytest.mark.slow)])
 def test_either_engine_says_what_the_pipeline_says_in_the_order_of_the_rows(model, new, tmp_path, engine, request):
     if engine == "ray":
         request.getfixturevalue("ray_session")
