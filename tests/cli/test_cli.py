@@ -176,7 +176,7 @@ def test_ctrl_c_in_the_middle_leaves_no_process_and_no_temporary_file(tmp_path: 
 def test_a_profile_measures_how_columns_go_together_when_asked(tmp_path: Path) -> None:
     from raypipe.insights.statistics.models import Statistics
 
-    rows = [f"{row % 97},{row % 97 * 2 + row % 3},{'even' if row % 2 else 'odd'},{(row * 7919) % 13}" for row in range(300)]
+    rows = [f"{n % 97},{n % 97 * 2 + n % 3},{'even' if n % 2 else 'odd'},{(n * 7919) % 13}" for n in range(300)]
     path = tmp_path / "rows.csv"
     path.write_text("a,b,c,d\n" + "\n".join(rows) + "\n")
     done = raypipe(
