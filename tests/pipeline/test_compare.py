@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from raypipe.cli.main import app
 from raypipe.config import EngineConfig, PipelineConfig, StorageConfig
+from raypipe.engine.session import Session
 from raypipe.errors import ConfigError, MissingColumnsError, ReadError
 from raypipe.pipeline import AnalyticsPipeline
 from raypipe.pipeline.compare import compare_sources, with_verdicts
@@ -36,9 +37,9 @@ def frame(seed: int, shift: float = 0.0) -> pl.DataFrame:
     )
 
 
-def run(path: Path, output: Path, run_id: str, **settings: Any) -> Path:
+def run(path: Path, output: Path, run_id: str, engine: EngineConfig = INLINE, **settings: Any) -> Path:
     config = PipelineConfig(
-        data_source=path, output_dir=output, run_id=run_id, engine=INLINE, generate_dashboard=False,
+        data_source=path, output_dir=output, run_id=run_id, engine=engine, generate_dashboard=False,
         target_column="y", **settings,
     )  # fmt: skip
     return Path(AnalyticsPipeline(config).execute()["output_directory"])
@@ -107,6 +108,27 @@ def test_segments_compare_with_all_others_and_with_those_of_another_table(place:
     each = compare_each(str(place / "a.csv"), "city", config(place))
     assert len(each) == 3
     assert all(sum(one.rows) == 2000 for one in each)
+
+
+def test_what_was_run_and_compared_on_ray_compares_as_it_does_here(place: Path, ray_session: Session) -> None:
+    on_ray = EngineConfig(engine="ray", workers=2, block_mib=0.02)
+    for run_id, source in (("ray-one", "a.csv"), ("ray-two", "b.parquet")):
+        run(place / source, place / "on-ray", run_id, engine=on_ray)
+        run(place / source, place / "here", run_id, engine=INLINE.replace(block_mib=0.02))
+    told = [
+        compare_sources("ray-one", "ray-two", config(place).replace(output_dir=place / folder, engine=engine))
+        for folder, engine in (("on-ray", on_ray), ("here", INLINE))
+    ]
+    assert told[0] == told[1]
+    assert told[0].verdict == "drifted"
+    files = str(place / "a.csv"), str(place / "b.parquet")
+    apart = [compare_sources(*files, config(place).replace(engine=engine)) for engine in (on_ray, INLINE)]
+    assert [change.verdict for change in apart[0].columns] == [change.verdict for change in apart[1].columns]
+    assert [segment_of(files, place, engine) for engine in (on_ray, INLINE)] == ["drifted", "drifted"]
+
+
+def segment_of(files: tuple[str, str], place: Path, engine: EngineConfig) -> str:
+    return compare_segment(files, "city=Bonn", config(place).replace(engine=engine)).verdict
 
 
 def test_the_command_tells_the_verdict_and_ends_with_3_on_drift_if_asked_to(place: Path, tmp_path: Path) -> None:
