@@ -38,7 +38,7 @@ from raypipe.insights.series.trend import find_trend
 
 TESTS_A_SERIES = 3
 """Trend, seasons and changes: each kind of finding gets this share of the false alarms that are allowed."""
-MANY_ROWS = 30
+MANY_ROWS = 300
 """Values from which on the mean of a bucket is near normal."""
 
 
