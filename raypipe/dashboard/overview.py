@@ -306,6 +306,11 @@ def _from_insight(insight: Insight, target: str | None) -> Finding:
     )
 
 
+MOST_ENTRIES = 50
+SAID_IN_WORDS = ("how", "kinds")
+"""Figures of evidence whose values are names of ours, not of the data."""
+
+
 def evidence_text(name: str, value: Any) -> str:
     """One figure of evidence as text; shares become percentages, nested values are left to the JSON."""
     if value is None or isinstance(value, (Mapping, bytes)):
@@ -322,9 +327,10 @@ def evidence_text(name: str, value: Any) -> str:
             else numbers.number(value)
         )
     if isinstance(value, (list, tuple, set, frozenset)):
-        texts = [text for entry in list(value)[:5] if (text := evidence_text(name, entry))]
-        return ", ".join(texts) + (" …" if texts and len(value) > 5 else "")
-    return numbers.clip(str(value), 80)
+        told = [text for entry in list(value)[:MOST_ENTRIES] if (text := evidence_text(name, entry))]
+        texts = list(dict.fromkeys(told))  # what many columns share is said once
+        return ", ".join(texts[:5]) + (" …" if len(texts) > 5 or len(value) > MOST_ENTRIES else "")
+    return numbers.clip(str(value).replace("_", " ") if name in SAID_IN_WORDS else str(value), 80)
 
 
 def _n(amount: int, noun: str) -> str:
