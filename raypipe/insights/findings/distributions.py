@@ -314,7 +314,8 @@ def _is_count(column: ColumnProfile) -> bool:
     values, counts = [value for value, _ in shares], [n for _, n in shares]
     if len(shares) < MIN_COUNTED:
         rare = all(2 * after <= before for before, after in pairwise(counts))
-        return rare and values == list(range(len(values))) and len(values) >= MIN_RARE
+        often = [value for value, n in shares if n >= 5]  # beyond them chance leaves numbers out
+        return rare and often == list(range(len(often))) and len(values) >= MIN_RARE
     peak = counts.index(max(counts))
     large = [place for place, n in enumerate(counts) if n >= counts[peak] / 10]
     neighbours = values[large[-1]] - values[large[0]] == large[-1] - large[0]
