@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from raypipe.errors import ConfigError
@@ -60,7 +60,12 @@ def test_nothing_is_learnt_from_the_future(n, seed, gap, window):
     table, y = rows_of(n, seed)
     data = training_data(table, y, columns=(None, "when", None))
     spec = ValidationSpec(strategy="time", n_splits=3, time_column="when", gap=gap, window=window)
-    for train, test in [*folds(spec, data, seed), hold_out(spec, data, seed)]:
+    try:
+        drawn = [*folds(spec, data, seed), hold_out(spec, data, seed)]
+    except ConfigError as error:  # early rows of few may have one class alone
+        assume("one class alone" not in str(error))
+        raise
+    for train, test in drawn:
         assert data.times[train].max() < data.times[test].min()
     for train, _ in folds(spec, data, seed):
         assert window is None or len(train) <= window

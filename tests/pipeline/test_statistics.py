@@ -65,7 +65,9 @@ def test_pairs_are_measured_over_all_rows_where_the_sample_is_smaller(source: Pa
         assert v is not None
         if pair.kinds == ("category", "category"):
             assert v.value == pytest.approx(same.measure("cramers_v").value, abs=1e-12)
-    assert [name["name"] for name in results["summary"]["engine"]["passes"]].count("analyse") == 2
+    assert [name["name"] for name in results["summary"]["engine"]["passes"]].count(
+        "analyse"
+    ) == 1  # the one that sees all rows for the rest, too
     assert [one.mean for one in small.numbers] == [one.mean for one in whole.numbers]
     assert [[rule.count for rule in one.outliers[:2]] for one in small.numbers] == [
         [rule.count for rule in one.outliers[:2]] for one in whole.numbers

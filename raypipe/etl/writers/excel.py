@@ -232,5 +232,6 @@ def _fits(value: Any) -> bool:
     if isinstance(value, int):
         return -MAX_EXACT <= value <= MAX_EXACT
     if isinstance(value, Decimal):
-        return len(value.normalize().as_tuple().digits) <= MAX_DIGITS
+        digits = "".join(map(str, value.as_tuple().digits))  # `normalize` would round to 28 of them
+        return len(digits.rstrip("0")) <= MAX_DIGITS
     return math.isfinite(value)

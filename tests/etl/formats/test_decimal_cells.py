@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from raypipe import DataReader, write
@@ -106,6 +106,7 @@ def test_long_numbers_stay_text_and_the_type_that_keeps_them_is_told(tmp_path: P
 
 
 @settings(max_examples=8, deadline=None)
+@example(((38, 10), ["47683715820312499999999999995000e-10"]))
 @given(
     st.sampled_from([(12, 2), (38, 10), (18, 0)]).flatmap(
         lambda kind: st.tuples(
