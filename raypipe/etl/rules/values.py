@@ -135,8 +135,9 @@ def _decimal(value: Scalar) -> Decimal:
 
 
 def _within_scale(number: Decimal, kind: pa.DataType) -> Decimal:
-    digits = -int(number.normalize().as_tuple().exponent)
-    if digits > kind.scale:
+    written = number.as_tuple()  # `normalize` would round to 28 digits
+    zeros = len(written.digits) - len("".join(map(str, written.digits)).rstrip("0"))
+    if number and -int(written.exponent) - zeros > kind.scale:
         raise ValueError(f"{number} has more digits after the point than the column holds ({kind.scale})")
     return number
 
