@@ -188,7 +188,7 @@ class AnalyticsPipeline:
     def _planned(self) -> tuple[Engine, str, Plan]:
         source = open_source(self.config)
         self._check_columns(source.schema())
-        engine, why = choose_engine(self.config.engine, source.size_bytes)
+        engine, why = choose_engine(self.config.engine, source.size_bytes, columns=len(source.schema()))
         looks = partial(looks_at, self.config)
         ingest = Ingest(self.config, engine, self._validator(), self._processor(), Path(), Pass, looks=looks)
         return engine, why, ingest.plan(source)
@@ -215,7 +215,7 @@ class AnalyticsPipeline:
         self._folder = folder
         events = self.tracker.events = stack.enter_context(EventLog(folder.file("events.jsonl")))
         stack.enter_context(log_to_file(folder.file("pipeline.log")))
-        engine, why = choose_engine(self.config.engine, source.size_bytes)
+        engine, why = choose_engine(self.config.engine, source.size_bytes, columns=len(source.schema()))
         stack.callback(engine.release)
         events.emit(
             "run_started", run_id=self.run_id, source=str(self.config.data_source), engine=engine.name, why=why,

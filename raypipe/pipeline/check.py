@@ -63,7 +63,7 @@ def check_source(
     """
     started = time.perf_counter()
     source = open_source(config)
-    engine, _ = choose_engine(config.engine, source.size_bytes)
+    engine, _ = choose_engine(config.engine, source.size_bytes, columns=len(source.schema()))
     validator = DataValidator.of(config.validation, config.strict_validation) if config.validate_data else None
 
     def new_pass(plan: Plan, **options: Any) -> Pass:

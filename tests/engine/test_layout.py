@@ -95,3 +95,23 @@ def test_a_missing_extra_is_told_before_the_run(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(FailOn, "extra", "magic")
     with pytest.raises(MissingDependencyError, match=r"FailOn needs no_such_module: pip install 'raypipe\[magic\]'"):
         Plan(source=Numbers(), stages=(FailOn(),)).schemas()
+
+
+@pytest.mark.parametrize(
+    ("columns", "size", "cpus", "given", "name"),
+    [
+        (2_000, 100 << 20, 2, {}, "inline"),
+        (2_000, 100 << 20, 8, {}, "ray"),
+        (500, 100 << 20, 2, {}, "ray"),
+        (2_000, 2 << 30, 2, {}, "ray"),
+        (2_000, 100 << 20, 2, {"engine": "ray"}, "ray"),
+        (2_000, 100 << 20, 2, {"address": "auto"}, "ray"),
+    ],
+)
+def test_a_wide_table_stays_in_one_process_where_there_are_few_cpus(
+    columns: int, size: int, cpus: int, given: dict[str, str], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cpus)))
+    engine, reason = choose_engine(EngineConfig.model_validate(given), size, columns=columns)
+    assert engine.name == name
+    assert ("columns" in reason) == (name == "inline")
