@@ -117,8 +117,8 @@ class Tracker:
         ]
         for some in _batches(metrics):
             self.client.log_batch(self.run_id, metrics=some)
-        for some in _batches(params):
-            self.client.log_batch(self.run_id, params=some)
+        for few in _batches(params):
+            self.client.log_batch(self.run_id, params=few)
         note = note_of(result, self.spec.description)[:TAG_CHARS]
         self.client.log_batch(self.run_id, tags=[*tags, RunTag("mlflow.note.content", note)])
         if self.spec.run_name is None:
