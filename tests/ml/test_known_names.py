@@ -119,7 +119,9 @@ def test_a_spec_has_the_fields_and_the_defaults_that_it_had(name):
 @pytest.mark.parametrize(("name", "wanted", "field", "values"), ACCEPTED)
 def test_a_spec_takes_the_values_that_it_took(name, wanted, field, values):
     for value in values:
-        getattr(specs, name).from_dict({**wanted, field: value})
+        spec = getattr(specs, name).from_dict({**wanted, field: value})
+        assert type(spec).from_dict(spec.to_dict()) == spec
+        assert field in spec.to_dict()
 
 
 @pytest.mark.parametrize("name", BUILDERS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from numbers import Integral, Real
@@ -24,7 +25,7 @@ PACED = ("learning_rate", "weight_decay", "dropout")
 """Settings that a schedule may change from epoch to epoch."""
 
 
-class Network(BaseEstimator):  # type: ignore[misc]
+class Network(BaseEstimator, ABC):  # type: ignore[misc]
     """Dense layers that learn with torch, on a CPU or a GPU.
 
     Parameters
@@ -152,20 +153,25 @@ class Network(BaseEstimator):  # type: ignore[misc]
 
     # What the two classes know of their targets.
 
+    @abstractmethod
     def _about_target(self, y: NDArray[Any]) -> None:
-        raise NotImplementedError
+        """Note what the fit has to know of the targets."""
 
+    @abstractmethod
     def _outputs(self) -> int:
-        raise NotImplementedError
+        """Numbers that the network gives a row."""
 
+    @abstractmethod
     def _codes(self, y: NDArray[Any]) -> NDArray[Any]:
-        raise NotImplementedError
+        """The targets as the network learns them."""
 
+    @abstractmethod
     def _weights(self, y: NDArray[Any]) -> NDArray[np.float32]:
-        raise NotImplementedError
+        """Weight of each row."""
 
+    @abstractmethod
     def _judged(self, said: NDArray[np.float32], held: Rows) -> float:
-        raise NotImplementedError
+        """How well outputs suit rows that were held back."""
 
     def _made(self, inputs: int) -> Learner:
         shape = Shape(inputs, self._outputs(), self.width, self.depth)
