@@ -12,6 +12,7 @@ import pytest
 
 from raypipe import AnalyticsPipeline, PipelineConfig
 from raypipe.engine.run import Pass
+from raypipe.etl.steps.trim import TrimText
 from raypipe.pipeline.looks import Looks, look_stages
 from raypipe.stage import Plan
 
@@ -109,3 +110,28 @@ def test_a_table_of_which_most_rows_are_set_aside_is_looked_at_once_more(table: 
     assert run.analysis.sample is not None
     assert run.analysis.sample.equals(looked_again(one).sample)
     assert [one["name"] for one in run.passes].count("analyse") == 2
+
+
+def test_rows_on_which_a_step_fails_are_in_no_profile_and_in_no_sample(
+    table: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "rows.parquet"
+    pq.write_table(table, source, row_group_size=250)
+    trim = TrimText.apply
+
+    def fails_on_some(step: TrimText, block: pa.Table) -> Any:
+        if set(block["id"].to_pylist()) & {7, 1_234}:
+            raise ValueError("no such text")
+        return trim(step, block)
+
+    monkeypatch.setattr(TrimText, "apply", fails_on_some)
+    one = executed(source)
+    run = one._run
+    assert run is not None
+    assert run.profile is not None
+    assert run.profile.rows == ROWS - 2
+    assert run.profile.column("id").present == ROWS - 2
+    assert run.row_counts().quarantined == 2
+    assert run.analysis.sample is not None
+    assert not {7, 1_234} & set(run.analysis.sample["id"].to_pylist())
+    assert run.analysis.sample.num_rows == 200
