@@ -193,24 +193,32 @@ def test_uploads_are_tried_again(proxied: tuple[Bucket, Proxy]) -> None:
 
 CHILD = """
 import sys
+import time
 from raypipe.config import PipelineConfig
 from raypipe.pipeline import AnalyticsPipeline
 import raypipe.etl.formats.csv_format as source
 slow = source.read_part
 def read_part(task, layout):
-    import time
     time.sleep(0.15)
     return slow(task, layout)
 source.read_part = read_part
 import raypipe.pipeline.ingest as ingest
 ingest.MIN_PART_BYTES = 1 << 12
+import raypipe.pipeline.bucket as bucket
+upload = bucket.upload
+def upload_and_wait(path, address, config):
+    sent = upload(path, address, config)
+    if sys.argv[2] in address.key:
+        time.sleep(600)
+    return sent
+bucket.upload = upload_and_wait
 AnalyticsPipeline(PipelineConfig.model_validate_json(sys.argv[1])).execute()
 """
 
 
 def killed(bucket: Bucket, config: PipelineConfig, until: str) -> None:
-    """Run it in a process of its own, and kill that once an object of this kind is in the bucket."""
-    child = subprocess.Popen([sys.executable, "-c", CHILD, config.model_dump_json()], env={**os.environ})
+    """Run it in a process of its own, which waits once an object of this kind is in the bucket, and kill that."""
+    child = subprocess.Popen([sys.executable, "-c", CHILD, config.model_dump_json(), until], env={**os.environ})
     try:
         deadline = time.monotonic() + 60
         while not any(until in key for key in bucket.keys(f"runs/{config.run_id}")):
@@ -245,7 +253,7 @@ def test_a_run_that_was_killed_has_no_record_and_the_next_is_clean(s3: Bucket, l
 
 
 def test_a_run_that_was_killed_is_gone_on_with_from_its_bucket(s3: Bucket, long_run: PipelineConfig) -> None:
-    killed(s3, long_run, until="/commit-000002")
+    killed(s3, long_run, until="/commit-")
     again = AnalyticsPipeline.resumed("long", long_run.output_dir, storage=long_run.storage.model_dump())
     results = again.execute(resume="long")
     assert results["summary"]["resumed"]
