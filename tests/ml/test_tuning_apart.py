@@ -11,9 +11,12 @@ import pytest
 
 from raypipe.ml.data import training_data
 from raypipe.ml.model import Recipe
-from raypipe.ml.specs import Choice, ModelSpec, NumericFeatureSpec, OptunaSearchSpec, ValidationSpec
+from raypipe.ml.specs import Choice, GridSearchSpec, ModelSpec, NumericFeatureSpec, OptunaSearchSpec, ValidationSpec
 from raypipe.ml.splits import folds
 from raypipe.ml.tuning.apart import Apart, Ended
+from raypipe.ml.tuning.journal import Journal
+from raypipe.ml.tuning.onprocesses import processes, run_on_processes
+from raypipe.ml.tuning.race import Race, Rules
 from raypipe.ml.tuning.work import Task
 from raypipe.ml.workflow import run_ml_workflow
 from tests.ml.frames import numbers
@@ -48,8 +51,85 @@ def test_a_process_that_dies_says_how_and_the_next_fold_has_another():
         assert apart.run({}, 1, time.monotonic() + 300).error is None
 
 
+def searched(tmp_path, name, **settings):
+    grid = GridSearchSpec(tuning_name="g", param_grid={"max_depth": [1, 2, 3], "n_estimators": [2, 4]}, **settings)
+    return run_ml_workflow(
+        list(FEATURES), FOREST, numbers(300), "y", "train_test", tuning_spec=grid, output_dir=tmp_path / name
+    )
+
+
+def told(result):
+    return [(one.number, one.params, one.status, one.fold_scores) for one in result.trials]
+
+
+def test_a_grid_gives_the_same_in_processes_as_here(tmp_path):
+    here, beside = searched(tmp_path, "a", engine="inline"), searched(tmp_path, "b", engine="processes", n_jobs=2)
+    assert told(here) == told(beside)
+    assert here.best_params == beside.best_params
+    assert (here.tuning_summary["engine"], beside.tuning_summary["engine"]) == ("inline", "processes")
+    assert beside.tuning_summary["workers"] == 2
+    again = searched(tmp_path, "b", engine="processes", n_jobs=2)
+    assert all(one.remembered == len(one.fold_scores) for one in again.trials)
+    assert told(again) == told(beside)
+
+
+class Steps:
+    """Configurations in their order."""
+
+    def __init__(self, *params, then=lambda number: None):
+        self.params, self.then = params, then
+
+    def ask(self, number):
+        return self.params[number - 1] if number <= len(self.params) else None
+
+    def tell(self, number, status, losses, loss):
+        self.then(number)
+
+
+class Watched(Apart):
+    """Knows what it is busy with."""
+
+    def begin(self, params, fold, deadline):
+        self.params = params
+        super().begin(params, fold, deadline)
+
+
+def raced(tmp_path, steps):
+    work = task()
+    return Race(work, Rules("t", "rmse"), steps, Journal(tmp_path, work, "s"))
+
+
+def test_of_two_processes_one_dies_and_its_successor_and_the_other_do_the_rest(tmp_path):
+    def kill(number):
+        if number == 2:
+            (endless,) = (one for one in both if one.params == ENDLESS)
+            os.kill(endless.pid, signal.SIGKILL)
+
+    others = [{"n_estimators": number} for number in range(3, 9)]
+    race = raced(tmp_path, Steps(ENDLESS, *others, then=kill))
+    with race.journal, Watched(race.task) as one, Watched(race.task) as other:
+        both = (one, other)
+        run_on_processes(race, race.next(), both)
+    assert [(entry.status, entry.fold) for entry in race.entries] == [("done", 3), ("failed", 0), *[("done", 3)] * 6]
+    assert race.entries[1].error == "its process was ended by SIGKILL; the search goes on in another"
+    assert len(race.workers) == 3
+
+
+def test_processes_end_what_runs_when_the_time_is_up(tmp_path):
+    race = raced(tmp_path, Steps(ENDLESS, ENDLESS | {"max_depth": 3}))
+    with race.journal, processes(race, (), 2) as both:
+        first = race.next()
+        assert race.told(first, race.task.run({}, 0))
+        race.limit(time.monotonic() + 8.0, first)
+        started = time.monotonic()
+        run_on_processes(race, first, both)
+        assert time.monotonic() - started < 20
+    assert {one.status for one in race.entries[1:]} == {"stopped"}
+    assert race.stopped_by == "time"
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("engine", ["inline", "ray"])
+@pytest.mark.parametrize("engine", ["inline", "processes", "ray"])
 def test_a_budget_holds_where_single_fits_are_slower_than_all_of_it(request, tmp_path, engine):
     """On Ray with a Ray that is up: one that has to start takes longer than ten seconds are worth, and is refused."""
     if engine == "ray":

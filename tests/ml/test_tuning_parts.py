@@ -256,20 +256,29 @@ def test_features_made_once_give_what_a_whole_pipeline_gives(encoder, most_bytes
 # ── where folds run ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_small_work_stays_here_and_large_work_goes_to_a_ray_that_is_up(monkeypatch):
-    spec = OptunaSearchSpec(n_trials=40)
-    monkeypatch.setattr(choose, "ray_is_up", lambda: True)
+def test_small_work_stays_here_and_large_work_goes_to_a_ray_that_is_up_or_to_processes(monkeypatch):
+    spec, work = OptunaSearchSpec(n_trials=40), task()  # of three folds
     monkeypatch.setattr(choose, "_cpus", lambda up: 8)
-    assert choose.choose_engine(spec, 0.01, 3, math.inf).engine == "inline"
-    assert choose.choose_engine(spec, 1.0, 3, math.inf).engine == "ray"
-    assert choose.choose_engine(spec, 1.0, 3, 4.0).engine == "inline"  # too little time to start
-    assert choose.choose_engine(spec.replace(n_jobs=1), 9.0, 3, math.inf).engine == "inline"
-    assert choose.choose_engine(spec.replace(n_jobs=3), 1.0, 3, math.inf).at_once == 3
-    monkeypatch.setattr(choose, "ray_is_up", lambda: False)
-    assert choose.choose_engine(spec, 0.3, 3, math.inf).engine == "inline"  # a minute is not saved
-    assert choose.choose_engine(spec, 3.0, 3, math.inf).engine == "ray"
-    asked = choose.choose_engine(spec.replace(engine="ray"), 0.01, 3, 2.0)
+    for up, wide in ((True, "ray"), (False, "processes")):
+        monkeypatch.setattr(choose, "ray_is_up", lambda up=up: up)
+        assert choose.choose_engine(spec, work, 0.01, math.inf).engine == "inline"
+        assert choose.choose_engine(spec, work, 1.0, math.inf).engine == wide
+        assert choose.choose_engine(spec, work, 1.0, 4.0).engine == "inline"  # too little time to start
+        assert choose.choose_engine(spec.replace(n_jobs=1), work, 9.0, math.inf).engine == "inline"
+        assert choose.choose_engine(spec.replace(n_jobs=3), work, 1.0, math.inf).at_once == 3
+        assert choose.choose_engine(spec.replace(engine="inline"), work, 9.0, math.inf).engine == "inline"
+    asked = choose.choose_engine(spec.replace(engine="ray"), work, 0.01, 2.0)
     assert (asked.engine, "2 s are left" in asked.reason) == ("inline", True)
+
+
+def test_there_are_no_more_processes_than_there_is_memory_for(monkeypatch):
+    spec, work = OptunaSearchSpec(n_trials=40, engine="processes"), task()
+    monkeypatch.setattr(choose, "_cpus", lambda up: 8)
+    for free, at_once in ((64 << 30, 8), (2 << 30, 3), (100 << 20, 1)):
+        monkeypatch.setattr(choose, "free_memory", lambda free=free: free)
+        assert choose.choose_engine(spec, work, 1.0, math.inf).at_once == at_once
+    few = choose.choose_engine(spec.replace(engine="auto"), work, 1.0, math.inf)
+    assert (few.engine, few.reason) == ("inline", "there is one CPU, or memory for one process")
 
 
 # ── what the journal keeps ───────────────────────────────────────────────────────────────────────────────────────────

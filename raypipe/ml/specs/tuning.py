@@ -32,17 +32,17 @@ class ParamTuningSpec(Spec):
     refit_score: str | None = None
     """The one that decides; None: the first."""
     n_jobs: int = -1
-    """Trials at once, where they run on Ray; -1: one for each CPU. 1 stays in this process."""
+    """Trials at once, on Ray or in processes; -1: one for each CPU. 1 stays in this process."""
     return_train_score: bool = True
     """Scores on the rows learnt from, too, beside the others in the table of trials."""
     verbose: NonNegativeInt = 0
     """1: a line of the log for each trial; 2: for each fold."""
     time_limit_s: PositiveFloat | None = None
     """Seconds for the search, after which it ends with what it has."""
-    engine: Literal["auto", "ray", "inline"] = "auto"
-    """inline: one trial after another in this process. ray: on Ray Tune. auto: on Ray where one is up and that is
-    faster, going by the time that a first fold took, or where starting one saves more than a minute; the summary says
-    which ran and why."""
+    engine: Literal["auto", "ray", "processes", "inline"] = "auto"
+    """inline: one trial after another. processes: beside each other on this machine, without Ray. ray: on Ray Tune.
+    auto: whichever is done first, going by the time that a first fold took: on Ray where one is up, else in processes;
+    the summary says which ran and why."""
     ray_address: str | None = None
     """Cluster to connect to; None: the one that this process is connected to, else a private Ray."""
 
@@ -55,10 +55,14 @@ class ParamTuningSpec(Spec):
 
     @model_validator(mode="after")
     def _settings_agree(self) -> Self:
-        if self.engine == "inline" and self.ray_address is not None:
-            raise ValueError("engine 'inline' runs in this process; leave ray_address out, or take engine 'ray'")
-        if self.engine == "ray" and self.n_jobs == 1:
-            raise ValueError("engine 'ray' with n_jobs 1 runs one trial at a time; take engine 'inline', or more jobs")
+        if self.engine in ("inline", "processes") and self.ray_address is not None:
+            raise ValueError(
+                f"engine {self.engine!r} runs on this machine; leave ray_address out, or take engine 'ray'"
+            )
+        if self.engine in ("ray", "processes") and self.n_jobs == 1:
+            raise ValueError(
+                f"engine {self.engine!r} with n_jobs 1 runs one trial at a time; take engine 'inline', or more jobs"
+            )
         if self.refit_score is not None and self.scoring is not None and self.refit_score not in self.scorers:
             raise ValueError(f"refit_score {self.refit_score!r} is none of scoring: {', '.join(self.scorers)}")
         return self
@@ -174,7 +178,7 @@ class PopulationSearchSpec(ParamTuningSpec):
 
     @model_validator(mode="after")
     def _runs_on_ray(self) -> Self:
-        if self.engine == "inline":
+        if self.engine in ("inline", "processes"):
             raise ValueError("a population learns on Ray Tune; leave engine out, or take 'ray'")
         return self
 

@@ -7,6 +7,7 @@ driver holds.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import subprocess
@@ -15,7 +16,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, Pipe
+from multiprocessing.connection import Connection, Pipe, wait
 from types import TracebackType
 from typing import Any, Self
 
@@ -38,12 +39,18 @@ class Ended:
 
 
 class Apart:
-    """Runs folds of one task in a process, which is there from the first fold to the end of the `with`."""
+    """Runs folds of one task in a process, which is there from the first fold to the end of the `with`.
+
+    `begin` and `settled` let one driver keep several of them busy; `run` does one fold after the other.
+    """
 
     def __init__(self, task: Task) -> None:
         self._task = task
         self._process: subprocess.Popen[bytes] | None = None
         self._line: Connection[Any, Any] | None = None
+        self._asked: tuple[dict[str, Any], int] | None = None
+        """What is to be sent as soon as the process is up."""
+        self._until = 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -53,6 +60,11 @@ class Apart:
     ) -> None:
         self._end()
 
+    @property
+    def pid(self) -> int:
+        """Of the process; 0 while there is none."""
+        return 0 if self._process is None else self._process.pid
+
     def run(self, params: Mapping[str, Any], fold: int, deadline: float) -> FoldResult | Ended:
         """A fold; or why there is none.
 
@@ -61,23 +73,46 @@ class Apart:
         deadline : float
             By `time.monotonic()`; a fold that has not ended then is ended, and its process with it.
         """
-        try:
-            if self._line is None and not self._begin(deadline):
-                return Ended(None)
-            assert self._line is not None
-            self._line.send((dict(params), fold))
-            if not self._line.poll(max(0.0, deadline - time.monotonic())):
-                self._end()
-                return Ended(None)
-            result: FoldResult = self._line.recv()
-        except (EOFError, OSError):
-            return Ended(f"its process {self._end(DYING_S)}; the search goes on in another")
+        self.begin(params, fold, deadline)
+        while (result := self.settled()) is None:
+            wait_for((self,))
         return result
 
-    def _begin(self, deadline: float) -> bool:
-        """Start the process and hand it the task; whether that was done in time."""
-        ours, theirs = Pipe()
-        self._line = ours
+    def begin(self, params: Mapping[str, Any], fold: int, deadline: float) -> None:
+        """Begin a fold, in a process that is started where there is none; see `run`."""
+        self._until = deadline
+        if self._process is None:
+            self._asked = dict(params), fold
+            self._start()
+            return
+        with contextlib.suppress(OSError):  # `settled` finds out how it died
+            self._send((dict(params), fold))
+
+    def settled(self) -> FoldResult | Ended | None:
+        """What became of the fold that was begun; None while it runs."""
+        assert self._line is not None
+        try:
+            while self._line.poll():
+                result = self._line.recv()
+                if self._asked is None:
+                    assert isinstance(result, FoldResult)
+                    return result
+                asked, self._asked = self._asked, None  # it is up
+                self._send(self._task)
+                self._send(asked)
+        except (EOFError, OSError):
+            return Ended(f"its process {self._end(DYING_S)}; the search goes on in another")
+        if time.monotonic() < self._until:
+            return None
+        self._end()
+        return Ended(None)
+
+    def _send(self, what: Any) -> None:
+        assert self._line is not None
+        self._line.send(what)
+
+    def _start(self) -> None:
+        self._line, theirs = Pipe()
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", __name__, str(theirs.fileno()), str(os.getpid())],
             pass_fds=[theirs.fileno()],
@@ -87,16 +122,11 @@ class Apart:
             start_new_session=True,  # a Ctrl-C in the terminal is for the driver
         )
         theirs.close()
-        if not ours.poll(max(0.0, deadline - time.monotonic())):
-            self._end()
-            return False
-        ours.recv()
-        ours.send(self._task)
-        return True
 
     def _end(self, wait_s: float = 0.0) -> str:
         """End the process; says how it had ended where it had."""
         process, line, self._process, self._line = self._process, self._line, None, None
+        self._asked = None
         if process is None or line is None:
             return "was not there"
         line.close()
@@ -108,6 +138,13 @@ class Apart:
         if had_ended is None:
             return "did not answer"
         return f"was ended by {signal.Signals(-had_ended).name}" if had_ended < 0 else f"ended with code {had_ended}"
+
+
+def wait_for(aparts: Sequence[Apart]) -> None:
+    """Wait until one of them has something to tell, or is out of time."""
+    until = min(apart._until for apart in aparts)
+    left = None if math.isinf(until) else max(0.0, until - time.monotonic())
+    wait([apart._line for apart in aparts if apart._line is not None], left)
 
 
 def main(arguments: Sequence[str]) -> None:

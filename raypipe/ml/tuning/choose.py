@@ -1,4 +1,4 @@
-"""Where the folds of a search run: here, one after another, or on Ray Tune."""
+"""Where the folds of a search run: here, one after another; in several processes; or on Ray Tune."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import sys
 from dataclasses import dataclass
 from typing import Literal
 
+from raypipe.engine.memory import SHARE, free_memory
 from raypipe.ml.specs.tuning import PopulationSearchSpec
 from raypipe.ml.tuning.candidates import AnySpec
+from raypipe.ml.tuning.work import Task
 
 TRIAL_S = 0.3
 """What Ray Tune takes for a trial beside its work, with actors that are used again; measured at 0.2 to 0.4 s."""
@@ -17,20 +19,24 @@ TUNE_S = 3.0
 """What Tune takes to start and to end, on a Ray that is up."""
 RAY_S = 10.0
 """What a private Ray takes to start, with workers that import what models need."""
-WORTH_S = 60.0
-"""Seconds saved from which `auto` starts a private Ray, where none is up and none was asked for."""
+PROCESS_S = 3.0
+"""What processes take to start, all at once."""
+WORTH_S = 2.0
+"""Seconds saved from which `auto` starts processes."""
+PROCESS_BYTES, COPIES = 300 << 20, 4
+"""What a process takes beside its rows, and how often it has those: as sent, of a fold, prepared, and in a fit."""
 
 
 @dataclass(frozen=True)
 class Chosen:
     """Where, and why."""
 
-    engine: Literal["inline", "ray"]
+    engine: Literal["inline", "processes", "ray"]
     reason: str
     at_once: int = 1
 
 
-def choose_engine(spec: AnySpec, fold_s: float, folds: int, left_s: float) -> Chosen:
+def choose_engine(spec: AnySpec, task: Task, fold_s: float, left_s: float) -> Chosen:
     """The engine that a spec asks for, or that is done first.
 
     Parameters
@@ -45,6 +51,8 @@ def choose_engine(spec: AnySpec, fold_s: float, folds: int, left_s: float) -> Ch
     at_once = cpus if spec.n_jobs == -1 else min(spec.n_jobs, cpus)
     if spec.engine == "inline":
         return Chosen("inline", "asked for")
+    if spec.engine == "processes":
+        return Chosen("processes", "asked for", _with_memory(at_once, task))
     start = TUNE_S + (0.0 if up else RAY_S)
     if spec.engine == "ray" or isinstance(spec, PopulationSearchSpec):
         if left_s < start:
@@ -54,23 +62,47 @@ def choose_engine(spec: AnySpec, fold_s: float, folds: int, left_s: float) -> Ch
         return Chosen("inline", "n_jobs is 1")
     if spec.ray_address is not None:
         return Chosen("ray", f"a cluster was named: {spec.ray_address}", max(at_once, 1))
-    return _faster(spec, fold_s * folds, left_s, (at_once, start))
+    trial_s = fold_s * len(task.folds)
+    if up:
+        return _faster(spec, trial_s, left_s, Start("ray", TUNE_S, TRIAL_S, 0.0, at_once))
+    at_once = _with_memory(at_once, task)
+    return _faster(spec, trial_s, left_s, Start("processes", PROCESS_S, 0.0, WORTH_S, at_once))
 
 
-def _faster(spec: AnySpec, trial_s: float, left_s: float, ray: tuple[int, float]) -> Chosen:
-    at_once, start = ray
+@dataclass(frozen=True)
+class Start:
+    """An engine that runs trials beside each other, and what it takes, in seconds."""
+
+    engine: Literal["processes", "ray"]
+    start_s: float
+    trial_s: float
+    """Least that a trial takes, however short its work."""
+    worth_s: float
+    at_once: int
+
+
+def _faster(spec: AnySpec, trial_s: float, left_s: float, other: Start) -> Chosen:
     wanted = math.inf if spec.trials_wanted is None else spec.trials_wanted
     trials = min(wanted, left_s / trial_s if trial_s > 0 else math.inf)
+    at_once, what = other.at_once, "Ray" if other.engine == "ray" else "processes"
     if at_once < 2:
-        return Chosen("inline", "there is one CPU")
-    if left_s < 3 * start:
-        return Chosen("inline", f"{max(left_s, 0):.0f} s are left, and Ray takes {start:.0f} s to begin")
+        return Chosen("inline", "there is one CPU, or memory for one process")
+    if left_s < 3 * other.start_s:
+        return Chosen(
+            "inline", f"{max(left_s, 0):.0f} s are left, and {what} would take {other.start_s:.0f} s to begin"
+        )
     if math.isinf(trials):  # seconds without a number and a fold that took none: nothing to share out
         return Chosen("inline", "a trial takes next to no time")
-    here, there = trials * trial_s, start + trials * max(TRIAL_S, trial_s / at_once)
-    told = f"{trials:.0f} trials of about {trial_s:.2g} s: {here:.0f} s here, {there:.0f} s on Ray with {at_once} CPUs"
-    worth = 0.0 if ray_is_up() else WORTH_S
-    return Chosen("ray", told, at_once) if here - there > worth else Chosen("inline", told)
+    here, there = trials * trial_s, other.start_s + trials * max(other.trial_s, trial_s / at_once)
+    where = f"on Ray with {at_once} CPUs" if other.engine == "ray" else f"in {at_once} processes"
+    told = f"{trials:.0f} trials of about {trial_s:.2g} s: {here:.0f} s here, {there:.0f} s {where}"
+    return Chosen(other.engine, told, at_once) if here - there > other.worth_s else Chosen("inline", told)
+
+
+def _with_memory(at_once: int, task: Task) -> int:
+    """As many processes as there is memory for: each has the rows."""
+    rows = int(task.data.X.memory_usage(deep=False).sum()) + task.data.y.nbytes
+    return max(1, min(at_once, int(free_memory() * SHARE) // (PROCESS_BYTES + COPIES * rows)))
 
 
 def ray_is_up() -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from raypipe.ml.tuning.candidates import AnySpec, candidates_of
 from raypipe.ml.tuning.choose import Chosen, choose_engine
 from raypipe.ml.tuning.grown import grow, outcome_of
 from raypipe.ml.tuning.journal import Journal
+from raypipe.ml.tuning.onprocesses import processes, run_on_processes
 from raypipe.ml.tuning.outcome import TuningOutcome
 from raypipe.ml.tuning.race import Entry, Race, Rules
 from raypipe.ml.tuning.settle import deadline_of, room_of, search_key, settled_folds, settled_metrics
@@ -92,15 +93,18 @@ def _run(
     race.room = room_of(validation, options)
     race.deadline = deadline_of(spec, race.room, started, 0.0)
     with ExitStack() as stack:
-        fold = _fold_runner(race, stack)
+        aparts = _apart(race, stack)
+        fold = _fold_runner(race, aparts)
         first = race.next()
         if first is not None:
             fold(first)
         race.limit(deadline_of(spec, race.room, started, race.fold_s()), first)
         choice = _connected(race, spec)
-        if choice.engine == "inline" or isinstance(spec, PopulationSearchSpec):
+        if choice.engine == "processes":
+            run_on_processes(race, first, stack.enter_context(processes(race, aparts, choice.at_once)))
+        elif choice.engine == "inline" or isinstance(spec, PopulationSearchSpec):
             _run_here(race, first, fold)
-    if choice.engine == "inline":
+    if choice.engine != "ray":
         return choice, None
     at_once = None if spec.n_jobs == -1 else choice.at_once
     if isinstance(spec, PopulationSearchSpec):
@@ -115,7 +119,7 @@ def _run(
 
 def _connected(race: Race, spec: AnySpec) -> Chosen:
     """Where the other folds run; if that is on Ray, this process is connected to one."""
-    choice = choose_engine(spec, race.fold_s(), len(race.task.folds), race.deadline - time.monotonic())
+    choice = choose_engine(spec, race.task, race.fold_s(), race.deadline - time.monotonic())
     _log.info("tuning %s: %s, since %s", spec.tuning_name, choice.engine, choice.reason)
     if choice.engine == "ray":
         from raypipe.ml.tuning.ontune import connect
@@ -130,17 +134,20 @@ def _connected(race: Race, spec: AnySpec) -> Chosen:
     return choice
 
 
-def _fold_runner(race: Race, stack: ExitStack) -> Callable[[Entry], bool]:
-    """What runs the next fold of a trial and says whether it goes on.
-
-    With a deadline, in a process of its own, which can be ended; without, in this one.
-    """
+def _apart(race: Race, stack: ExitStack) -> list[Apart]:
+    """With a deadline, a process that can be ended; without, none."""
     if race.deadline - time.monotonic() < LEAST_S or math.isinf(race.deadline):
+        return []
+    return [stack.enter_context(Apart(race.task))]
+
+
+def _fold_runner(race: Race, aparts: Sequence[Apart]) -> Callable[[Entry], bool]:
+    """What runs the next fold of a trial, in a process where there is one, and says whether it goes on."""
+    if not aparts:
         return lambda entry: race.told(entry, race.task.run(entry.params, entry.fold))
-    apart = stack.enter_context(Apart(race.task))
 
     def fold(entry: Entry) -> bool:
-        result = apart.run(entry.params, entry.fold, time.monotonic() + race.patience_s())
+        result = aparts[0].run(entry.params, entry.fold, time.monotonic() + race.patience_s())
         if isinstance(result, FoldResult):
             return race.told(entry, result)
         race.lost(entry, result.why)
@@ -178,7 +185,7 @@ def _summary(spec: AnySpec, led: tuple[Race, Entry], choice: Chosen, told: tuple
         "folds_remembered": sum(one.remembered for one in ended),
         "seconds": seconds,
         "stopped_by": race.stopped_by,
-        "engine": "ray tune" if choice.engine == "ray" else "inline",
+        "engine": "ray tune" if choice.engine == "ray" else choice.engine,
         "engine_reason": choice.reason,
         "workers": max(len(race.workers), 1),
         "journal": str(journal),
