@@ -255,7 +255,7 @@ def show(console: Console, result: Any, kept: Path, notes: Sequence[str]) -> Non
         markup=False, highlight=False, soft_wrap=True,
     )  # fmt: skip
     table = Table(box=None, padding=(0, 2), show_edge=False)
-    for head in ("metric", "value", "95 % interval", "spread of folds", "on its own rows"):
+    for head in ("metric", "value", "95 % interval", "spread of folds", "on training rows"):
         table.add_column(head, justify="left" if head == "metric" else "right")
     for name, one in result["metrics"].items():
         interval = "" if one.interval is None else f"{one.interval[0]:.4g} to {one.interval[1]:.4g}"

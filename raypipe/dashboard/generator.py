@@ -109,5 +109,9 @@ class DashboardGenerator:
             created=numbers.clock(origin.created)[:16] if origin.created else "",
             version=origin.version,
             run_id=numbers.clip(origin.run_id or "", 80),
-            nav=[(key, word, f"{tallies[key]:,}" if tallies.get(key) else "") for key, word in _SECTIONS],
+            nav=[
+                (key, word, f"{tallies[key]:,}" if tallies.get(key) else "")
+                for key, word in _SECTIONS
+                if key != "models" or context[key]["report"] or context[key]["why_not"]
+            ],
         )

@@ -11,22 +11,45 @@ from raypipe.ml.report import Candidate, Figure, ModelsReport
 IMPORTANCE_SHOWN = 15
 SIDE = 200
 """Of the square that the reliability curve is drawn in."""
+METRIC_NAMES = {
+    "log_loss": "Log loss", "roc_auc": "ROC AUC", "f1_score": "F1 score", "mcc": "MCC",
+    "brier": "Brier score", "ece": "Calibration error (ECE)", "lift": "Lift in the top tenth", "rmse": "RMSE",
+    "mae": "MAE", "median_ae": "Median absolute error", "r2": "R²", "mape": "MAPE", "smape": "sMAPE",
+}  # fmt: skip
+OF_THE_SECOND = frozenset({"f1_score", "precision", "recall", "average_precision", "lift"})
+"""Metrics that are of one class, where there are two."""
+SPLITS = {
+    "train_test": "at random",
+    "kfold": "at random",
+    "repeated": "at random",
+    "stratified": "at random, within each class",
+    "group": "by group",
+    "stratified_group": "by group, within each class",
+    "time": "in the order of time",
+    "purged": "in the order of time, with a gap",
+    "predefined": "as given",
+}
+"""How rows were split, in words."""
+LEAST_SHOWN = 0.001
+"""Importances below this share of the largest are shown as 0."""
 
 
 def models_section(given: DashboardInput) -> dict[str, Any]:
-    """What the template prints; without models, why there are none."""
+    """What the template prints; without models, why there are none: empty where nobody could have asked for them."""
     report = given.models
     if report is None:
-        return {"report": None, "why_not": given.why_not("models", "none were learnt")}
+        return {"report": None, "why_not": given.why_not("models", "")}
     return {
         "report": report,
         "of": f"a sample of {report.rows:,} of {report.of_rows:,}"
         if report.rows < report.of_rows
         else f"{report.rows:,}",
-        "metric": _plain(report.metric),
-        "board_metrics": [_plain(name) for name in _board_metrics(report)],
+        "split": SPLITS.get(report.strategy, report.strategy.replace("_", " ")),
+        "metric": _in_text(_named(report.metric)),
+        "board_metrics": [_named(name) for name in _board_metrics(report)],
         "board": [_line(one, _board_metrics(report)) for one in report.leaderboard],
-        "figures": [(_plain(name), *_told(one)) for name, one in report.figures.items() if one.value is not None],
+        "figures": [(_named(name), *_told(one)) for name, one in report.figures.items() if one.value is not None],
+        "one_class": _one_class(report),
         "reliability": _reliability(report),
         "confusion": _confusion(report),
         "residuals": _residuals(report),
@@ -36,8 +59,22 @@ def models_section(given: DashboardInput) -> dict[str, Any]:
     }
 
 
-def _plain(name: str) -> str:
-    return name.replace("_", " ")
+def _named(metric: str) -> str:
+    return METRIC_NAMES.get(metric, metric.replace("_", " ").capitalize())
+
+
+def _in_text(name: str) -> str:
+    """A name within a sentence: capitals stay where it is an abbreviation."""
+    return name if name[1:2].isupper() or not name[1:2].isalpha() else name[:1].lower() + name[1:]
+
+
+def _one_class(report: ModelsReport) -> str:
+    """Which metrics look at one class alone, and at which."""
+    shown = [_in_text(_named(name)) for name in report.figures if name in OF_THE_SECOND]
+    if not shown or report.labels is None or len(report.labels) != 2:
+        return ""
+    listed = f"{', '.join(shown[:-1])} and {shown[-1]} are" if len(shown) > 1 else f"{shown[0]} is"
+    return f"{listed[:1].upper()}{listed[1:]} of the class {numbers.clip(str(report.labels[1]), 60)}."
 
 
 def _board_metrics(report: ModelsReport) -> list[str]:
@@ -123,8 +160,12 @@ def _residuals(report: ModelsReport) -> dict[str, Any] | None:
 def _importance(report: ModelsReport) -> dict[str, Any]:
     shown = report.importance[:IMPORTANCE_SHOWN]
     most = max((one.loss for one in shown), default=0.0)
+
+    def told(value: float) -> str:
+        return numbers.number(value if abs(value) >= LEAST_SHOWN * most else 0.0, 3)
+
     rows = [
-        (one.column, round(100 * max(one.loss, 0.0) / most, 2) if most > 0 else 0.0, numbers.number(one.loss, 3),
+        (one.column, round(100 * max(one.loss, 0.0) / most, 2) if most > 0 else 0.0, told(one.loss),
          f"± {numbers.number(one.spread, 2)}")
         for one in shown
     ]  # fmt: skip

@@ -63,7 +63,7 @@ class Score(Frozen):
     value: float | None
     """None: it cannot be computed for these rows."""
     interval: tuple[float, float] | None = None
-    """95 %, by bootstrap of rows, or of groups where rows belong together."""
+    """95 %, by bootstrap of rows, or of groups where rows belong together. The calibration error has none."""
     fold_values: tuple[float | None, ...] = ()
     rows: NonNegativeInt = 0
 
@@ -263,6 +263,8 @@ class Kind:
     greater_is_better: bool
     task: Task
     needs_probabilities: bool = False
+    has_interval: bool = True
+    """False: rows drawn again make it larger than it is, so that a bootstrap interval may lie above the value."""
 
 
 _OF_CLASSES = (
@@ -272,7 +274,7 @@ _OF_CLASSES = (
 
 METRICS: Mapping[str, Kind] = {
     **{fn.__name__: Kind(fn, True, "classification") for fn in _OF_CLASSES},
-    **{fn.__name__: Kind(fn, False, "classification", True) for fn in (log_loss, brier, ece)},
+    **{fn.__name__: Kind(fn, False, "classification", True, fn is not ece) for fn in (log_loss, brier, ece)},
     **{fn.__name__: Kind(fn, fn is r2, "regression") for fn in (rmse, mae, r2, median_ae, mape, smape)},
 }
 """Name -> metric; the first of a task decides where none is named: accuracy, as in the older system, and RMSE."""
@@ -321,7 +323,8 @@ def score(
     drawn = [truth.take(places) for places in resamples(len(truth.y), groups, seed)]
     found = {}
     for name in wanted:
-        values = [value for value in (compute(name, one) for one in drawn) if value is not None]
+        able = drawn if METRICS[name].has_interval else ()
+        values = [value for value in (compute(name, one) for one in able) if value is not None]
         enough = len(values) >= 0.9 * BOOTSTRAPS
         low, high = np.quantile(values, [0.025, 0.975]) if enough else (0.0, 0.0)
         found[name] = Score(

@@ -1,5 +1,6 @@
 """The page as text: complete, small, escaped, honest about what is absent."""
 
+import dataclasses
 import html.parser
 import json
 import re
@@ -14,7 +15,7 @@ import pytest
 
 from raypipe.blocks.profile import Profile
 from raypipe.config import DashboardConfig
-from raypipe.dashboard.generator import MAX_PAGE_BYTES, DashboardGenerator
+from raypipe.dashboard.generator import _SECTIONS, MAX_PAGE_BYTES, DashboardGenerator
 from raypipe.dashboard.inputs import DashboardInput, Provenance
 from raypipe.dashboard.overview import findings_of, first_look, verdict_of
 from raypipe.errors import OutputError
@@ -66,7 +67,6 @@ def test_the_page_has_every_section_and_its_numbers(few_flights: DashboardInput)
         "patterns",
         "target",
         "time",
-        "models",
         "data-rows",
         "steps",
         "about",
@@ -81,6 +81,18 @@ def test_the_page_has_every_section_and_its_numbers(few_flights: DashboardInput)
     assert numbers["columns"][5]["number"]["mean"] == pytest.approx(few_flights.profile.columns[5].number.mean)
     assert numbers["timeline"]["points"]
     assert numbers["target"]["relations"]
+
+
+def test_the_menu_leads_to_sections_that_are_there(few_flights: DashboardInput) -> None:
+    """There is nothing about models where none were asked for; where there might have been, why there are none."""
+    for given, shown in (
+        (few_flights, False),
+        (dataclasses.replace(few_flights, reasons={"models": "switched off (ml_enabled: false)"}), True),
+    ):
+        outline = Outline(DashboardGenerator().render(given))
+        menu = {link[1:] for link in outline.links if link[1:] in {key for key, _ in _SECTIONS}}
+        assert menu == {key for key, _ in _SECTIONS} & set(outline.ids)
+        assert ("models" in menu) is shown
 
 
 def test_the_page_asks_for_nothing_from_outside(few_flights: DashboardInput) -> None:

@@ -118,6 +118,17 @@ def test_intervals_hold_the_truth_as_often_as_they_say():
     assert 0.88 <= hits / 120 <= 1.0
 
 
+def test_the_calibration_error_has_no_interval_since_resampling_makes_it_larger():
+    rng = np.random.default_rng(2)
+    p = rng.random(500)
+    t = Truth("classification", (rng.random(500) < p).astype(int), np.column_stack([1 - p, p]))
+    drawn = [compute("ece", t.take(rng.integers(0, 500, 500))) for _ in range(200)]
+    assert np.median(drawn) > 1.1 * compute("ece", t)
+    told = score(["ece", "log_loss"], t)
+    assert told["ece"].interval is None
+    assert told["log_loss"].interval is not None
+
+
 def test_rows_of_one_group_make_intervals_wider():
     rng = np.random.default_rng(1)
     groups = np.repeat(np.arange(30), 20)

@@ -63,9 +63,11 @@ def test_a_run_learns_compares_judges_keeps_and_shows(tmp_path):
         "Leaderboard",
         "Best by log loss: linear",
         "95 % interval",
-        "Reliability",
-        "True and said",
-        "Card of",
+        "are of the class",
+        "Reliability diagram",
+        "Confusion matrix",
+        "Permutation importance",
+        "Model card",
     ):
         assert words in shown
 

@@ -57,7 +57,7 @@ def model_note(result: Mapping[str, Any]) -> str:
 
 
 def _table(result: Mapping[str, Any]) -> str:
-    lines = ["| metric | value (95 % interval) | on its own rows |", "|---|---|---|"]
+    lines = ["| metric | value (95 % interval) | on training rows |", "|---|---|---|"]
     for name, one in result["metrics"].items():
         own = result["train_metrics"].get(name)
         lines.append(f"| {name} | {_with_interval(one)} | {'' if own is None else f'{own:.4g}'} |")
