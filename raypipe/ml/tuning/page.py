@@ -89,6 +89,7 @@ _KINDS = {
     "optuna": "an Optuna search",
     "population_based_training": "a population",
 }
+_WHERE = {"inline": "one trial after another", "processes": "in processes", "ray tune": "on Ray Tune"}
 _ENDS = {"trials": "all were tried", "time": "the time was up", "exhausted": "the space had nothing new"}
 
 
@@ -105,7 +106,7 @@ def _told(summary: Mapping[str, Any]) -> str:
         f"Best: trial {summary['best_trial']} with {_figure(summary['best_score'])}, by"
         f" {_shown(summary['best_params']) or 'the parameters of the model spec as they stand'}."
         f" The model spec as it stands: {_figure(summary['default_score'])}.",
-        f"It ended when {end}; it ran {summary['engine']} ({summary['engine_reason']})."
+        f"It ended when {end}; it ran {_WHERE.get(summary['engine'], summary['engine'])} ({summary['engine_reason']})."
         f" {summary['folds_remembered']} folds were known from before.",
     ]
     return "".join(f"<p>{escape(line)}</p>" for line in lines)
