@@ -84,7 +84,10 @@ def test_a_source_in_a_bucket_gives_the_hashes_of_the_same_files_on_a_disk(
     assert len(hashes(one)) == 3
 
 
-def test_everything_that_a_run_writes_lands_in_its_bucket(s3: Bucket) -> None:
+def test_everything_that_a_run_writes_lands_in_its_bucket(
+    s3: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     source = s3.put("in/a.csv", messy(500))
     results = execute(s3, source, f"{s3.uri}/runs", run_id="one", save_intermediate=True)
     names = [key.removeprefix("runs/one/") for key in s3.keys("runs/one")]
@@ -104,7 +107,7 @@ def test_everything_that_a_run_writes_lands_in_its_bucket(s3: Bucket) -> None:
             assert hashlib.sha256(content).hexdigest() == output["sha256"], output["name"]
             assert len(content) == output["bytes"]
     assert {output["name"] for output in record["outputs"]} == set(names) - {"run.json"}
-    assert not list(Path(tempfile.gettempdir()).glob("raypipe-bucket-*"))
+    assert not list(tmp_path.glob("raypipe-bucket-*"))
 
 
 @pytest.mark.slow
