@@ -30,6 +30,7 @@ from raypipe.blocks.chance import wilson_interval
 from raypipe.blocks.table import finish, summarise
 from raypipe.insights.findings.closer import is_sure
 from raypipe.insights.findings.series import MAX_P
+from raypipe.insights.findings.target import sure_relations
 from raypipe.insights.patterns.detector import PatternDetector
 from raypipe.insights.relations import plan_relations
 from raypipe.insights.series.anomalies import find_anomalies
@@ -53,7 +54,7 @@ LEAST = 1
 STATED = {
     "trend": 0.01, "season": 0.01, "change": 0.01, "anomaly": 0.05, "forecast": 0.01,
     "clusters": 0.001, "odd rows": 0.001, "rules": 0.001, "dependencies": 0.05,
-    "leaks": 0.05, "segments": 0.001, "drift": 0.001, "relations": 0.01, "predictable": 0.05,
+    "leaks": 0.05, "segments": 0.001, "drift": 0.001, "relations": 0.01, "drivers": 0.01, "predictable": 0.05,
 }  # fmt: skip
 """Rate a table; dependencies, leaks and predictability have limits of size and no level: 5 % is asked of them."""
 HEAVIER = {"t2"}
@@ -118,6 +119,7 @@ def around_target(frame: pl.DataFrame, kind: str) -> set[str]:
         "segments": bool(report.segments),
         "drift": report.drift is not None and report.drift.drifts,
         "relations": any(one.q_value is not None and one.q_value < MAX_P for one in report.relations),
+        "drivers": bool(sure_relations(report)),
         "predictable": any(is_sure(model) for model in models if model.model != "average"),
     }
     return {name for name, hit in found.items() if hit}
@@ -167,7 +169,7 @@ def asked_of(family: str, kind: str) -> tuple[str, ...]:
         return ("trend", "season", "change") if kind in made.REMEMBERS else ("trend", "season", "change", "forecast")
     if family == "cloud":
         return ("clusters", "odd rows", "rules", "dependencies")
-    return ("leaks", "segments", "drift", "relations", "predictable") if family == "target" else ("anomaly",)
+    return ("leaks", "segments", "drift", "relations", "drivers", "predictable") if family == "target" else ("anomaly",)
 
 
 def measure(share: float, first: int, only: Sequence[str] = ()) -> list[dict[str, Any]]:

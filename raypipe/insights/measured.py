@@ -64,6 +64,7 @@ KINDS: dict[str, Measured] = {
     "empty_column": Measured("share_of_rows", "null_share", f"{_COLUMN}: nulls", "columns"),
     "duplicate_rows": Measured("share_of_rows", "share", "profile.json, duplicates", "quality"),
     "constant_column": Measured("distinct_values", "distinct", f"{_COLUMN}: distinct", "columns"),
+    "constant_columns": Measured("columns", "count", f"{_COLUMN}: distinct", "columns"),
     "near_constant": Measured("share_of_values", "share", f"{_COLUMN}: top", "columns"),
     "identifier": Measured("distinct_share", "distinct_share", f"{_COLUMN}: distinct", "columns"),
     "high_cardinality": Measured("distinct_share", "distinct_share", f"{_COLUMN}: distinct", "columns"),

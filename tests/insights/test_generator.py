@@ -176,6 +176,14 @@ def test_constant_near_constant_and_empty_columns_are_told_apart():
     assert "fair" not in kinds
 
 
+def test_many_columns_with_one_value_are_one_finding():
+    table = as_table(**{f"c{i}": [f"v{i}"] * 200 for i in range(12)}, fair=["k", "o"] * 100)
+    [one] = [insight for insight in findings(table) if insight.type.startswith("constant")]
+    assert one.type == "constant_columns"
+    assert one.columns_affected == tuple(f"c{i}" for i in range(12))
+    assert one.title == "12 columns always have the same value: “c0”, “c1”, “c2” and 9 more"
+
+
 @pytest.mark.parametrize(
     ("name", "values", "is_id"),
     [

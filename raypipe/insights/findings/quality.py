@@ -17,11 +17,14 @@ from raypipe.insights.facts import (
     never_varies,
     repeats_matter,
 )
-from raypipe.insights.words import count, has_have, is_are, name, percent, plain
+from raypipe.insights.words import count, has_have, is_are, name, names, percent, plain
 from raypipe.results import Insight
 
 MIN_MISSING_SHARE = 0.05
 NEAR_CONSTANT_SHARE = 0.95
+MANY_CONSTANT = 3
+"""Columns with one value from which they are told together."""
+SHOWN = 10
 MIN_NUMBER_SHARE = 0.5
 MIN_CLEANED_SHARE = 0.2
 
@@ -115,15 +118,19 @@ def duplicate_rows(facts: Facts) -> Iterator[Insight]:
 
 
 def constant_columns(facts: Facts) -> Iterator[Insight]:
-    """Columns with one value, or nearly so."""
-    for column in facts.profile.columns:
-        if column.rows < MIN_ROWS or not column.top:
+    """Columns with one value, or nearly so; many with one value are told together."""
+    able = [column for column in facts.profile.columns if column.rows >= MIN_ROWS and column.top]
+    constant = [column for column in able if never_varies(column)]
+    if len(constant) >= MANY_CONSTANT:
+        yield _constants(constant)
+    else:
+        yield from (_constant(column, column.top[0].value) for column in constant)
+    for column in able:
+        if never_varies(column):
             continue
         top = column.top[0]
         share = top.count / column.present if column.present else 0.0
-        if never_varies(column):
-            yield _constant(column, top.value)
-        elif NEAR_CONSTANT_SHARE <= share < 1 and column.present >= 5 * MIN_ROWS and column.name != facts.target_name:
+        if NEAR_CONSTANT_SHARE <= share < 1 and column.present >= 5 * MIN_ROWS and column.name != facts.target_name:
             yield _near_constant(column, top.value, share)
 
 
@@ -138,6 +145,27 @@ def _constant(column: ColumnProfile, value: str) -> Insight:
         priority_score=graded(column.present, (MIN_ROWS, 2), (10_000, 4)),
         evidence={"distinct": 1, "rows": column.present, "value": plain(value), "threshold": "1 distinct value"},
         recommendation="Leave it out of models, or check whether the extract was filtered by it.",
+    )
+
+
+def _constants(columns: list[ColumnProfile]) -> Insight:
+    most = max(column.present for column in columns)
+    found = [column.name for column in columns]
+    return Insight(
+        type="constant_columns",
+        category="data_quality",
+        title=f"{len(columns)} columns always have the same value: {names(found, 3)}",
+        description=f"All known values of each of them are equal: {names(found, SHOWN)}.",
+        impact="They cannot explain any difference between rows.",
+        columns_affected=tuple(found),
+        priority_score=graded(most, (MIN_ROWS, 2), (10_000, 4)),
+        evidence={
+            "count": len(columns),
+            "rows": most,
+            "values": [plain(column.top[0].value) for column in columns],
+            "threshold": "1 distinct value",
+        },
+        recommendation="Leave them out of models, or check whether the extract was filtered by them.",
     )
 
 

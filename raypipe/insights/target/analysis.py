@@ -38,11 +38,11 @@ def analyse_target(
         `not_computed` says what is absent, and why.
     """
     chosen = settings or TargetConfig()
-    report = with_uncertainty(report)
     reason = _reason(report, sample, chosen)
     if reason or sample is None:
         parts = ("leaks", "baselines", "segments", "drift")
-        return report.replace(not_computed=dict.fromkeys(parts, reason or "there is no sample of rows"))
+        missing = dict.fromkeys(parts, reason or "there is no sample of rows")
+        return with_uncertainty(report).replace(not_computed=missing)
     frame = to_polars(sample)
     frame = frame.drop(ROW) if ROW in frame.columns else frame
     usable = time if time is not None and is_calendar(sample.schema.field(time).type) else None
@@ -60,7 +60,7 @@ def _reason(report: TargetReport, sample: pa.Table | None, settings: TargetConfi
 
 
 def _deepened(report: TargetReport, frame: pl.DataFrame, settings: TargetConfig, time: str | None) -> TargetReport:
-    report = with_rank_scores(report, frame)
+    report = with_uncertainty(with_rank_scores(report, frame), frame.height)
     leaks = find_leaks(frame, report, time)
     suspects = {column: "may give the target away" for leak in leaks for column in leak.columns}
     data = design(frame, report.column, report.task, settings, time=time, left_out=suspects)

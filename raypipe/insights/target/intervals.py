@@ -6,13 +6,21 @@ import math
 
 from raypipe.blocks.chance import NORMAL_95, false_discoveries, normal_above, normal_tail
 from raypipe.insights.effects import fisher_interval
-from raypipe.insights.models import TargetReport
+from raypipe.insights.models import TargetRelation, TargetReport
 
 
-def with_uncertainty(report: TargetReport) -> TargetReport:
-    """The report with an interval, a p-value and a q-value (false discovery rate over all columns) for each column."""
+def with_uncertainty(report: TargetReport, sampled: int = 0) -> TargetReport:
+    """The report with an interval, a p-value and a q-value (false discovery rate over all columns) for each column.
+
+    Parameters
+    ----------
+    sampled : int, default 0
+        Rows that `rank_score` was made of. Where these are all rows, chance has to be excluded by ranks too: means of
+        heavy tails vary more than their spread says.
+    """
+    by_ranks = sampled >= report.rows
     p = [
-        (normal_tail if relation.measure == "pearson_r" else normal_above)(relation.score or 0.0)
+        (normal_tail if relation.measure == "pearson_r" else normal_above)(_score(relation, by_ranks=by_ranks))
         for relation in report.relations
     ]
     q = false_discoveries(p).tolist()
@@ -27,6 +35,11 @@ def with_uncertainty(report: TargetReport) -> TargetReport:
             for i, relation in enumerate(report.relations)
         )
     )
+
+
+def _score(relation: TargetRelation, *, by_ranks: bool) -> float:
+    score = relation.score or 0.0
+    return min(score, relation.rank_score) if by_ranks and relation.rank_score is not None else score
 
 
 def _interval(measure: str, value: float, rows: int, groups: int, classes: int) -> tuple[float, float] | None:

@@ -6,25 +6,28 @@ import numpy as np
 import polars as pl
 
 from raypipe.insights.calendar import micros
-from raypipe.insights.effects import corrected_cramers_v, f_score, fisher_score, score_limit
+from raypipe.insights.effects import corrected_cramers_v, f_score, fisher_score
 from raypipe.insights.models import TargetRelation, TargetReport
 from raypipe.insights.patterns.matrix import FloatArray, IntArray, coded, column_of, finite, normal_scores, standard
 
 MAX_CHECKED = 200
+CHECKED_FROM = 2.0
+"""Normal score from which a relation is looked at again."""
 BINS = 10
 MIN_LEVEL_ROWS = 5
 
 
 def with_rank_scores(report: TargetReport, frame: pl.DataFrame) -> TargetReport:
-    """The report with `rank_score` for relations past chance: the same relation by ranks, on the sample.
+    """The report with `rank_score` for relations that may be past chance: the same relation by ranks, on the sample.
 
     Pearson's r, and means in general, take their chance levels from a spread that heavy tails do not have.
     """
-    limit = score_limit(max(len(report.relations), 1))
     target = _ranked(frame, report)
-    checked = [relation.column for relation in report.relations if (relation.score or 0.0) >= limit][:MAX_CHECKED]
+    able = [relation.column for relation in report.relations if (relation.score or 0.0) >= CHECKED_FROM]
     scores = {
-        column: _score(column_of(frame, column), target, report.task) for column in checked if column in frame.columns
+        column: _score(column_of(frame, column), target, report.task)
+        for column in able[:MAX_CHECKED]
+        if column in frame.columns
     }
     return report.replace(relations=tuple(_scored(relation, scores) for relation in report.relations))
 
