@@ -281,12 +281,16 @@ KILLED = {
     "random": RandomSearchSpec(
         tuning_name="r", param_distributions={"var_smoothing": Float(1e-12, 1.0, log=True)}, n_iter=12
     ),
+    "processes": grid(param_grid={"var_smoothing": SMOOTH}, engine="processes"),
     "ray": grid(param_grid={"var_smoothing": SMOOTH}, engine="ray"),
 }
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "kills"), [("optuna", (4, 40)), ("grid", (7,)), ("random", (11,)), ("ray", (6,))])
+@pytest.mark.parametrize(
+    ("kind", "kills"),
+    [("optuna", (4, 40)), ("grid", (7,)), ("random", (11,)), ("processes", (6,)), ("ray", (6,))],
+)
 def test_a_search_that_was_killed_does_not_repeat_what_it_had_done(tmp_path, kind, kills):
     spec = KILLED[kind].replace(engine="inline")
     whole = searched(spec, tmp_path / "whole", BAYES)
