@@ -65,12 +65,17 @@ def _named(metric: str) -> str:
 
 def _in_text(name: str) -> str:
     """A name within a sentence: capitals stay where it is an abbreviation."""
-    return name if name[1:2].isupper() or not name[1:2].isalpha() else name[:1].lower() + name[1:]
+    is_word = name[1:2].islower() and not name.startswith(("Brier", "sMAPE"))
+    return name[:1].lower() + name[1:] if is_word else name
 
 
 def _one_class(report: ModelsReport) -> str:
     """Which metrics look at one class alone, and at which."""
-    shown = [_in_text(_named(name)) for name in report.figures if name in OF_THE_SECOND]
+    shown = [
+        _in_text(_named(name))
+        for name, one in report.figures.items()
+        if name in OF_THE_SECOND and one.value is not None
+    ]
     if not shown or report.labels is None or len(report.labels) != 2:
         return ""
     listed = f"{', '.join(shown[:-1])} and {shown[-1]} are" if len(shown) > 1 else f"{shown[0]} is"

@@ -177,8 +177,16 @@ def test_constant_near_constant_and_empty_columns_are_told_apart():
 
 
 def test_many_columns_with_one_value_are_one_finding():
-    table = as_table(**{f"c{i}": [f"v{i}"] * 200 for i in range(12)}, fair=["k", "o"] * 100)
-    [one] = [insight for insight in findings(table) if insight.type.startswith("constant")]
+    def told(count: int) -> list[Insight]:
+        constant = {f"c{i}": [f"v{i}"] * 200 for i in range(count)}
+        table = as_table(**constant, fair=["k", "o"] * 100, nearly=["k"] * 195 + ["o"] * 5)
+        found = findings(table)
+        assert [one.columns_affected for one in found if one.type == "near_constant"] == [("nearly",)]
+        return [one for one in found if one.type.startswith("constant")]
+
+    assert [one.type for one in told(2)] == ["constant_column"] * 2
+    assert [one.type for one in told(3)] == ["constant_columns"]
+    [one] = told(12)
     assert one.type == "constant_columns"
     assert one.columns_affected == tuple(f"c{i}" for i in range(12))
     assert one.title == "12 columns always have the same value: “c0”, “c1”, “c2” and 9 more"

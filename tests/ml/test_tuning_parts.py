@@ -259,6 +259,7 @@ def test_features_made_once_give_what_a_whole_pipeline_gives(encoder, most_bytes
 def test_small_work_stays_here_and_large_work_goes_to_a_ray_that_is_up_or_to_processes(monkeypatch):
     spec, work = OptunaSearchSpec(n_trials=40), task()  # of three folds
     monkeypatch.setattr(choose, "_cpus", lambda up: 8)
+    monkeypatch.setattr(choose, "free_memory", lambda: 64 << 30)
     for up, wide in ((True, "ray"), (False, "processes")):
         monkeypatch.setattr(choose, "ray_is_up", lambda up=up: up)
         assert choose.choose_engine(spec, work, 0.01, math.inf).engine == "inline"
@@ -267,17 +268,29 @@ def test_small_work_stays_here_and_large_work_goes_to_a_ray_that_is_up_or_to_pro
         assert choose.choose_engine(spec.replace(n_jobs=1), work, 9.0, math.inf).engine == "inline"
         assert choose.choose_engine(spec.replace(n_jobs=3), work, 1.0, math.inf).at_once == 3
         assert choose.choose_engine(spec.replace(engine="inline"), work, 9.0, math.inf).engine == "inline"
-    asked = choose.choose_engine(spec.replace(engine="ray"), work, 0.01, 2.0)
-    assert (asked.engine, "2 s are left" in asked.reason) == ("inline", True)
+        assert choose.choose_engine(spec.replace(n_trials=1), work, 9.0, math.inf).engine == "inline"
+        two = choose.choose_engine(spec.replace(n_trials=2), work, 9.0, math.inf)
+        assert (two.engine, two.at_once, "54 s here, 30 s" in two.reason) == (wide, 2, True)
+    for engine in ("ray", "processes"):
+        asked = choose.choose_engine(spec.replace(engine=engine), work, 0.01, 2.0)
+        assert (asked.engine, "2 s are left" in asked.reason) == ("inline", True)
 
 
 def test_there_are_no_more_processes_than_there_is_memory_for(monkeypatch):
-    spec, work = OptunaSearchSpec(n_trials=40, engine="processes"), task()
+    spec = OptunaSearchSpec(n_trials=40, engine="processes")
     monkeypatch.setattr(choose, "_cpus", lambda up: 8)
-    for free, at_once in ((64 << 30, 8), (2 << 30, 3), (100 << 20, 1)):
+    texts = numbers(100).assign(t=["x" * 1_000_000] * 100)  # pandas counts 8 bytes of each, unless asked
+    for table, free, at_once in (
+        (numbers(100), 64 << 30, 8),
+        (numbers(100), 3 << 30, 2),
+        (numbers(100), 100 << 20, 1),
+        (texts, 8 << 30, 4),
+    ):
         monkeypatch.setattr(choose, "free_memory", lambda free=free: free)
+        work = task(data=training_data(table, "y"))
         assert choose.choose_engine(spec, work, 1.0, math.inf).at_once == at_once
-    few = choose.choose_engine(spec.replace(engine="auto"), work, 1.0, math.inf)
+    monkeypatch.setattr(choose, "free_memory", lambda: 100 << 20)
+    few = choose.choose_engine(spec.replace(engine="auto"), task(), 1.0, math.inf)
     assert (few.engine, few.reason) == ("inline", "there is one CPU, or memory for one process")
 
 

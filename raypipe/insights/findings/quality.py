@@ -121,10 +121,11 @@ def constant_columns(facts: Facts) -> Iterator[Insight]:
     """Columns with one value, or nearly so; many with one value are told together."""
     able = [column for column in facts.profile.columns if column.rows >= MIN_ROWS and column.top]
     constant = [column for column in able if never_varies(column)]
-    if len(constant) >= MANY_CONSTANT:
-        yield _constants(constant)
-    else:
-        yield from (_constant(column, column.top[0].value) for column in constant)
+    others = [column for column in constant if column.name != facts.target_name]
+    if len(others) >= MANY_CONSTANT:
+        yield _constants(others)
+        constant = [column for column in constant if column not in others]
+    yield from (_constant(column, column.top[0].value) for column in constant)
     for column in able:
         if never_varies(column):
             continue
@@ -162,7 +163,7 @@ def _constants(columns: list[ColumnProfile]) -> Insight:
         evidence={
             "count": len(columns),
             "rows": most,
-            "values": [plain(column.top[0].value) for column in columns],
+            "values": [plain(column.top[0].value) for column in columns[:SHOWN]],
             "threshold": "1 distinct value",
         },
         recommendation="Leave them out of models, or check whether the extract was filtered by them.",

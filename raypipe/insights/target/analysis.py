@@ -60,7 +60,7 @@ def _reason(report: TargetReport, sample: pa.Table | None, settings: TargetConfi
 
 
 def _deepened(report: TargetReport, frame: pl.DataFrame, settings: TargetConfig, time: str | None) -> TargetReport:
-    report = with_uncertainty(with_rank_scores(report, frame), frame.height)
+    report = with_uncertainty(*with_rank_scores(report, frame))
     leaks = find_leaks(frame, report, time)
     suspects = {column: "may give the target away" for leak in leaks for column in leak.columns}
     data = design(frame, report.column, report.task, settings, time=time, left_out=suspects)

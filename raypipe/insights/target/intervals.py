@@ -15,10 +15,10 @@ def with_uncertainty(report: TargetReport, sampled: int = 0) -> TargetReport:
     Parameters
     ----------
     sampled : int, default 0
-        Rows that `rank_score` was made of. Where these are all rows, chance has to be excluded by ranks too: means of
-        heavy tails vary more than their spread says.
+        Rows with a known target that `rank_score` was made of. Where these are all that there are, chance has to be
+        excluded by ranks too: means of heavy tails vary more than their spread says.
     """
-    by_ranks = sampled >= report.rows
+    by_ranks = 0 < report.rows <= sampled
     p = [
         (normal_tail if relation.measure == "pearson_r" else normal_above)(_score(relation, by_ranks=by_ranks))
         for relation in report.relations

@@ -17,19 +17,21 @@ BINS = 10
 MIN_LEVEL_ROWS = 5
 
 
-def with_rank_scores(report: TargetReport, frame: pl.DataFrame) -> TargetReport:
+def with_rank_scores(report: TargetReport, frame: pl.DataFrame) -> tuple[TargetReport, int]:
     """The report with `rank_score` for relations that may be past chance: the same relation by ranks, on the sample.
 
-    Pearson's r, and means in general, take their chance levels from a spread that heavy tails do not have.
+    Pearson's r, and means in general, take their chance levels from a spread that heavy tails do not have. With it
+    comes the number of rows of the sample whose target is known.
     """
     target = _ranked(frame, report)
-    able = [relation.column for relation in report.relations if (relation.score or 0.0) >= CHECKED_FROM]
+    surest = sorted(report.relations, key=lambda relation: -(relation.score or 0.0))[:MAX_CHECKED]
     scores = {
-        column: _score(column_of(frame, column), target, report.task)
-        for column in able[:MAX_CHECKED]
-        if column in frame.columns
+        relation.column: _score(column_of(frame, relation.column), target, report.task)
+        for relation in surest
+        if (relation.score or 0.0) >= CHECKED_FROM and relation.column in frame.columns
     }
-    return report.replace(relations=tuple(_scored(relation, scores) for relation in report.relations))
+    scored = report.replace(relations=tuple(_scored(relation, scores) for relation in report.relations))
+    return scored, int(np.isfinite(target).sum())
 
 
 def _scored(relation: TargetRelation, scores: dict[str, float]) -> TargetRelation:

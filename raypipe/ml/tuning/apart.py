@@ -14,9 +14,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe, wait
+from multiprocessing.reduction import ForkingPickler
 from types import TracebackType
 from typing import Any, Self
 
@@ -27,7 +28,7 @@ LEAST_S = 5.0
 DYING_S = 5.0
 """How long a process that has let go of its line may take to be gone."""
 LOOK_S = 1.0
-"""How often the process looks whether its driver is still there."""
+"""How often process and driver look whether the other is still there."""
 
 
 @dataclass(frozen=True)
@@ -42,15 +43,22 @@ class Apart:
     """Runs folds of one task in a process, which is there from the first fold to the end of the `with`.
 
     `begin` and `settled` let one driver keep several of them busy; `run` does one fold after the other.
+
+    Parameters
+    ----------
+    packed : bytes
+        The task, as `pack` gives it; several of these share it.
     """
 
-    def __init__(self, task: Task) -> None:
-        self._task = task
+    def __init__(self, packed: bytes) -> None:
+        self._packed = packed
         self._process: subprocess.Popen[bytes] | None = None
         self._line: Connection[Any, Any] | None = None
+        self._sender: threading.Thread | None = None
         self._asked: tuple[dict[str, Any], int] | None = None
         """What is to be sent as soon as the process is up."""
-        self._until = 0.0
+        self._ends: Callable[[], float] = lambda: math.inf
+        self._until = math.inf
 
     def __enter__(self) -> Self:
         return self
@@ -65,51 +73,71 @@ class Apart:
         """Of the process; 0 while there is none."""
         return 0 if self._process is None else self._process.pid
 
-    def run(self, params: Mapping[str, Any], fold: int, deadline: float) -> FoldResult | Ended:
-        """A fold; or why there is none.
-
-        Parameters
-        ----------
-        deadline : float
-            By `time.monotonic()`; a fold that has not ended then is ended, and its process with it.
-        """
-        self.begin(params, fold, deadline)
+    def run(self, params: Mapping[str, Any], fold: int, ends: Callable[[], float], up_by: float) -> FoldResult | Ended:
+        """A fold; or why there is none. See `begin`."""
+        self.begin(params, fold, ends, up_by)
         while (result := self.settled()) is None:
             wait_for((self,))
         return result
 
-    def begin(self, params: Mapping[str, Any], fold: int, deadline: float) -> None:
-        """Begin a fold, in a process that is started where there is none; see `run`."""
-        self._until = deadline
+    def begin(self, params: Mapping[str, Any], fold: int, ends: Callable[[], float], up_by: float) -> None:
+        """Begin a fold, in a process that is started where there is none.
+
+        Parameters
+        ----------
+        ends : callable
+            Asked when the fold begins; gives the time, by `time.monotonic()`, by which it has to have ended. Else it is
+            ended, and its process with it.
+        up_by : float
+            The time by which a process that has to be started has to be up.
+        """
         if self._process is None:
-            self._asked = dict(params), fold
+            self._asked, self._ends, self._until = (dict(params), fold), ends, up_by
             self._start()
             return
+        assert self._line is not None
+        self._until = ends()
         with contextlib.suppress(OSError):  # `settled` finds out how it died
-            self._send((dict(params), fold))
+            self._line.send((dict(params), fold))
 
     def settled(self) -> FoldResult | Ended | None:
         """What became of the fold that was begun; None while it runs."""
         assert self._line is not None
+        assert self._process is not None
         try:
+            dead = self._process.poll() is not None  # asked first: what it had told before is read below
             while self._line.poll():
                 result = self._line.recv()
-                if self._asked is None:
-                    assert isinstance(result, FoldResult)
+                if isinstance(result, FoldResult):
                     return result
-                asked, self._asked = self._asked, None  # it is up
-                self._send(self._task)
-                self._send(asked)
+                self._hand_over()
         except (EOFError, OSError):
+            dead = True
+        if dead:
             return Ended(f"its process {self._end(DYING_S)}; the search goes on in another")
         if time.monotonic() < self._until:
             return None
         self._end()
         return Ended(None)
 
-    def _send(self, what: Any) -> None:
+    def wakes(self) -> tuple[Connection[Any, Any], float]:
+        """What tells when there is something to settle, and the time by which there is in any case."""
         assert self._line is not None
-        self._line.send(what)
+        return self._line, self._until
+
+    def _hand_over(self) -> None:
+        """Send the task and the first fold, from a thread: a process that does not read must not hold up the others."""
+        line, asked, packed = self._line, self._asked, self._packed
+        assert line is not None
+
+        def send() -> None:
+            with contextlib.suppress(OSError):  # `settled` finds out how it died
+                line.send_bytes(packed)
+                line.send(asked)
+
+        self._until = self._ends()
+        self._sender = threading.Thread(target=send, name="raypipe-task", daemon=True)
+        self._sender.start()
 
     def _start(self) -> None:
         self._line, theirs = Pipe()
@@ -125,31 +153,41 @@ class Apart:
 
     def _end(self, wait_s: float = 0.0) -> str:
         """End the process; says how it had ended where it had."""
-        process, line, self._process, self._line = self._process, self._line, None, None
-        self._asked = None
+        process, line, sender = self._process, self._line, self._sender
+        self._process = self._line = self._sender = None
         if process is None or line is None:
             return "was not there"
-        line.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(wait_s)  # one that died tells how
         had_ended = process.returncode
-        process.kill()
-        process.wait()
+        if had_ended is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # and what the fit had started
+            process.wait()
+        if sender is not None:
+            sender.join(DYING_S)  # nobody reads any more
+        if sender is None or not sender.is_alive():
+            line.close()
         if had_ended is None:
             return "did not answer"
         return f"was ended by {signal.Signals(-had_ended).name}" if had_ended < 0 else f"ended with code {had_ended}"
 
 
+def pack(task: Task) -> bytes:
+    """The task, as processes are handed it."""
+    return bytes(ForkingPickler.dumps(task))
+
+
 def wait_for(aparts: Sequence[Apart]) -> None:
-    """Wait until one of them has something to tell, or is out of time."""
-    until = min(apart._until for apart in aparts)
-    left = None if math.isinf(until) else max(0.0, until - time.monotonic())
-    wait([apart._line for apart in aparts if apart._line is not None], left)
+    """Wait until one of them has something to tell, or is out of time, or it is time to look whether all live."""
+    lines, ends = zip(*(apart.wakes() for apart in aparts), strict=True)
+    wait(lines, min(LOOK_S, max(0.0, min(ends) - time.monotonic())))
 
 
 def main(arguments: Sequence[str]) -> None:
     """Run what the driver asks for, until it has gone."""
     line: Connection[Any, Any] = Connection(int(arguments[0]))
+    os.set_inheritable(line.fileno(), False)
     threading.Thread(target=_end_with, args=(int(arguments[1]),), daemon=True).start()
     with contextlib.suppress(EOFError, OSError):
         line.send("up")
@@ -163,7 +201,7 @@ def _end_with(driver: int) -> None:
     """A fit whose driver was killed is wanted by nobody."""
     while os.getppid() == driver:
         time.sleep(LOOK_S)
-    os._exit(1)
+    os.killpg(os.getpgrp(), signal.SIGKILL)  # and what the fit has started
 
 
 if __name__ == "__main__":

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from raypipe.engine.memory import SHARE, free_memory
+from raypipe.ml.data import TrainingData
 from raypipe.ml.specs.tuning import PopulationSearchSpec
 from raypipe.ml.tuning.candidates import AnySpec
+from raypipe.ml.tuning.prepared import MOST_BYTES
 from raypipe.ml.tuning.work import Task
 
 TRIAL_S = 0.3
@@ -23,8 +25,9 @@ PROCESS_S = 3.0
 """What processes take to start, all at once."""
 WORTH_S = 2.0
 """Seconds saved from which `auto` starts processes."""
-PROCESS_BYTES, COPIES = 300 << 20, 4
+PROCESS_BYTES, COPIES = (300 << 20) + MOST_BYTES, 4
 """What a process takes beside its rows, and how often it has those: as sent, of a fold, prepared, and in a fit."""
+MEASURED_ROWS = 1_000
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,9 @@ def choose_engine(spec: AnySpec, task: Task, fold_s: float, left_s: float) -> Ch
     if spec.engine == "inline":
         return Chosen("inline", "asked for")
     if spec.engine == "processes":
+        if left_s < PROCESS_S:
+            left = f"{max(left_s, 0):.0f} s are left, less than their start takes"
+            return Chosen("inline", f"processes were wanted, but {left}")
         return Chosen("processes", "asked for", _with_memory(at_once, task))
     start = TUNE_S + (0.0 if up else RAY_S)
     if spec.engine == "ray" or isinstance(spec, PopulationSearchSpec):
@@ -93,7 +99,11 @@ def _faster(spec: AnySpec, trial_s: float, left_s: float, other: Start) -> Chose
         )
     if math.isinf(trials):  # seconds without a number and a fold that took none: nothing to share out
         return Chosen("inline", "a trial takes next to no time")
-    here, there = trials * trial_s, other.start_s + trials * max(other.trial_s, trial_s / at_once)
+    if trials <= 1:
+        return Chosen("inline", "one trial is not shared out")
+    at_once = min(at_once, math.ceil(trials))
+    turns = math.ceil(trials / at_once)
+    here, there = trials * trial_s, other.start_s + max(turns * trial_s, trials * other.trial_s)
     where = f"on Ray with {at_once} CPUs" if other.engine == "ray" else f"in {at_once} processes"
     told = f"{trials:.0f} trials of about {trial_s:.2g} s: {here:.0f} s here, {there:.0f} s {where}"
     return Chosen(other.engine, told, at_once) if here - there > other.worth_s else Chosen("inline", told)
@@ -101,8 +111,14 @@ def _faster(spec: AnySpec, trial_s: float, left_s: float, other: Start) -> Chose
 
 def _with_memory(at_once: int, task: Task) -> int:
     """As many processes as there is memory for: each has the rows."""
-    rows = int(task.data.X.memory_usage(deep=False).sum()) + task.data.y.nbytes
-    return max(1, min(at_once, int(free_memory() * SHARE) // (PROCESS_BYTES + COPIES * rows)))
+    return max(1, min(at_once, int(free_memory() * SHARE) // (PROCESS_BYTES + COPIES * _bytes(task.data))))
+
+
+def _bytes(data: TrainingData) -> int:
+    """What the rows take in memory, going by the text of some of them."""
+    some = data.X.iloc[:: max(1, data.rows // MEASURED_ROWS)]
+    of_some = int(some.memory_usage(deep=True).sum())
+    return of_some * data.rows // max(1, len(some)) + data.y.nbytes
 
 
 def ray_is_up() -> bool:

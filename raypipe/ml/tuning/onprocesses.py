@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import platform
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
-from raypipe.ml.tuning.apart import Apart, wait_for
+from raypipe.ml.tuning.apart import Apart, pack, wait_for
 from raypipe.ml.tuning.race import Entry, Race
 from raypipe.ml.tuning.work import FoldResult
 
@@ -15,8 +14,9 @@ from raypipe.ml.tuning.work import FoldResult
 @contextmanager
 def processes(race: Race, first: Sequence[Apart], at_once: int) -> Iterator[list[Apart]]:
     """So many of them, those of `first` included, which belong to the caller."""
+    packed = pack(race.task)
     with ExitStack() as stack:
-        yield [*first, *(stack.enter_context(Apart(race.task)) for _ in range(at_once - len(first)))]
+        yield [*first, *(stack.enter_context(Apart(packed)) for _ in range(at_once - len(first)))]
 
 
 def run_on_processes(race: Race, first: Entry | None, aparts: Sequence[Apart]) -> None:
@@ -46,7 +46,7 @@ def run_on_processes(race: Race, first: Entry | None, aparts: Sequence[Apart]) -
 
 
 def _begin(race: Race, apart: Apart, entry: Entry) -> None:
-    apart.begin(entry.params, entry.fold, time.monotonic() + race.patience_s())
+    apart.begin(entry.params, entry.fold, race.patience_ends, race.gives_up_at)
 
 
 def _goes_on(race: Race, apart: Apart, entry: Entry) -> bool:
@@ -55,10 +55,10 @@ def _goes_on(race: Race, apart: Apart, entry: Entry) -> bool:
     result = apart.settled()
     if result is None:
         return True
-    race.workers.add((platform.node(), worker))
     if not isinstance(result, FoldResult):
         race.lost(entry, result.why)
         return False
+    race.workers.add((platform.node(), worker))
     if not race.told(entry, result):
         return False
     _begin(race, apart, entry)

@@ -86,7 +86,7 @@ class Race:
         """By `time.monotonic()`; set when it is known how long a fold takes."""
         self.room = Room()
         self.workers: set[tuple[str, int]] = set()
-        """Host and process of those that ran folds on Ray."""
+        """Host and process of those that ran folds, on Ray or beside each other."""
         self.started = time.monotonic()
         self._candidates, self.journal = candidates, journal
         self._sign = -1.0 if METRICS[rules.metric].greater_is_better else 1.0
@@ -129,9 +129,14 @@ class Race:
             self.end(entry, "stopped")
         return entry.status == "running"
 
-    def patience_s(self) -> float:
-        """Seconds after which a fold that begins now is ended: past the deadline, or too slow to be fitted again."""
-        return max(0.0, min(self.deadline + GRACE_S - time.monotonic(), self.room.longest()))
+    @property
+    def gives_up_at(self) -> float:
+        """When whatever runs is ended, by `time.monotonic()`."""
+        return self.deadline + GRACE_S
+
+    def patience_ends(self) -> float:
+        """When a fold that begins now is ended: past the deadline, or too slow to be fitted again."""
+        return min(self.gives_up_at, time.monotonic() + max(0.0, self.room.longest()))
 
     def lost(self, entry: Entry, why: str | None) -> None:
         """A fold gave nothing; None: since it took longer than there was patience."""

@@ -16,7 +16,7 @@ from raypipe.ml.metrics import METRICS
 from raypipe.ml.model import Recipe
 from raypipe.ml.specs.tuning import OptunaSearchSpec, PopulationSearchSpec
 from raypipe.ml.specs.validation import ValidationSpec
-from raypipe.ml.tuning.apart import LEAST_S, Apart
+from raypipe.ml.tuning.apart import LEAST_S, Apart, pack
 from raypipe.ml.tuning.candidates import AnySpec, candidates_of
 from raypipe.ml.tuning.choose import Chosen, choose_engine
 from raypipe.ml.tuning.grown import grow, outcome_of
@@ -138,7 +138,7 @@ def _apart(race: Race, stack: ExitStack) -> list[Apart]:
     """With a deadline, a process that can be ended; without, none."""
     if race.deadline - time.monotonic() < LEAST_S or math.isinf(race.deadline):
         return []
-    return [stack.enter_context(Apart(race.task))]
+    return [stack.enter_context(Apart(pack(race.task)))]
 
 
 def _fold_runner(race: Race, aparts: Sequence[Apart]) -> Callable[[Entry], bool]:
@@ -147,7 +147,7 @@ def _fold_runner(race: Race, aparts: Sequence[Apart]) -> Callable[[Entry], bool]
         return lambda entry: race.told(entry, race.task.run(entry.params, entry.fold))
 
     def fold(entry: Entry) -> bool:
-        result = aparts[0].run(entry.params, entry.fold, time.monotonic() + race.patience_s())
+        result = aparts[0].run(entry.params, entry.fold, race.patience_ends, race.gives_up_at)
         if isinstance(result, FoldResult):
             return race.told(entry, result)
         race.lost(entry, result.why)

@@ -17,8 +17,8 @@ from raypipe.insights.models import TargetReport
 from raypipe.insights.target.analysis import analyse_target
 from raypipe.insights.target.baselines import mean_auc
 from raypipe.insights.target.drift import cusum
-from raypipe.insights.target.intervals import strength_interval
-from raypipe.insights.target.ranks import groups_score
+from raypipe.insights.target.intervals import strength_interval, with_uncertainty
+from raypipe.insights.target.ranks import groups_score, with_rank_scores
 from raypipe.insights.target.simple import grow, logistic, predict, ridge
 from tests.insights.tables import noise, relate
 
@@ -223,6 +223,17 @@ def test_a_relation_that_a_few_extreme_values_make_does_not_hold_by_ranks():
     report = look(pl.DataFrame({"x": x, "y": y}), "y")
     assert report.relations[0].value > 0.9
     assert report.relations[0].rank_score < 3
+    assert report.relations[0].q_value > 0.01
+    # Ranks of some of the rows say nothing of what all rows say.
+    assert with_uncertainty(report, report.rows - 1).relations[0].q_value < 1e-9
+
+
+def test_rows_without_a_target_do_not_count_among_those_that_were_ranked():
+    frame = pl.DataFrame({"x": np.arange(500.0), "y": [*np.arange(100.0), *[None] * 390, *[float("nan")] * 10]})
+    report = look(frame, "y")
+    assert report.rows == 100
+    assert with_rank_scores(report, frame)[1] == 100
+    assert with_rank_scores(report, frame.tail(450))[1] == 50
 
 
 def test_models_are_those_of_scikit_learn():
