@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 
@@ -314,9 +315,11 @@ def _killed_after(lines, place, kind):
     process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(place), kind], env=env, cwd=root)
     try:
         found = _wait_for_lines(place / "tuning", lines, process)
+        below = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
+    assert not psutil.wait_procs(below, timeout=30)[1]  # nothing works on for nobody
     assert len(_whole_lines(place / "tuning")) >= found >= lines, process.returncode
 
 
