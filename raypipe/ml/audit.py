@@ -22,6 +22,8 @@ MAX_R2 = 0.995
 """Of one column alone, from which it may hold the answer."""
 MIN_ROWS = 50
 MAX_ID_SHARE = 0.98
+TELLING_VALUES, TELLING_SHARE = 20, 0.05
+"""Rows of which no column has so many values, or values of so large a share of the rows, may be equal by chance."""
 MAX_SHARED_SHARE = 0.01
 """Of the rows of the test that stand in the training rows too."""
 SAMPLE_ROWS = 20_000
@@ -39,7 +41,12 @@ class AuditFinding(Frozen):
     figure: float | None = None
 
 
-def audit(data: TrainingData, split: Fold | None = None, features: tuple[str, ...] | None = None) -> list[AuditFinding]:
+def audit(
+    data: TrainingData,
+    split: Fold | None = None,
+    features: tuple[str, ...] | None = None,
+    tried: tuple[TrainingData, TrainingData] | None = None,
+) -> list[AuditFinding]:
     """Everything suspicious about rows and split.
 
     Parameters
@@ -48,11 +55,17 @@ def audit(data: TrainingData, split: Fold | None = None, features: tuple[str, ..
         None: what needs two sides is not looked at.
     features : names, optional
         The columns that take part; None: all.
+    tried : rows to learn from and rows to be tried on, optional
+        Looked through for rows that stand on both sides: those of the split, of a fold, or a test of their own. None
+        takes those of the split.
     """
     train = data if split is None else data.take(split[0])
     names = [name for name in (features or tuple(data.X.columns)) if name in data.X.columns]
     found = [*_single_columns(train, names), *_identifiers(train, names), *_later(train, names), *_rare(train)]
-    return [*found, *(_shared(data, split, names) if split is not None else ())]
+    if split is not None:
+        found += _shared(data, split)
+        tried = tried or (data.take(split[0]), data.take(split[1]))
+    return found if tried is None else [*found, *_shared_rows(*tried, names)]
 
 
 def _single_columns(data: TrainingData, names: list[str]) -> Iterator[AuditFinding]:
@@ -158,8 +171,8 @@ def _rare(data: TrainingData) -> Iterator[AuditFinding]:
         )
 
 
-def _shared(data: TrainingData, split: Fold, names: list[str]) -> Iterator[AuditFinding]:
-    """What both sides have in common."""
+def _shared(data: TrainingData, split: Fold) -> Iterator[AuditFinding]:
+    """What both sides have in common of groups and times."""
     train, test = split
     if data.groups is not None:
         both = np.intersect1d(data.groups[train], data.groups[test])
@@ -176,12 +189,20 @@ def _shared(data: TrainingData, split: Fold, names: list[str]) -> Iterator[Audit
             severity="warning",
             message="rows to learn from lie at or after the time of rows of the test: use strategy 'time'",
         )
-    hashed = pd.util.hash_pandas_object(data.X[names].astype(str), index=False).to_numpy() if names else None
-    if hashed is None:
+
+
+def _shared_rows(train: TrainingData, test: TrainingData, names: list[str]) -> Iterator[AuditFinding]:
+    """Rows of the test that equal a row to learn from, where rows of different things are not alike by themselves."""
+    shown = [name for name in names if name in train.X.columns and name in test.X.columns]
+    if not shown or not test.rows:
         return
-    shared = np.isin(hashed[test], hashed[train]).sum()
-    share = shared / max(1, len(test))
-    if share > MAX_SHARED_SHARE and len(np.unique(hashed)) > 0.5 * len(hashed):
+    most = max(int(train.X[name].astype(str).nunique()) for name in shown)
+    if most < max(TELLING_VALUES, TELLING_SHARE * train.rows):
+        return
+    ours, theirs = (pd.util.hash_pandas_object(side.X[shown].astype(str), index=False) for side in (train, test))
+    shared = int(np.isin(theirs.to_numpy(), ours.to_numpy()).sum())
+    share = shared / test.rows
+    if share > MAX_SHARED_SHARE:
         yield AuditFinding(
             check="shared_rows",
             severity="warning",

@@ -17,6 +17,8 @@ from raypipe.ml.specs.models import Task
 
 MAX_CLASSES = 100
 """Distinct labels above which a target is no set of classes, unless the spec says so."""
+MAX_EXACT = 2**53
+"""Whole numbers below this are exact as floats."""
 MAX_WHOLE_CLASSES = 20
 """Distinct whole numbers up to which they are taken for classes."""
 
@@ -192,7 +194,7 @@ def training_data(
     known = ~pd.isna(values) & ~_infinite(values)
     if not known.any():
         raise ConfigError(f"target {target!r}: no row has a value; wanted some to learn from")
-    kept, values = table[known].reset_index(drop=True), values[known]
+    kept, values = table[known].reset_index(drop=True), _narrowed(values[known])
     groups = None if group is None else _group_codes(kept, group)
     times = None if time is None else _times(kept, time)
     folds = None if fold is None else _fold_numbers(kept, fold)
@@ -204,6 +206,20 @@ def training_data(
         X=kept, y=_of_task(values, found, target), target=target, task=found, groups=groups, times=times, folds=folds,
         dropped=dropped, notes=notes,
     )  # fmt: skip
+
+
+def _narrowed(values: NDArray[Any]) -> NDArray[Any]:
+    """Objects of one kind as that kind, which gaps among them had hidden: estimators learn from no others but text."""
+    if values.dtype != object:
+        return values
+    kinds = {type(value.item() if isinstance(value, np.generic) else value) for value in values}
+    if kinds == {bool}:
+        return values.astype(bool)
+    if kinds and kinds <= {int, float}:
+        as_numbers = values.astype(float)
+        whole = kinds == {int} and bool(np.all(np.abs(as_numbers) < MAX_EXACT))
+        return values.astype(np.int64) if whole else as_numbers
+    return values
 
 
 def shown(label: Any) -> str:
@@ -230,7 +246,7 @@ def _of_task(values: NDArray[Any], task: Task, target: str) -> NDArray[Any]:
             ) from error
     if values.dtype == object:
         kinds = {type(value) for value in values}
-        values = values if len(kinds) == 1 else np.array([str(value) for value in values], dtype=object)
+        values = values if kinds == {str} else np.array([str(value) for value in values], dtype=object)
     count = len(np.unique(values))
     if count < 2:
         raise ConfigError(f"target {target!r}: every row has the class {shown(values[0])}; wanted two classes or more")

@@ -22,7 +22,7 @@ from raypipe.ml.metrics import METRICS, Truth, compute, metrics_for
 from raypipe.ml.model import estimates, truth_of
 from raypipe.ml.report import Candidate, Figure, Importance, ModelsReport, Residuals
 from raypipe.ml.specs.calibration import CalibrationSpec
-from raypipe.ml.specs.models import ModelSpec, Task
+from raypipe.ml.specs.models import ClassifierModelSpec, RegressorModelSpec, Task
 from raypipe.ml.specs.validation import ValidationSpec
 from raypipe.ml.splits import hold_out, settled
 from raypipe.ml.workflow.run import run_ml_workflow
@@ -125,7 +125,9 @@ class _Work:
         return None if limit is None else limit - (time.monotonic() - self.started)
 
     def _run(self, algorithm: str, strategy: str, metrics: tuple[str, ...], **more: Any) -> Any:
-        spec = ModelSpec(model_name=self.question.target, algorithm=algorithm, evaluation_metrics=metrics)
+        # Of all rows: those that are worked with may have fewer values, and look like the other task.
+        of_task = ClassifierModelSpec if self.data.task == "classification" else RegressorModelSpec
+        spec = of_task(model_name=self.question.target, algorithm=algorithm, evaluation_metrics=metrics)
         params = _validation(self.question).model_dump(exclude={"strategy", "test_size"}, exclude_unset=True)
         return run_ml_workflow(
             None, spec, self.sides[0], self.question.target, strategy, params,

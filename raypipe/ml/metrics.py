@@ -22,6 +22,8 @@ Array = NDArray[np.float64]
 BINS = 15
 """Bins of the expected calibration error, each of as many rows."""
 BOOTSTRAPS = 200
+MIN_GROUPS = 5
+"""Groups from which there are intervals: of a few, most samples would be alike."""
 TOP_SHARE = 0.1
 """Of the rows, those rated highest, for lift."""
 _TINY = 1e-15
@@ -36,15 +38,16 @@ class Truth:
     """Places of the labels, or numbers."""
     estimate: Array
     """Probabilities, rows by classes; or numbers."""
-    threshold: float | Array = 0.5
-    """Two classes: from this probability on it is the second; one for all rows, or one for each."""
+    threshold: float | Array | None = None
+    """Two classes: from this probability on it is the second; one for all rows, or one for each. None: the most
+    probable, the first of equal ones, as scikit-learn's models say."""
     are_probabilities: bool = True
     """False: they rank rows and say classes, but no more; what needs probabilities is not available."""
 
     @property
     def chosen(self) -> NDArray[np.int64]:
         """Places of the labels that the estimate comes to."""
-        if self.estimate.shape[1] == 2:
+        if self.estimate.shape[1] == 2 and self.threshold is not None:
             return (self.estimate[:, 1] >= self.threshold).astype(np.int64)
         return np.asarray(np.argmax(self.estimate, axis=1))
 
@@ -203,20 +206,41 @@ def brier(t: Truth) -> float:
 
 
 def ece(t: Truth) -> float:
-    """Expected calibration error over bins of as many rows each: of the second class of two, else of the class said."""
+    """Expected calibration error in bins of about as many rows: of the second class of two, else of the one said."""
     said = t.estimate[:, 1] if _two(t) else t.estimate.max(axis=1)
     right = (t.y == 1) if _two(t) else (t.estimate.argmax(axis=1) == t.y)
-    order = np.argsort(said, kind="stable")
-    bins = np.array_split(order, min(BINS, len(order)))
-    return float(sum(abs(said[rows].mean() - right[rows].mean()) * len(rows) for rows in bins) / len(order))
+    return calibration_error(said, right)
+
+
+def calibration_error(said: Array, right: NDArray[np.bool_], bins: int = BINS) -> float:
+    """Mean distance between what was said and what was so, over bins."""
+    parts = equal_bins(said, bins)
+    return float(sum(abs(said[rows].mean() - right[rows].mean()) * len(rows) for rows in parts) / len(said))
+
+
+def equal_bins(values: Array, bins: int) -> list[NDArray[np.int64]]:
+    """Places of the rows of each bin, from the least value on: about as many in each, equal values in one.
+
+    Cut among equal values, what a bin holds would depend on the order of the rows.
+    """
+    order = np.argsort(values, kind="stable")
+    ranked = values[order]
+    cuts = [part[-1] for part in np.array_split(ranked, min(bins, len(ranked)))]
+    ends = np.unique(np.searchsorted(ranked, cuts, side="right"))
+    return np.split(order, ends[:-1])
 
 
 def lift(t: Truth) -> float:
     """How many times more of the second class stand in the tenth rated highest than in all rows."""
     if not _two(t) or not (t.y == 1).any():
         return float("nan")
-    top = np.argsort(-t.estimate[:, 1], kind="stable")[: max(1, round(TOP_SHARE * len(t.y)))]
-    return float((t.y[top] == 1).mean() / (t.y == 1).mean())
+    rating, positive = t.estimate[:, 1], t.y == 1
+    count = max(1, round(TOP_SHARE * len(t.y)))
+    last = np.partition(rating, len(rating) - count)[len(rating) - count]
+    above, tied = rating > last, rating == last
+    # Of rows rated alike any may stand in the tenth: each counts by its share of the places.
+    hits = positive[above].sum() + (count - above.sum()) * positive[tied].mean()
+    return float(hits / count / positive.mean())
 
 
 # ── numbers ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -320,7 +344,8 @@ def score(
         Rows of one group are drawn together, as they were not drawn independently.
     """
     wanted, parts = list(names), [truth.take(places) for places in folds]
-    drawn = [truth.take(places) for places in resamples(len(truth.y), groups, seed)]
+    few = groups is not None and len(np.unique(groups)) < MIN_GROUPS
+    drawn = [] if few else [truth.take(places) for places in resamples(len(truth.y), groups, seed)]
     found = {}
     for name in wanted:
         able = drawn if METRICS[name].has_interval else ()

@@ -35,7 +35,7 @@ class Recipe:
     def make(self, **params: Any) -> Pipeline:
         """The unfitted pipeline; `params` are set as scikit-learn names them, the estimator's own names allowed."""
         steps = [
-            ("preprocessor", make_preprocessor(self.features, self.seed, takes_missing(self.model))),
+            ("preprocessor", make_preprocessor(self.features, self.seed, takes_missing(self.model), self.task)),
             (FINAL[self.task], self.fresh()),
         ]
         pipeline = Pipeline(steps)
@@ -128,7 +128,9 @@ def _spread(decisions: NDArray[np.float64]) -> NDArray[np.float64]:
     return shares
 
 
-def truth_of(data: TrainingData, estimate: Estimate, labels: NDArray[Any] | None, threshold: float = 0.5) -> Truth:
+def truth_of(
+    data: TrainingData, estimate: Estimate, labels: NDArray[Any] | None, threshold: float | None = None
+) -> Truth:
     """Target and estimate as metrics take them."""
     if labels is None:
         return Truth("regression", data.y.astype(float), estimate.values)

@@ -101,7 +101,26 @@ def _latest(spec: ValidationSpec, data: TrainingData) -> Fold:
     if not len(before):
         raise ConfigError("validation: no row lies before the test; give a smaller test_size, or check the time column")
     kept = before[np.argsort(data.times[before], kind="stable")]
-    return kept[: len(kept) - spec.gap] if spec.gap else kept, np.flatnonzero(data.times >= first)
+    test = np.flatnonzero(data.times >= first)
+    train = _apart(data, kept[: max(0, len(kept) - spec.gap)], test)
+    if not len(train):
+        raise ConfigError(f"validation: no row is left to learn from, {_why_none(spec, data)}")
+    return train, test
+
+
+def _apart(data: TrainingData, train: Places, test: Places) -> Places:
+    """The rows to learn from whose group is not in the test: what belongs together never stands on both sides."""
+    return train if data.groups is None else train[~np.isin(data.groups[train], data.groups[test])]
+
+
+def _why_none(spec: ValidationSpec, data: TrainingData) -> str:
+    """What may have taken the rows before a test, and what to do."""
+    if data.groups is not None:
+        return (
+            "as the groups of the rows before the test are in the test too; leave group_column out where the same"
+            " groups come again later"
+        )
+    return f"with a gap of {spec.gap:,} rows; use a smaller gap" if spec.gap else "before the test; use fewer n_splits"
 
 
 def folds(spec: ValidationSpec, data: TrainingData, seed: int, n_splits: int | None = None) -> list[Fold]:
@@ -115,6 +134,8 @@ def folds(spec: ValidationSpec, data: TrainingData, seed: int, n_splits: int | N
     count = n_splits or spec.n_splits
     found = list(_folds(settled(spec, data), spec, data, (seed, count)))
     for train, test in found:
+        if not len(train) and data.times is not None:
+            raise ConfigError(f"validation: a fold has no row to learn from, {_why_none(spec, data)}")
         if not len(train) or not len(test):
             raise ConfigError(f"validation: a fold of {count} is empty with {data.rows:,} rows; use fewer n_splits")
         if data.task == "classification" and len(np.unique(data.y[train])) < 2:
@@ -163,12 +184,13 @@ def _by_time(strategy: Strategy, spec: ValidationSpec, data: TrainingData, count
         if end <= start:
             continue
         test = np.flatnonzero((position >= start) & (position < end))
-        yield (_purged(spec, data, test) if strategy == "purged" else _before(spec, position, order, start)), test
+        train = _purged(spec, data, test) if strategy == "purged" else _before(spec, position, order, start)
+        yield _apart(data, train, test), test
 
 
 def _before(spec: ValidationSpec, position: Places, order: Places, start: int) -> Places:
     train = order[position[order] < start]
-    train = train[: len(train) - spec.gap] if spec.gap else train
+    train = train[: max(0, len(train) - spec.gap)]
     return train[-spec.window :] if spec.window else train
 
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from raypipe.errors import ConfigError
-from raypipe.ml.metrics import METRICS, Truth, compute, metrics_for, score
+from raypipe.ml.calibration.reliability import classwise_ece, reliability_table
+from raypipe.ml.metrics import METRICS, Truth, compute, equal_bins, metrics_for, score
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:sklearn.*")
 RATINGS = st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.5, 0.75, 0.9, 1.0])
@@ -146,3 +147,34 @@ def test_a_metric_of_the_other_task_is_refused():
         metrics_for("classification", ["rmse"])
     assert metrics_for("classification", ["f1_score", "f1_score"]) == ["f1_score"]
     assert set(metrics_for("classification")) | set(metrics_for("regression")) == set(METRICS)
+
+
+def test_rows_of_equal_probability_stand_together_whatever_their_order():
+    """A model that ranks nothing, and is right on average, has no lift and no calibration error."""
+    y = np.r_[np.ones(100, int), np.zeros(900, int)]
+    flat = Truth("classification", y, np.column_stack([np.full(1000, 0.9), np.full(1000, 0.1)]))
+    assert compute("lift", flat) == pytest.approx(1.0)
+    assert compute("ece", flat) == pytest.approx(0.0)
+    assert [(one["rows"], one["holds"]) for one in reliability_table(flat)] == [(1000, True)]
+    assert classwise_ece(flat) == pytest.approx([0.0, 0.0])
+    rng = np.random.default_rng(0)
+    said = rng.integers(0, 6, 1000) / 10
+    tied = Truth("classification", (rng.random(1000) < said).astype(int), np.column_stack([1 - said, said]))
+    for name in ("lift", "ece"):
+        values = [compute(name, tied.take(rng.permutation(1000))) for _ in range(5)]
+        assert values == pytest.approx([compute(name, tied)] * 5)
+
+
+def test_bins_have_as_many_rows_each_where_no_values_are_equal():
+    bins = equal_bins(np.random.default_rng(0).permutation(100).astype(float), 15)
+    assert sorted(map(len, bins)) == [6] * 5 + [7] * 10
+    assert sorted(np.concatenate(bins)) == list(range(100))
+    assert [len(one) for one in equal_bins(np.array([1.0, 1, 1, 1, 2, 3, 3, 3]), 4)] == [4, 4]
+
+
+def test_of_few_groups_there_is_no_interval():
+    y = np.tile([0, 1], 50)
+    t = Truth("classification", y, np.column_stack([1 - 0.7 * y, 0.7 * y]))
+    for groups, known in ((1, False), (4, False), (5, True), (20, True)):
+        told = score(["accuracy"], t, groups=np.arange(100) % groups)["accuracy"]
+        assert (told.interval is not None) is known

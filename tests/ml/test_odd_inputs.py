@@ -15,7 +15,14 @@ from raypipe.engine.localframe import as_frame
 from raypipe.errors import ConfigError, RaypipeError
 from raypipe.ml.audit import audit
 from raypipe.ml.data import to_table, training_data
-from raypipe.ml.specs import ClassifierModelSpec, ModelSpec, NumericFeatureSpec, ValidationSpec
+from raypipe.ml.specs import (
+    CategoricalFeatureSpec,
+    ClassifierModelSpec,
+    ModelSpec,
+    NumericFeatureSpec,
+    RegressorModelSpec,
+    ValidationSpec,
+)
 from raypipe.ml.splits import folds, hold_out
 from raypipe.ml.workflow import run_ml_workflow
 from tests.ml.frames import people
@@ -304,3 +311,83 @@ def test_the_audit_takes_any_rows(table):
         data = training_data(table, [1.0], "regression")
     half = np.arange(data.rows // 2)
     assert isinstance(audit(data, (half, np.arange(data.rows // 2, data.rows))), list)
+
+
+@pytest.mark.parametrize(
+    ("labels", "wanted"),
+    [
+        ([True, False, None], [False, True]),
+        (pd.array([True, False, None], dtype="boolean"), [False, True]),
+        (pd.Categorical([1, 0, None]), [0, 1]),
+        (np.array([3, 5, 3], dtype=object), [3, 5]),
+        (pa.array([True, False, None]), [False, True]),
+        ([1.5, 2.5, None], None),
+    ],
+)
+def test_labels_that_gaps_had_made_objects_are_what_they_are(labels, wanted):
+    y = pd.concat([pd.Series(labels if not isinstance(labels, pa.Array) else labels.to_pandas())] * 60)
+    table = pd.DataFrame({"x": np.random.default_rng(0).normal(size=len(y))})
+    data = training_data(table, y.reset_index(drop=True), "classification" if wanted else None)
+    assert data.y.dtype != object
+    if wanted:
+        assert data.classes.tolist() == wanted
+        assert run_ml_workflow(None, MODEL, table, y.reset_index(drop=True))["labels"] == wanted
+
+
+def test_a_target_of_whole_numbers_is_no_set_of_classes_to_its_encoder():
+    rng = np.random.default_rng(0)
+    city = rng.integers(0, 60, 900)
+    table = pd.DataFrame({"city": [f"c{i}" for i in city], "y": city * 3 + rng.integers(0, 9, 900)})
+    spec = RegressorModelSpec(model_name="m", algorithm="ridge")
+    features = [CategoricalFeatureSpec(feature_name="city", encoder_type="target")]
+    result = run_ml_workflow(features, spec, table, "y")
+    assert result["pipeline"][:-1].transform(table).shape == (900, 1)
+    assert result["metrics"]["r2"].value > 0.95
+
+
+def test_the_figures_are_those_of_what_the_model_says_also_where_both_classes_are_as_probable():
+    rng = np.random.default_rng(1)
+    table = pd.DataFrame({"x": rng.normal(size=600)})
+    y = (table["x"] + rng.normal(size=600) > 0.7).astype(int)
+    model = ClassifierModelSpec(model_name="m", algorithm="knn", hyperparameters={"n_neighbors": 4})
+    result = run_ml_workflow(None, model, table[:400], y[:400], "train_test", X_test=table[400:], y_test=y[400:])
+    said = result["pipeline"].predict(table[400:])
+    assert result["test_metrics"]["accuracy"].value == pytest.approx((said == y[400:]).mean())
+    assert result["test_metrics"]["recall"].value == pytest.approx((said[y[400:] == 1] == 1).mean())
+
+
+def test_rows_drawn_again_in_repeats_make_no_interval_narrower():
+    spec = ClassifierModelSpec(model_name="m", algorithm="linear", evaluation_metrics=("accuracy",))
+    once = run_ml_workflow(None, spec, X, HALF, "stratified", {"n_splits": 4})
+    often = run_ml_workflow(None, spec, X, HALF, "repeated", {"n_splits": 4, "n_repeats": 6})
+    width = [one["metrics"]["accuracy"].interval for one in (once, often)]
+    assert (width[1][1] - width[1][0]) > 0.7 * (width[0][1] - width[0][0])
+    assert often["metrics"]["accuracy"].rows == len(X)
+
+
+def test_rows_that_stand_twice_are_told_however_they_are_split():
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"a": rng.normal(size=200), "b": rng.normal(size=200)})
+    y = (table["a"] > 0).astype(int)
+    twice = pd.concat([table, table], ignore_index=True), pd.concat([y, y], ignore_index=True)
+
+    def told(*rows, **more):
+        return [
+            text for text in run_ml_workflow(None, MODEL, *rows, **more)["warnings"] if "among the training" in text
+        ]
+
+    assert told(*twice, "cross_validation")
+    assert told(*twice, "train_test")
+    assert told(table, y, "train_test", X_test=table, y_test=y)
+    assert not told(table, y, "cross_validation")
+    flags = pd.DataFrame({"f": rng.integers(0, 2, 400), "g": rng.integers(0, 3, 400)})  # alike by chance
+    assert not told(flags, pd.Series(rng.integers(0, 2, 400)), "cross_validation")
+
+
+def test_metrics_of_other_folds_or_another_model_than_were_asked_for_are_told():
+    from raypipe.ml.specs import CalibrationSpec
+
+    nested = run_ml_workflow(None, MODEL, X, HALF, "nested", {"n_splits": 3}, calibration_spec=CalibrationSpec())
+    assert any("before calibration" in text for text in nested["warnings"])
+    ten = run_ml_workflow(None, MODEL, X, HALF, "stratified", {"n_splits": 7}, calibration_spec=CalibrationSpec())
+    assert any("over the 5 folds of its calibration, and not over the 7" in text for text in ten["warnings"])

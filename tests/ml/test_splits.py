@@ -142,3 +142,32 @@ def test_too_few_rows_of_a_class_are_told():
     data = training_data(small, labels, columns=("who", None, None))
     with pytest.raises(ConfigError, match="5 folds need 5 groups; there are 3"):
         folds(ValidationSpec(strategy="group", group_column="who"), data, 0)
+
+
+@pytest.mark.parametrize("gap", [0, 5, 16, 17, 20, 30, 49, 50, 60])
+def test_a_gap_lies_between_or_there_is_no_fold(gap):
+    table = pd.DataFrame({"t": pd.date_range("2024-01-01", periods=100), "x": range(100), "y": np.arange(100.0)})
+    data = training_data(table, "y", columns=(None, "t", None))
+    spec = ValidationSpec(strategy="time", time_column="t", gap=gap, test_size=0.5)
+    before = {"folds": 17, "hold_out": 50}  # rows before the first test
+    for name, deal in (("folds", folds), ("hold_out", lambda *given: [hold_out(*given)])):
+        if gap < before[name]:
+            assert all(test.min() - train.max() > gap for train, test in deal(spec, data, 0))
+        else:
+            with pytest.raises(ConfigError, match=f"to learn from, with a gap of {gap} rows; use a smaller gap"):
+                deal(spec, data, 0)
+
+
+@pytest.mark.parametrize("strategy", ["time", "purged"])
+def test_with_groups_and_times_neither_promise_is_broken(strategy):
+    """A group comes once, or again within a few days."""
+    table = pd.DataFrame(
+        {"t": pd.date_range("2024-01-01", periods=200), "g": np.arange(200) // 7, "y": np.arange(200.0)}
+    )
+    data = training_data(table.assign(x=1.0), "y", columns=("g", "t", None))
+    spec = ValidationSpec(strategy=strategy, time_column="t", group_column="g")
+    for train, test in [*folds(spec, data, 0), hold_out(spec, data, 0)]:
+        assert not set(data.groups[train]) & set(data.groups[test])
+    always = training_data(table.assign(g=np.arange(200) % 3, x=1.0), "y", columns=("g", "t", None))
+    with pytest.raises(ConfigError, match="groups of the rows before the test are in the test too; leave group_column"):
+        folds(spec.replace(strategy="time"), always, 0)

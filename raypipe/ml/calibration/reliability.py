@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from raypipe.ml.metrics import BINS, Truth
+from raypipe.ml.metrics import BINS, Truth, calibration_error, equal_bins
 
 Z95 = 1.959964
 """Of a 95 % interval."""
@@ -28,15 +28,14 @@ def wilson(hits: float, rows: int, z: float = Z95) -> tuple[float, float]:
 
 
 def reliability_table(truth: Truth, bins: int = BINS) -> list[dict[str, Any]]:
-    """Bins of as many rows each, from the least probability to the greatest.
+    """Bins of about as many rows each, from the least probability to the greatest; equal ones are in one bin.
 
     Of the second class of two, else of the class that is said. `holds` tells whether the mean of what was said lies in
     the 95 % interval of what is true.
     """
     said, right = _said_and_right(truth)
-    order = np.argsort(said, kind="stable")
     table = []
-    for rows in np.array_split(order, min(bins, len(order))):
+    for rows in equal_bins(said, bins):
         low, high = wilson(float(right[rows].sum()), len(rows))
         mean = float(said[rows].mean())
         table.append(
@@ -56,12 +55,7 @@ def reliability_table(truth: Truth, bins: int = BINS) -> list[dict[str, Any]]:
 
 def classwise_ece(truth: Truth, bins: int = BINS) -> list[float]:
     """Expected calibration error of each class against the rest, in bins of as many rows."""
-    return [_error(truth.estimate[:, k], truth.y == k, bins) for k in range(truth.estimate.shape[1])]
-
-
-def _error(said: NDArray[np.float64], right: NDArray[np.bool_], bins: int) -> float:
-    parts = np.array_split(np.argsort(said, kind="stable"), min(bins, len(said)))
-    return float(sum(abs(said[rows].mean() - right[rows].mean()) * len(rows) for rows in parts) / len(said))
+    return [calibration_error(truth.estimate[:, k], truth.y == k, bins) for k in range(truth.estimate.shape[1])]
 
 
 def _said_and_right(truth: Truth) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

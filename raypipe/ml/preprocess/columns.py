@@ -43,6 +43,7 @@ from raypipe.ml.specs.features import (
     NumericFeatureSpec,
     TextFeatureSpec,
 )
+from raypipe.ml.specs.models import Task
 
 MAX_ONEHOT = 20
 """Distinct values up to which an automatic spec gives each a column; above, the target's mean stands for them."""
@@ -71,7 +72,9 @@ class TableTransformer(ColumnTransformer):  # type: ignore[misc]
         return table
 
 
-def make_preprocessor(specs: Sequence[FeatureSpec], seed: int, keep_missing: bool = False) -> TableTransformer:
+def make_preprocessor(
+    specs: Sequence[FeatureSpec], seed: int, keep_missing: bool = False, task: Task = "classification"
+) -> TableTransformer:
     """The unfitted transformer of all features that are enabled.
 
     Parameters
@@ -83,6 +86,8 @@ def make_preprocessor(specs: Sequence[FeatureSpec], seed: int, keep_missing: boo
         Of what is drawn (cross-fitting of target encoders, quantiles, SVD).
     keep_missing : bool, default False
         The estimator learns from cells without a value: they are left to it where a spec does not say how to fill them.
+    task : {"classification", "regression"}
+        What target encoders take the target for: whole numbers look like classes.
     """
     used = [spec for spec in specs if spec.enabled]
     if not used:
@@ -91,7 +96,7 @@ def make_preprocessor(specs: Sequence[FeatureSpec], seed: int, keep_missing: boo
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise ConfigError(f"features: {twice!r} is named twice; give one of them another feature_name and a column")
-    steps = [(f"f{i}", _one(spec, seed, keep_missing), places) for i, spec, places in _alike(used)]
+    steps = [(f"f{i}", _one(spec, (seed, task), keep_missing), places) for i, spec, places in _alike(used)]
     return TableTransformer(steps, remainder="drop", sparse_threshold=0.3, verbose_feature_names_out=False)
 
 
@@ -126,11 +131,12 @@ def _places(spec: FeatureSpec) -> list[str | int]:
     return list(spec.columns) if isinstance(spec, InteractionFeatureSpec) else [spec.place]
 
 
-def _one(spec: FeatureSpec, seed: int, keep_missing: bool) -> Pipeline:
+def _one(spec: FeatureSpec, how: tuple[int, Task], keep_missing: bool) -> Pipeline:
+    seed, task = how
     if isinstance(spec, NumericFeatureSpec):
         return Pipeline([("numbers", ToNumbers()), *_fill(spec, keep_missing), *_scale(_scaler_of(spec), seed)])
     if isinstance(spec, CategoricalFeatureSpec):
-        return Pipeline(_categories(spec, seed))
+        return Pipeline(_categories(spec, seed, task))
     if isinstance(spec, DatetimeFeatureSpec):
         fill = [] if keep_missing else [("fill", SimpleImputer(strategy="median", keep_empty_features=True))]
         parts = ("parts", DateParts(spec.parts, spec.cyclic))
@@ -171,7 +177,7 @@ def _scale(kind: str, seed: int) -> list[tuple[str, Any]]:
     return [("scale", made[kind])]
 
 
-def _categories(spec: CategoricalFeatureSpec, seed: int) -> list[tuple[str, Any]]:
+def _categories(spec: CategoricalFeatureSpec, seed: int, task: Task) -> list[tuple[str, Any]]:
     encoder = spec.encoder_type if spec.encoder_enabled else "none"
     if encoder == "none":
         return [("numbers", ToNumbers()), *_fill_category(spec, numbers=True)]
@@ -185,7 +191,10 @@ def _categories(spec: CategoricalFeatureSpec, seed: int) -> list[tuple[str, Any]
             sparse_output=False,
         ),
         "ordinal": OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-1),
-        "target": TargetEncoder(cv=KFold(5, shuffle=True, random_state=seed)),
+        "target": TargetEncoder(
+            target_type="continuous" if task == "regression" else "auto",
+            cv=KFold(5, shuffle=True, random_state=seed),
+        ),
         "frequency": Frequencies(),
     }
     return [("labels", ToLabels()), *_fill_category(spec, numbers=False), ("encode", made[encoder])]

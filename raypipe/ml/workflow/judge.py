@@ -17,8 +17,12 @@ from raypipe.ml.workflow.trial import OutOfFold
 
 def judged_by_folds(cv: OutOfFold, data: TrainingData, metrics: Sequence[str], seed: int) -> dict[str, Any]:
     """Scores over all rows that folds tried, and the keys that users of the older system know."""
-    groups = None if data.groups is None else data.groups[cv.places]
-    told = score(metrics, cv.truth, cv.folds, groups, seed)
+    # What is said of a row in one repeat is no news in the next: rows are drawn with all that was said of them.
+    groups = cv.places if data.groups is None else data.groups[cv.places]
+    rows = len(np.unique(cv.places))
+    once = data.groups is None and rows == len(cv.places)
+    told = score(metrics, cv.truth, cv.folds, None if once else groups, seed)
+    told = {name: one.replace(rows=rows) for name, one in told.items()}
     main = told[metrics[0]]
     values = [value for value in main.fold_values if value is not None]
     return {
@@ -55,9 +59,10 @@ def on_own_rows(model: Any, data: TrainingData, metrics: Sequence[str]) -> dict[
     return {name: compute(name, truth) for name in metrics}
 
 
-def _threshold(model: Any) -> float:
-    """Where a model of two classes says the second; 0.5 unless calibration has found another."""
-    return float(getattr(model, "threshold_", 0.5))
+def _threshold(model: Any) -> float | None:
+    """Where a calibrated model of two classes says the second; None: it says the most probable."""
+    found = getattr(model, "threshold_", None)
+    return None if found is None else float(found)
 
 
 def _known(held: TrainingData, train: TrainingData, attempts: Attempts) -> TrainingData:

@@ -223,10 +223,13 @@ class _Work:
         recipe, left = self._recipe(train)
         for note in data.notes:
             self.attempts.warn(note)
-        found = self._audit(split, recipe.features)
         metrics = metrics_for(data.task, self.model_spec.evaluation_metrics)
         judges = self.validation.strategy not in WITHOUT_FOLDS
         parts = folds(self.validation, train, self.options.seed) if judges else []  # What cannot be is said first.
+        tried = (
+            (train, held) if held is not None else (train.take(parts[0][0]), train.take(parts[0][1])) if parts else None
+        )
+        found = self._audit(split, recipe.features, tried)
         tuned = self._search(recipe, train)
         params = tuned.params if tuned is not None else {}
         # First the model, then how good it is: where the time is short, there is a model.
@@ -250,7 +253,13 @@ class _Work:
         if tuned is not None:
             result.update(tuning_summary=tuned.summary, trials=tuned.trials)
         cv = self._cross_validate(result, recipe, train, parts)
-        cv = self._calibrate(result, recipe, train) or cv
+        calibrated = self._calibrate(result, recipe, train)
+        if calibrated is not None and len(calibrated.folds) != len(parts):
+            self.attempts.warn(
+                f"the metrics are those of the calibrated model, over the {len(calibrated.folds)} folds of its"
+                f" calibration, and not over the {len(parts)} of the validation"
+            )
+        cv = calibrated or cv
         self._judge(result, (train, held), cv, metrics)
         result.update(
             warnings=self.attempts.warnings,
@@ -276,12 +285,14 @@ class _Work:
             return None
         return hold_out(self.validation, self.rows[0], self.options.seed)
 
-    def _audit(self, split: Fold | None, features: Sequence[FeatureSpec]) -> list[Any]:
+    def _audit(
+        self, split: Fold | None, features: Sequence[FeatureSpec], tried: tuple[TrainingData, TrainingData] | None
+    ) -> list[Any]:
         from raypipe.ml.audit import audit
 
         names = tuple(str(spec.place) for spec in features if spec.kind != "interaction")
         with self._timed("audit"):
-            found = self.attempts.optional("leakage audit", lambda: audit(self.rows[0], split, names)) or []
+            found = self.attempts.optional("leakage audit", lambda: audit(self.rows[0], split, names, tried)) or []
         for one in found:
             self.attempts.warn(one.message)
         return found
@@ -346,8 +357,13 @@ class _Work:
         for text in done.warnings:
             self.attempts.warn(text)
         result.update(uncalibrated_pipeline=result["pipeline"], pipeline=done.model, calibration_summary=done.summary)
-        judges = self.validation.strategy not in WITHOUT_FOLDS and self.validation.strategy != "nested"
-        return done.out_of_fold if judges else None
+        if self.validation.strategy == "nested":
+            self.attempts.warn(
+                "the metrics are those of the nested folds, before calibration; those after it are in"
+                " calibration_summary"
+            )
+            return None
+        return done.out_of_fold if self.validation.strategy not in WITHOUT_FOLDS else None
 
     def _judge(
         self,
