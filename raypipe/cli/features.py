@@ -93,8 +93,11 @@ def join(
 
     from raypipe.ml.store.training import read_rows
 
-    store = _store(repo, project)
     asked = dict(map(_pinned, views))
+    if len(asked) < len(views):
+        twice = next(name for name in asked if sum(_pinned(view)[0] == name for view in views) > 1)
+        raise ConfigError(f"features join: --view names {twice!r} twice; name each view once, with one version")
+    store = _store(repo, project)
     given = {name: version for name, version in asked.items() if version is not None}
     rows = read_rows(entity_rows)
     joined = store.point_in_time_join(rows, list(asked), given, time=time, full_names=full_names)
@@ -115,6 +118,8 @@ def online(
     """Bring the online rows of a view up to date, and look an entity up."""
     from raypipe.ml.store.online import OnlineStore
 
+    if not keys and not (full or refresh):
+        raise ConfigError("features online: --no-refresh without --key does nothing; name an entity to look up")
     store = _store(repo, project)
     rows = OnlineStore(store)
     if full or refresh:

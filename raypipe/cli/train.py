@@ -84,24 +84,30 @@ def train(
     tell_skipped(Console(stderr=True), result["skipped"])
 
 
+_ON = {"enabled": True}
+"""What a flag names is wanted, also where the file of specs has switched it off."""
+
+
 def with_flags(spec: TrainingSpec, flags: Mapping[str, str], calibrate: bool, mlflow: bool) -> TrainingSpec:
     """The spec with what the command line says over it."""
     values = spec.to_dict()
     for flag, name in (("time", "time_column"), ("group", "group_column")):
         if flag in flags:
             values["validation"][name] = flags[flag]
+    if "model" in flags and values["model"].get("algorithm", flags["model"]) != flags["model"]:
+        values["model"].pop("hyperparameters", None)  # they are those of another algorithm
     if "model" in flags or "algorithm" not in values["model"]:
         values["model"]["algorithm"] = flags.get("model", "lightgbm")
     if "task" in flags:
         values["task"] = flags["task"]
     if "tune" in flags:
-        values["tuning"] = {**(values["tuning"] or {"kind": "optuna"}), **_budget(flags["tune"])}
-    if calibrate and values["calibration"] is None:
-        values["calibration"] = {}
+        values["tuning"] = {**(values["tuning"] or {"kind": "optuna"}), **_budget(flags["tune"]), **_ON}
+    if calibrate:
+        values["calibration"] = {**(values["calibration"] or {}), **_ON}
     if mlflow or "tracking_uri" in flags or "register" in flags:
         tracked = {"tracking_uri": flags["tracking_uri"]} if "tracking_uri" in flags else {}
         named = {"register_model": True, "registered_model_name": flags["register"], "model_stage": "Staging"}
-        values["mlflow"] = {**(values["mlflow"] or {}), **tracked, **(named if "register" in flags else {})}
+        values["mlflow"] = {**(values["mlflow"] or {}), **tracked, **(named if "register" in flags else {}), **_ON}
     return type(spec).from_dict(values, "raypipe train")
 
 

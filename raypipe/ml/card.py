@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 from pydantic import Field, JsonValue
 
 import raypipe
@@ -22,6 +23,8 @@ from raypipe.ml.specs.models import Task
 FILES = {"skops": "model.skops", "cloudpickle": "model.pkl"}
 PACKAGES = ("scikit-learn", "skops", "numpy", "scipy", "pandas", "pyarrow", "lightgbm", "xgboost", "catboost", "torch")
 EXAMPLE_ROWS = 3
+SKETCH_ROWS = 256
+"""Hashes that a card keeps of the rows that its model was learnt from."""
 
 
 class InputColumn(Frozen):
@@ -53,6 +56,8 @@ class ModelCard(Frozen):
     """Name -> value, 95 % interval, values of the folds, rows."""
     data: dict[str, JsonValue] = Field(default_factory=dict)
     """Rows, and the hash or the version by which they can be found again."""
+    rows_sketch: tuple[str, ...] = ()
+    """Hashes of some of the rows, the smallest, by which rows that were learnt from are known again."""
     reading: dict[str, JsonValue] = Field(default_factory=dict)
     """Read options under which text files have the types that the model was learnt from."""
     warnings: tuple[str, ...] = ()
@@ -85,7 +90,31 @@ def facts_of(data: TrainingData, features: Sequence[FeatureSpec]) -> dict[str, A
     inputs = input_columns(data.X, features)
     example = data.X[[one.name for one in inputs]].head(EXAMPLE_ROWS).reset_index(drop=True)
     facts = {"rows": data.rows, "columns": data.X.shape[1], "target": data.target, "sha256": rows_hash(data)}
-    return {"inputs": inputs, "input_example": example, "data": facts}
+    sketch = tuple(rows_sketch(data, [one.name for one in inputs]))
+    return {"inputs": inputs, "input_example": example, "data": facts, "rows_sketch": sketch}
+
+
+def rows_sketch(data: TrainingData, names: Sequence[str]) -> list[str]:
+    """The smallest hashes of the rows, by which rows that were learnt from are known again among others (bottom-k).
+
+    Those of the columns named and the target, in any order of rows and whatever columns stand beside them.
+
+    References
+    ----------
+    Cohen and Kaplan (2007), Summarizing data using bottom-k sketches.
+    """
+    return [f"{value:016x}" for value in np.unique(row_hashes(data, names))[:SKETCH_ROWS]]
+
+
+def row_hashes(data: TrainingData, names: Sequence[str]) -> NDArray[np.uint64]:
+    """A hash of each row; numbers of any type count as numbers, all else as text."""
+    told: dict[str, Any] = {f"feature:{name}": data.X[name] for name in sorted(names)}
+    told["target"] = pd.Series(data.y)
+    alike = {
+        name: column.astype(float) if pd.api.types.is_numeric_dtype(column.dtype) else column.astype(str)
+        for name, column in told.items()
+    }
+    return np.asarray(pd.util.hash_pandas_object(pd.DataFrame(alike), index=False).to_numpy(), dtype=np.uint64)
 
 
 def rows_hash(data: TrainingData) -> str:
@@ -116,6 +145,7 @@ def card_of(result: Mapping[str, Any], reading: Mapping[str, Any] | None = None)
         metric=result["metric"],
         metrics={name: one.model_dump(mode="json") for name, one in result["metrics"].items()},
         data={**result["data"], **({"source": result["data_source"]} if "data_source" in result else {})},
+        rows_sketch=result.get("rows_sketch", ()),
         reading=dict(reading or {}),
         warnings=tuple(result["warnings"]),
         packages=installed(),

@@ -18,6 +18,7 @@ from raypipe.blocks.frames import ROW
 from raypipe.engine.halving import failed_rows, joined_asides
 from raypipe.errors import ConfigError, ReadError, SchemaError
 from raypipe.ml.card import ModelCard
+from raypipe.ml.data import to_table
 from raypipe.ml.saving import CARD, LoadedModel, load_saved
 from raypipe.stage import BlockFn, ModelStage, Sifted, require
 
@@ -139,7 +140,7 @@ class ScoreRows(ModelStage):
             return [np.empty(0, object if self.card.labels is not None else float)] + [
                 np.empty(0) for _ in range(len(self.added()) - 1)
             ]
-        rows = block.select(names).to_pandas()
+        rows = to_table(block.select(names))
         with threadpool_limits(limits=1):  # as many workers as there are cores answer at a time
             # What the features are made of is the greater part of the work, and is done once for both questions.
             last, made = (model[-1], model[:-1].transform(rows)) if hasattr(model, "steps") else (model, rows)

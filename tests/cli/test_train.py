@@ -104,3 +104,32 @@ def test_steps_that_fail_leave_a_model_a_warning_each_and_an_exit_code(folder: P
     told = json.loads(raypipe(*words, "--force", "--json", cwd=folder, check=4).stdout)
     assert set(told["skipped"]) == {"feature store", "MLflow", "tuning", "calibration"}
     raypipe("predict", "part", "new.csv", "--out", "part.parquet", cwd=folder)
+
+
+def test_a_flag_is_wanted_whatever_the_file_has_switched_off() -> None:
+    from raypipe.cli.train import with_flags
+    from raypipe.ml.specs.training import TrainingSpec
+
+    off = TrainingSpec.from_dict(
+        {
+            "model": {"algorithm": "random_forest", "hyperparameters": {"n_estimators": 7}},
+            "tuning": {"kind": "optuna", "enabled": False},
+            "calibration": {"enabled": False},
+            "mlflow": {"enabled": False},
+        },
+        "test",
+    )
+    spec = with_flags(off, {"tune": "20", "register": "m"}, calibrate=True, mlflow=True)
+    assert (spec.tuning["enabled"], spec.calibration["enabled"], spec.mlflow.enabled) == (True, True, True)
+    assert spec.model["hyperparameters"] == {"n_estimators": 7}
+    other = with_flags(off, {"model": "linear"}, calibrate=False, mlflow=False)
+    assert "hyperparameters" not in other.model
+
+
+def test_a_model_that_replaces_another_has_nothing_of_its_evidence(folder: Path) -> None:
+    words = ("train", "people.csv", "-t", "churn", "-m", "linear", "--out", "again")
+    raypipe(*words, "--tune", "3", "--calibrate", cwd=folder)
+    of_some = {"tuning.html", "trials.csv", "calibration.json"}
+    assert of_some <= {path.name for path in (folder / "again").iterdir()}
+    raypipe(*words, "--force", cwd=folder)
+    assert not of_some & {path.name for path in (folder / "again").iterdir()}

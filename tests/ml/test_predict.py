@@ -148,3 +148,16 @@ def test_a_model_that_was_changed_meanwhile_is_refused(model):
     stage = score_stage(model)
     with pytest.raises(ReadError, match="is not the one that its card names"):
         stage.replace(packed=b"other").open()
+
+
+def test_dates_are_scored_as_they_were_learnt(tmp_path):
+    """As categories: a date of a file and a time of the model are one value."""
+    from raypipe.ml.specs import CategoricalFeatureSpec
+
+    days = pl.Series([20_000 + n % 4 for n in range(400)], dtype=pl.Int32).cast(pl.Date)
+    table = pl.DataFrame({"day": days, "y": [n % 4 in (1, 2) for n in range(400)]}).to_arrow()
+    features = [CategoricalFeatureSpec(feature_name="day")]
+    model = saved(tmp_path, "linear", table, "y", features)
+    pq.write_table(table.drop_columns(["y"]), tmp_path / "new.parquet")
+    predict(config(tmp_path / "new.parquet"), score_stage(model), tmp_path / "scored.parquet")
+    assert pl.read_parquet(tmp_path / "scored.parquet")["prediction"].to_list() == table["y"].to_pylist()

@@ -177,3 +177,36 @@ def test_the_command_line_does_it_all(tmp_path, monkeypatch):
     assert len(run("history", "v").output.splitlines()) == 2
     assert "wanted one of user" in str(run("online", "v", "--key", "x=2").exception)
     assert "there is no store at" in str(run("history", "v", "--project", "no").exception)
+
+
+def test_views_whose_names_differ_in_case_alone_are_two(tmp_path):
+    made = FeatureStore(tmp_path / "repo")
+    for name, x in (("a", 1.0), ("A", 100.0)):
+        made.register(FeatureView(name=name, entities=("u",), event_time="at", features={"x": "float64"}))
+        made.ingest(name, pl.DataFrame({"u": [1], "at": [after(1)], "x": [x]}))
+    online = OnlineStore(made)
+    for name in ("a", "A"):
+        online.materialize(name)
+    for name, x in (("a", 1.0), ("A", 100.0)):
+        assert online.lookup(name, pl.DataFrame({"u": [1]})).table["x"].to_pylist() == [x]
+
+
+def test_digits_behind_a_zero_are_names(tmp_path):
+    from raypipe.ml.store.training import read_rows
+
+    (tmp_path / "rows.csv").write_text("u,n,x\n007,1,1\n7,10,2\n0123,0,3\n")
+    table = read_rows(tmp_path / "rows.csv")
+    assert table["u"].to_pylist() == ["007", "7", "0123"]
+    assert table["n"].to_pylist() == [1, 10, 0]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("join", "rows.csv", "--view", "v@1", "--view", "v@2", "-o", "out.parquet"), "names 'v' twice"),
+        (("online", "v", "--no-refresh"), "--no-refresh without --key does nothing"),
+    ],
+)
+def test_what_would_be_left_out_in_silence_is_refused(words, message):
+    with pytest.raises(ConfigError, match=message):
+        CliRunner().invoke(app, ["features", *words], standalone_mode=False, catch_exceptions=False)

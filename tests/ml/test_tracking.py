@@ -10,6 +10,7 @@ import pytest
 from raypipe.errors import ConfigError, ReadError, UnreachableError
 from raypipe.ml.specs import (
     ClassifierModelSpec,
+    GridSearchSpec,
     MLflowSpec,
     MLflowSpecBuilder,
     RandomSearchSpec,
@@ -312,3 +313,57 @@ def test_charts_and_tables_are_written_without_mlflow_and_hostile_names_do_no_ha
     ElementTree.fromstring(drawing)
     assert json.loads((tmp_path / "plan.json").read_text())["target"] == name
     assert np.isfinite(json.loads((tmp_path / "summary.json").read_text())["metrics"]["rmse"])
+
+
+@pytest.mark.parametrize("tied", [None, "person"])
+def test_rows_of_which_a_model_was_learnt_from_some_decide_nothing_either(place, tied):
+    """The whole table, of which a part was held back; in another order; and beside a column that says what is tied."""
+    from raypipe.ml.tracking import promote
+
+    table = people(300).assign(person=np.arange(300) // 2)
+    more = {"group_column": tied} if tied else {}
+    spec = MLflowSpec(register_model=True, model_stage="Staging")
+    uri = learnt(place, spec, WEAK, table=table, validation_params=more).mlflow_tracking_uri
+    for rows in (table, table.sample(frac=1.0, random_state=1)):
+        with pytest.raises(ConfigError, match="was learnt from about [78][0-9]% of these rows; bring rows"):
+            promote("weak", rows, "churn", tracking_uri=uri, dry_run=True, groups="person")
+    unseen = people(300, seed=1).assign(person=np.arange(300))
+    assert promote("weak", unseen, "churn", tracking_uri=uri, dry_run=True).verdict == "first"
+
+
+def test_there_is_a_champion_at_any_moment_of_a_promotion(place, monkeypatch):
+    from raypipe.ml.tracking import promote, promotion
+
+    weak = learnt(place, MLflowSpec(register_model=True, model_stage="Production", registered_model_name="m@1"), WEAK)
+    learnt(place, MLflowSpec(register_model=True, model_stage="Staging", registered_model_name="m@1"))
+    client, seen = client_of(place), []
+
+    def watched(*given, give=promotion.give_stage):
+        give(*given)
+        seen.append(client.get_registered_model("m@1").aliases["champion"])
+
+    monkeypatch.setattr(promotion, "give_stage", watched)
+    done = promote("m@1", people(300, seed=1), "churn", metric="log_loss", tracking_uri=weak.mlflow_tracking_uri)
+    assert done.verdict == "promoted"
+    assert list(map(str, seen)) == ["2", "2"]
+
+
+def test_a_trial_that_cannot_be_logged_is_no_run_that_seems_to_go_on(place, monkeypatch):
+    from mlflow import MlflowClient
+
+    def broken(self, run_id, *given, log=MlflowClient.log_batch, **more):
+        if "trial.status" in self.get_run(run_id).data.tags:
+            raise OSError("the disk is full")
+        return log(self, run_id, *given, **more)
+
+    monkeypatch.setattr(MlflowClient, "log_batch", broken)
+    learnt(
+        place,
+        MLflowSpec(),
+        WEAK,
+        tuning_spec=GridSearchSpec(tuning_name="g", param_grid={"strategy": ["prior", "uniform"]}),
+    )
+    client = client_of(place)
+    runs = client.search_runs([one.experiment_id for one in client.search_experiments()])
+    assert len(runs) >= 2
+    assert not [one for one in runs if one.info.status == "RUNNING"]

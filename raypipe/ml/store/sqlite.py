@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import sqlite3
@@ -87,7 +88,7 @@ class LatestRows:
         bool
             False, with nothing written, where another writer changed the view since.
         """
-        table, names = _quoted(f"view {view}"), list(kept.types)
+        table, names = _table(view), list(kept.types)
         marks = ", ".join("?" * len(names))
         with self._open(writing=True) as db:
             if _kept(db, view) != was:
@@ -125,7 +126,7 @@ class LatestRows:
             rest = ", ".join(f"kept.{_quoted(name)}" for name in kept.types if name not in keys.columns)
             same = " AND ".join(f"kept.{_quoted(name)} = wanted.{_quoted(name)}" for name in keys.columns)
             rows = db.execute(
-                f"SELECT {rest} FROM wanted LEFT JOIN {_quoted(f'view {view}')} AS kept ON {same} ORDER BY wanted._n"
+                f"SELECT {rest} FROM wanted LEFT JOIN {_table(view)} AS kept ON {same} ORDER BY wanted._n"
             ).fetchall()
             db.execute("COMMIT")
         return kept, rows
@@ -133,7 +134,7 @@ class LatestRows:
     def count(self, view: str) -> int:
         """Entities of a view."""
         with self._open(writing=False) as db:
-            return int(db.execute(f"SELECT count(*) FROM {_quoted(f'view {view}')}").fetchone()[0])
+            return int(db.execute(f"SELECT count(*) FROM {_table(view)}").fetchone()[0])
 
 
 def _kept(db: sqlite3.Connection, view: str) -> Kept | None:
@@ -141,6 +142,12 @@ def _kept(db: sqlite3.Connection, view: str) -> Kept | None:
         return None
     row = db.execute("SELECT state FROM raypipe_views WHERE view = ?", (view,)).fetchone()
     return None if row is None else Kept(**json.loads(row[0]))
+
+
+def _table(view: str) -> str:
+    """The table of a view. To SQLite `a` and `A` are one name, to a view they are two."""
+    told = f"view {view}"
+    return _quoted(told if view == view.lower() else f"{told} {hashlib.sha256(view.encode()).hexdigest()[:12]}")
 
 
 def _quoted(name: str) -> str:

@@ -100,6 +100,15 @@ def _entity_rows(spec: FeatureStoreSpec, store: FeatureStore) -> tuple[pa.Table,
     return rows, version
 
 
+def _from_text(place: Path, separator: str) -> pl.DataFrame:
+    """Types by all rows; digits behind a zero, such as 007, are names and no numbers."""
+    table = pl.read_csv(place, separator=separator, try_parse_dates=True, infer_schema_length=None)
+    texts = pl.read_csv(place, separator=separator, infer_schema=False)
+    names = [name for name, kind in table.schema.items() if kind.is_integer()]
+    coded = [name for name in names if texts[name].str.contains(r"^\s*[+-]?0\d").any()]
+    return table.with_columns(texts[name] for name in coded)
+
+
 def read_rows(path: str | Path) -> pa.Table:
     """A table from a Parquet or CSV file, or a Delta folder.
 
@@ -118,7 +127,7 @@ def read_rows(path: str | Path) -> pa.Table:
             return pq.read_table(place)
         if place.suffix.lower() in (".csv", ".tsv"):
             separator = "\t" if place.suffix.lower() == ".tsv" else ","
-            return pl.read_csv(place, separator=separator, try_parse_dates=True).to_arrow()
+            return _from_text(place, separator).to_arrow()
     except (pa.ArrowException, pl.exceptions.PolarsError, OSError) as error:
         raise ReadError(f"feature store: cannot read {place}: {error}") from error
     raise ReadError(

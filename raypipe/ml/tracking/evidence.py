@@ -13,9 +13,16 @@ from raypipe.ml.tracking.figures import settings_of
 from raypipe.ml.tuning.page import write_tuning
 from raypipe.ml.workflow.result import get_workflow_summary
 
+_OF_SOME = ("tuning.json", "calibration.json", "tuning.html", "trials.csv", "trials.json", "trials.parquet")
+"""Files that only some models have."""
+
 
 def write_evidence(result: Mapping[str, Any], folder: Path) -> list[Path]:
-    """Write what there is; gives the files, in the order of their names."""
+    """Write what there is; gives the files, in the order of their names. What an earlier model left is removed."""
+    for name in _OF_SOME:
+        (folder / name).unlink(missing_ok=True)
+    for chart in folder.glob("charts/*.svg"):
+        chart.unlink()
     documents = {
         "specs/features.json": [spec.to_dict() for spec in result["feature_specs"]],
         "specs/model.json": result["model_spec"].to_dict(),

@@ -49,7 +49,9 @@ def model_folder(uri: str | Path, tracking_uri: str | None = None, registry_uri:
 def _place(client: object, uri: str) -> str:
     """Where the files of a model lie."""
     kind, _, rest = uri.partition(":/")
-    name, _, version = rest.strip("/").rpartition("@" if "@" in rest else "/")
+    place = rest.strip("/")
+    by_number = place.rpartition("/")[2].isdigit() or "@" not in place  # a name may hold an @
+    name, _, version = place.rpartition("/" if by_number else "@")
     if kind == "runs":
         run = client.get_run(rest.strip("/").partition("/")[0])  # type: ignore[attr-defined]
         models = run.outputs.model_outputs if run.outputs else []

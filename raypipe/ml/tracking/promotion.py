@@ -10,7 +10,7 @@ from pydantic import NonNegativeFloat
 
 from raypipe.config import Frozen
 from raypipe.errors import ConfigError
-from raypipe.ml.card import rows_hash
+from raypipe.ml.card import row_hashes, rows_hash
 from raypipe.ml.data import TrainingData, training_data
 from raypipe.ml.metrics import METRICS, Truth, compute, resamples
 from raypipe.ml.model import estimates, truth_of
@@ -18,6 +18,9 @@ from raypipe.ml.saving import LoadedModel
 from raypipe.ml.tracking.loading import load_model
 from raypipe.ml.tracking.registry import give_stage, store_of, version_of
 
+MAX_LEARNT_SHARE, LEAST_KNOWN = 0.1, 3
+"""Rows that a model was learnt from: more than this share of those to judge by are refused; fewer than so many that are
+known again may be equal by chance."""
 MIN_ROWS = 30
 """Rows below which no interval is trusted."""
 Verdict = Literal["promoted", "kept", "undecided", "first"]
@@ -107,9 +110,9 @@ def promote(  # noqa: PLR0913 - keywords, each of which stands for itself
     else:
         found = _compared(name, (versions[0], str(versions[1])), models, data, (chosen, min_gain, seed))
     if not dry_run and found.verdict in ("promoted", "first"):
+        give_stage(client, name, found.challenger, "Production")  # first: there is a champion at any time
         if found.champion is not None:
             give_stage(client, name, found.champion, "Archived")
-        give_stage(client, name, found.challenger, "Production")
     return found
 
 
@@ -148,6 +151,23 @@ def _check_rows(data: TrainingData, models: list[LoadedModel]) -> None:
             raise ConfigError(
                 f"promote: these are the rows that {one.card.name!r} was learnt from; bring rows that it has not seen"
             )
+        share = _share_learnt(data, one)
+        if share > MAX_LEARNT_SHARE:
+            raise ConfigError(
+                f"promote: {one.card.name!r} was learnt from about {share:.0%} of these rows; bring rows that it has"
+                " not seen"
+            )
+
+
+def _share_learnt(data: TrainingData, model: LoadedModel) -> float:
+    """About which share of the rows a model was learnt from, by the hashes that its card keeps of some of them."""
+    kept, names = model.card.rows_sketch, [one.name for one in model.card.inputs]
+    if not kept or not set(names) <= set(data.X.columns):
+        return 0.0
+    hashes = row_hashes(data, names)
+    among = hashes[hashes <= int(kept[-1], 16)]
+    known = int(np.isin(among, np.array([int(one, 16) for one in kept], dtype=np.uint64)).sum())
+    return known / len(among) if known >= LEAST_KNOWN else 0.0
 
 
 def _compared(

@@ -153,7 +153,11 @@ class Tracker:
             ]
             steps = [Metric("fold_score", float(v), now, i) for i, v in enumerate(trial.fold_scores) if v is not None]
             params = {key_of(name): text_of(value) for name, value in trial.params.items()}
-            self.client.log_batch(run, metrics=[*metrics, *steps], params=[Param(*one) for one in params.items()])
+            try:
+                self.client.log_batch(run, metrics=[*metrics, *steps], params=[Param(*one) for one in params.items()])
+            except BaseException:
+                self.client.set_terminated(run, "FAILED")
+                raise
             self.client.set_terminated(run, "FAILED" if trial.status == "failed" else "FINISHED")
 
     def _register(self, result: Mapping[str, Any], model: Any) -> str:

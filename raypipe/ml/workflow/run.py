@@ -150,7 +150,7 @@ def run_ml_workflow(  # noqa: PLR0913 - the signature that users of the older sy
     data = training_data(X, y, model_spec.task, columns)
     test = rows_for_test((X_test, y_test), y, data, columns)
     work = _Work(feature_specs, model_spec, validation, (data, test), options, attempts)
-    if data_source is not None:
+    if data_source is not None and not stored.get("feature_store_enabled"):
         stored["data_source"] = dict(data_source)
     result = work.tracked(stored)
     result.update(stored)
