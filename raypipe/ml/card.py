@@ -109,7 +109,7 @@ def rows_sketch(data: TrainingData, names: Sequence[str]) -> list[str]:
 def row_hashes(data: TrainingData, names: Sequence[str]) -> NDArray[np.uint64]:
     """A hash of each row; numbers of any type count as numbers, all else as text."""
     told: dict[str, Any] = {f"feature:{name}": data.X[name] for name in sorted(names)}
-    told["target"] = pd.Series(data.y)
+    told["target"] = pd.Series(data.y, index=data.X.index)
     alike = {
         name: column.astype(float) if pd.api.types.is_numeric_dtype(column.dtype) else column.astype(str)
         for name, column in told.items()

@@ -326,9 +326,9 @@ def test_rows_of_which_a_model_was_learnt_from_some_decide_nothing_either(place,
     uri = learnt(place, spec, WEAK, table=table, validation_params=more).mlflow_tracking_uri
     for rows in (table, table.sample(frac=1.0, random_state=1)):
         with pytest.raises(ConfigError, match="was learnt from about [78][0-9]% of these rows; bring rows"):
-            promote("weak", rows, "churn", tracking_uri=uri, dry_run=True, groups="person")
+            promote("churn", rows, "churn", tracking_uri=uri, dry_run=True, groups="person")
     unseen = people(300, seed=1).assign(person=np.arange(300))
-    assert promote("weak", unseen, "churn", tracking_uri=uri, dry_run=True).verdict == "first"
+    assert promote("churn", unseen, "churn", tracking_uri=uri, dry_run=True).verdict == "first"
 
 
 def test_there_is_a_champion_at_any_moment_of_a_promotion(place, monkeypatch):

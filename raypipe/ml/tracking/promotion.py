@@ -105,6 +105,7 @@ def promote(  # noqa: PLR0913 - keywords, each of which stands for itself
     data = training_data(X, y, models[0].card.task, (groups, None, None))
     chosen = _metric(metric, models)
     _check_rows(data, models)
+    _check_unseen(data if groups is None else training_data(X, y, models[0].card.task), models)
     if len(models) == 1:
         found = Promotion(name=name, verdict="first", challenger=versions[0], metric=chosen, rows=data.rows)
     else:
@@ -151,6 +152,10 @@ def _check_rows(data: TrainingData, models: list[LoadedModel]) -> None:
             raise ConfigError(
                 f"promote: these are the rows that {one.card.name!r} was learnt from; bring rows that it has not seen"
             )
+
+
+def _check_unseen(data: TrainingData, models: list[LoadedModel]) -> None:
+    for one in models:
         share = _share_learnt(data, one)
         if share > MAX_LEARNT_SHARE:
             raise ConfigError(
