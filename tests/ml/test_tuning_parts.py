@@ -205,6 +205,20 @@ def test_the_winner_has_run_all_folds(tmp_path):
     assert best.params["alpha"] == min(one.params["alpha"] for one in told if one.number and one.status == "done")
 
 
+@pytest.mark.parametrize(("own", "wins"), [(0.5, True), (2.0, False)])
+def test_the_models_own_parameters_win_on_the_folds_that_there_was_time_for(tmp_path, own, wins):
+    """A slow default must not lose to a quick and bad trial because the time was up before its last fold."""
+    race = race_of(tmp_path, OptunaSearchSpec(space={"alpha": Float(0.1, 5.0)}), default_competes=True)
+    slow, quick = race.next(), race.next()
+    for fold in range(3):
+        race.told(quick, FoldResult({"rmse": 1.0 + fold}, fit_s=0.1, seconds=0.1))
+    race.told(slow, FoldResult({"rmse": own}, fit_s=8.0, seconds=8.0))
+    race.end(slow, "stopped")
+    assert (race.best() is slow) is wins
+    race.room = Room(2, time.monotonic() + 5.0)  # less than two fits of it take
+    assert race.best() is quick
+
+
 def test_a_space_that_is_searched_through_ends_the_search(tmp_path):
     spec = OptunaSearchSpec(space={"alpha": [1.0, 2.0]}, time_limit_s=60.0)
     race = run(race_of(tmp_path, spec), lambda alpha, fold: alpha or 9.0)

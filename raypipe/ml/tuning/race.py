@@ -237,7 +237,8 @@ class Race:
         """The winner: of the trials that ran through all folds the best, of equal ones the first.
 
         Where fits with it would take longer than there is time for, the best of those that leave room; where none does,
-        the quickest. Where the time was up before one was done, that of the model spec's own parameters.
+        the quickest. Where the time was up before one was done, that of the model spec's own parameters; also where it
+        was up before they had run all folds, and they were better than the winner on those that they had.
 
         Raises
         ------
@@ -249,7 +250,8 @@ class Race:
         ended = [(round(loss, 12), entry.number) for entry in able if (loss := self.loss(entry)) is not None]
         if ended:
             in_time = [one for one in ended if self.room.has(self._fit_s(one[1]))]
-            return self.entries[min(in_time)[1] if in_time else min(ended, key=lambda one: self._fit_s(one[1]))[1]]
+            won = self.entries[min(in_time)[1] if in_time else min(ended, key=lambda one: self._fit_s(one[1]))[1]]
+            return self.entries[0] if self._own_is_ahead(won) else won
         failed = [entry for entry in able if entry.status == "failed"]
         if failed and not any(entry.status == "stopped" for entry in able):
             raise ConfigError(
@@ -257,6 +259,16 @@ class Race:
                 f" {_shown(failed[0].params)}: {failed[0].error}"
             )
         return self.entries[0]
+
+    def _own_is_ahead(self, won: Entry) -> bool:
+        """Whether the model spec's own parameters, stopped for want of time, are better on the folds that they ran."""
+        own = self.entries[0]
+        if own is won or own.status != "stopped" or not own.fold or not self.rules.default_competes:
+            return False
+        if not self.room.has(self._fit_s(0)):
+            return False
+        ours, theirs = (self._told_losses(one, own.fold) for one in (own, won))
+        return bool(ours) and bool(theirs) and statistics.fmean(ours) < statistics.fmean(theirs)
 
     def _fit_s(self, number: int) -> float:
         return statistics.fmean(one.fit_s + one.predict_s for one in self.entries[number].results)
