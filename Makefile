@@ -26,11 +26,8 @@ job-demo: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.demo_data $(DEMO)/flights.csv
 	$(BIN)/python -m jobs.job_demo $(DEMO)/flights.csv
 
-# Processes that run tests beside each other, each with a Ray of its own; a file is run by one of them.
-TEST_JOBS ?= 2
-
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadfile
+	$(BIN)/python -m pytest
 
 # What takes minutes, and the laws with ten times the examples.
 test-slow: $(VENV)/.installed
