@@ -7,7 +7,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from raypipe.insights.chance import chi_squared_tail, f_tail
@@ -123,6 +123,7 @@ def test_group_tests_agree_with_scipy_and_statsmodels(groups: int, size: int, se
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(12, 400), st.sampled_from(["normal", "exponential", "uniform"]), st.integers(0, 10**6))
+@example(12, "exponential", 10578)  # the approximation gives 0.1, the table less
 def test_normality_tests_agree_with_scipy_and_statsmodels(n: int, kind: str, seed: int) -> None:
     diagnostic = pytest.importorskip("statsmodels.stats.diagnostic", reason="held against statsmodels")
     values = np.sort(getattr(np.random.default_rng(seed), kind)(size=n))
@@ -138,9 +139,12 @@ def test_normality_tests_agree_with_scipy_and_statsmodels(n: int, kind: str, see
         warnings.simplefilter("ignore")
         distance, p = diagnostic.lilliefors(values, pvalmethod="approx")
         a2, a_p = diagnostic.normal_ad(values)
-    assert lilliefors(values)[0] == pytest.approx(distance, rel=1e-9)
-    if p < 0.1:
-        assert lilliefors(values)[1] == pytest.approx(p, rel=1e-6)
+    own = lilliefors(values)
+    assert own[0] == pytest.approx(distance, rel=1e-9)
+    if own[1] < 0.1:
+        assert own[1] == pytest.approx(p, rel=1e-6)
+    else:  # there statsmodels goes over to a table, whose values begin a little below
+        assert p > 0.09
     # statsmodels takes 1 - cdf, which has few digits left for values far out.
     assert anderson_darling(values)[0] == pytest.approx(a2 * (1 + 0.75 / n + 2.25 / n**2), rel=1e-5)
     assert anderson_darling(values)[1] == pytest.approx(a_p, rel=1e-5, abs=1e-12)
