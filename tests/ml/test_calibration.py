@@ -218,6 +218,41 @@ def test_too_few_folds_to_try_a_choice_on_are_told(columns, validation, message)
         folds_for(CalibrationSpec(n_splits=2), data, ValidationSpec(**validation), 0)
 
 
+@pytest.mark.parametrize("strategy", ["cross_validation", "kfold", "stratified", "time", "group", "predefined"])
+def test_a_calibrator_learns_on_the_folds_of_the_validation_without_fitting_them_again(strategy, monkeypatch):
+    table, y = rows_of(120)
+    tied = {"group": "group_column", "time": "time_column", "predefined": "fold_column"}
+    columns = {tied[strategy]: "tie"} if strategy in tied else {}
+    table = table.assign(tie=np.arange(120) // 12) if columns else table
+    want = {"n_splits": 4, **columns}
+    spec = CalibrationSpec(method="sigmoid", random_state=42)  # the seed of the workflow
+    done = run_ml_workflow(None, LINEAR, table, y, strategy, want, calibration_spec=spec)
+    once = done.calibration_summary
+    assert (once["fitted_again"], once["n_splits"]) == (False, done.cross_validation["folds"])
+    recipe = Recipe(tuple(done.feature_specs), LINEAR, "classification", 42)
+    data = training_data(table, y, columns=tuple(columns.get(name) and "tie" for name in tied.values()))
+    again = calibrate(spec, (recipe, {}, done.uncalibrated_pipeline), data, ValidationSpec(strategy=strategy, **want))
+    assert again.summary == {**once, "fitted_again": True}
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "spec"),
+    [
+        ("linear", CalibrationSpec(random_state=7)),
+        ("linear", CalibrationSpec(n_splits=4)),
+        ("linear", CalibrationSpec(cv_strategy="kfold")),
+        ("ridge", CalibrationSpec()),
+    ],
+    ids=["other rows", "other number", "models kept", "distances"],
+)
+def test_a_calibrator_that_wants_other_folds_or_more_of_them_fits_again(algorithm, spec):
+    model = ModelSpec(model_name="m", algorithm=algorithm)
+    done = run_ml_workflow(None, model, X, Y, "cross_validation", calibration_spec=spec)
+    assert done.calibration_summary["fitted_again"]
+    told = any("and not over the 5" in text for text in done.warnings)
+    assert told is (spec.n_splits == 4)
+
+
 def test_tied_rows_are_told():
     table, y = rows_of(200)
     grouped = table.assign(who=np.arange(200) // 5)

@@ -389,5 +389,6 @@ def test_metrics_of_other_folds_or_another_model_than_were_asked_for_are_told():
 
     nested = run_ml_workflow(None, MODEL, X, HALF, "nested", {"n_splits": 3}, calibration_spec=CalibrationSpec())
     assert any("before calibration" in text for text in nested["warnings"])
-    ten = run_ml_workflow(None, MODEL, X, HALF, "stratified", {"n_splits": 7}, calibration_spec=CalibrationSpec())
-    assert any("over the 5 folds of its calibration, and not over the 7" in text for text in ten["warnings"])
+    five = CalibrationSpec(n_splits=5)
+    seven = run_ml_workflow(None, MODEL, X, HALF, "stratified", {"n_splits": 7}, calibration_spec=five)
+    assert any("over the 5 folds of its calibration, and not over the 7" in text for text in seven["warnings"])

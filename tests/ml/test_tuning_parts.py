@@ -293,6 +293,7 @@ def test_small_work_stays_here_and_large_work_goes_to_a_ray_that_is_up_or_to_pro
 def test_there_are_no_more_processes_than_there_is_memory_for(monkeypatch):
     spec = OptunaSearchSpec(n_trials=40, engine="processes")
     monkeypatch.setattr(choose, "_cpus", lambda up: 8)
+    monkeypatch.setattr(choose, "ray_is_up", lambda: False)  # the session's Ray may be, by the tests that ran before
     texts = numbers(100).assign(t=["x" * 1_000_000] * 100)  # pandas counts 8 bytes of each, unless asked
     for table, free, at_once in (
         (numbers(100), 64 << 30, 8),

@@ -8,7 +8,7 @@ from typing import Any
 
 from raypipe.errors import ConfigError
 from raypipe.ml.calibration.classes import calibrated_classes
-from raypipe.ml.calibration.held import Held, folds_for, hold
+from raypipe.ml.calibration.held import Held, Known, folds_for, hold
 from raypipe.ml.calibration.intervals import with_intervals
 from raypipe.ml.calibration.model import CalibratedClassifier, CalibratedRegressor
 from raypipe.ml.data import TrainingData
@@ -40,6 +40,7 @@ def calibrate(
     data: TrainingData,
     validation: ValidationSpec,
     place: Place | None = None,
+    known: Known | None = None,
 ) -> Calibration:
     """The model, calibrated on rows that it did not see.
 
@@ -51,6 +52,8 @@ def calibrate(
     ----------
     place : Place, optional
         Where folds are fitted; None: on Ray where this process is connected to one.
+    known : Known, optional
+        What a cross-validation of the same recipe found; where its folds are those wanted, nothing is fitted again.
 
     Raises
     ------
@@ -62,7 +65,7 @@ def calibrate(
     seed = recipe.seed if spec.random_state is None else spec.random_state
     parts, strategy = folds_for(spec, data, validation, seed)
     keep = spec.keeps_folds and strategy not in ("time", "purged")
-    held = hold((recipe, params), data, (parts, strategy), keep, place)
+    held = hold((recipe, params), data, (parts, strategy), keep, place, known)
     models = list(held.models) if keep else [fitted]
     told: dict[str, Any] = {
         "calibration_name": spec.calibration_name,
@@ -71,6 +74,7 @@ def calibrate(
         "cv_strategy": spec.cv_strategy,
         "folds": strategy,
         "n_splits": len(parts),
+        "fitted_again": held.fitted_again,
         "ensemble": keep,
         "n_calibrated_models": len(models),
         "rows": len(held.y),

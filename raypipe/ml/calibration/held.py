@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from raypipe.ml.specs.calibration import CalibrationSpec
 from raypipe.ml.specs.validation import Strategy, ValidationSpec
 from raypipe.ml.splits import Fold, folds, settled
 from raypipe.ml.workflow.crossfit import FoldWork, Place, all_folds, crossfit
+from raypipe.ml.workflow.trial import FoldFit
 
 Places = NDArray[np.int64]
 _FORWARD = frozenset({"time"})
@@ -40,6 +41,8 @@ class Held:
     groups: NDArray[Any] | None = None
     forward: bool = False
     """Folds follow each other in time."""
+    fitted_again: bool = True
+    """Models were fitted for this; else the cross-validation had them."""
 
     def turns(self) -> Iterator[tuple[Places, Places]]:
         """Places to learn a choice from, and places of the fold that it is tried on. In time, the first fold has
@@ -59,10 +62,29 @@ class Held:
         return Estimate(self.said.values[places], self.said.are_probabilities), self.y[places]
 
 
+@dataclass(frozen=True)
+class Known:
+    """What a cross-validation of the same recipe found."""
+
+    folds: Sequence[Fold]
+    fits: tuple[FoldFit, ...]
+
+    def is_of(self, folds: Sequence[Fold], data: TrainingData) -> bool:
+        """Whether it has all that fits on these folds would give. Where a model gives no probabilities, a calibrator
+        works on its distances, which a cross-validation has not kept."""
+        same = len(self.fits) == len(self.folds) == len(folds) and all(
+            np.array_equal(one, other)
+            for pair in zip(self.folds, folds, strict=True)
+            for one, other in zip(*pair, strict=True)
+        )
+        return same and (data.task == "regression" or all(fit.estimate.are_probabilities for fit in self.fits))
+
+
 def folds_for(
     spec: CalibrationSpec, data: TrainingData, validation: ValidationSpec, seed: int
 ) -> tuple[list[Fold], Strategy]:
-    """Folds that keep apart what the validation keeps apart, in the number that the spec asks for.
+    """Folds that keep apart what the validation keeps apart, in the number that the spec asks for; unless it asks for
+    others, those of the validation.
 
     Raises
     ------
@@ -81,10 +103,12 @@ def folds_for(
 
 
 def _strategy(spec: CalibrationSpec, data: TrainingData, validation: ValidationSpec) -> Strategy:
-    if validation.strategy in ("predefined", "purged") or data.times is not None or data.groups is not None:
-        usual = validation.strategy if validation.strategy != "none" else "auto"
-        return settled(validation.replace(strategy=usual), data)
-    return "kfold" if data.task == "regression" or spec.cv_strategy == "kfold" else "stratified"
+    tied = validation.strategy in ("predefined", "purged") or data.times is not None or data.groups is not None
+    if not tied and spec.cv_strategy in ("kfold", "stratified_kfold"):
+        return "kfold" if data.task == "regression" or spec.cv_strategy == "kfold" else "stratified"
+    # Repeats say the same rows again, from which no calibrator could learn more.
+    usual = "auto" if validation.strategy in ("none", "repeated") else validation.strategy
+    return settled(validation.replace(strategy=usual), data)
 
 
 def hold(
@@ -93,6 +117,7 @@ def hold(
     split: tuple[list[Fold], Strategy],
     keep: bool,
     place: Place | None = None,
+    known: Known | None = None,
 ) -> Held:
     """Fit the recipe on each fold and ask it about the rest.
 
@@ -100,6 +125,8 @@ def hold(
     ----------
     keep : bool
         Whether the fitted models are kept.
+    known : Known, optional
+        What the same recipe said on the same folds; then nothing is fitted.
     place : Place, optional
         Where folds are fitted; None: on Ray where this process is connected to one.
 
@@ -109,8 +136,9 @@ def hold(
         A fold cannot be fitted, or the time was up.
     """
     parts, strategy = split
+    seen = None if keep or known is None or not known.is_of(parts, data) else known.fits
     work = FoldWork(made[0], data, tuple(parts), (made[1],) * len(parts), _said, keep)
-    fits = all_folds(crossfit(work, place or Place()), "calibration")
+    fits = seen or all_folds(crossfit(work, place or Place()), "calibration")
     places = np.concatenate([fit.places for fit in fits])
     edges = np.cumsum([0, *(len(fit.places) for fit in fits)])
     true = data.y[places]
@@ -124,6 +152,7 @@ def hold(
         models=tuple(fit.model for fit in fits) if keep else (),
         groups=None if data.groups is None else data.groups[places],
         forward=strategy in _FORWARD,
+        fitted_again=seen is None,
     )
 
 

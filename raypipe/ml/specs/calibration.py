@@ -48,9 +48,12 @@ class CalibrationSpec(Spec):
     """auto: that with the least cross-fitted log loss, `none` unless another is better by more than noise; sigmoid:
     Platt's; isotonic: any rising curve, for 1,000 rows or more; temperature: one number for all classes."""
     cv_strategy: Folds | Annotated[int, Field(ge=2, strict=True)] = "prefit"
-    """prefit: the fitted model is kept, and its calibrator learns from folds of further fits; kfold, stratified_kfold:
-    `n_splits` folds; a number: so many folds. Groups, times and given folds of the validation hold in any case."""
-    n_splits: Annotated[int, Field(ge=2)] = 5
+    """prefit: the fitted model is kept, and its calibrator learns from what models of folds said; kfold,
+    stratified_kfold: `n_splits` folds; a number: so many folds. Groups, times and given folds of the validation hold in
+    any case."""
+    n_splits: Annotated[int, Field(ge=2)] | None = None
+    """None: as many as the validation has. With `prefit` they are then the folds of the cross-validation, and nothing
+    is fitted again."""
     ensemble: bool = True
     """Not with prefit: each fold's model is kept with a calibrator of its own, and the mean is said. Off: the model of
     all rows, with one calibrator."""
@@ -73,8 +76,8 @@ class CalibrationSpec(Spec):
         raise ValueError(f"no threshold can be tuned for it; give one of {able}, or costs")
 
     @property
-    def folds_wanted(self) -> int:
-        """Number of folds."""
+    def folds_wanted(self) -> int | None:
+        """Number of folds; None: that of the validation."""
         return self.cv_strategy if isinstance(self.cv_strategy, int) else self.n_splits
 
     @property

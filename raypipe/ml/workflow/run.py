@@ -25,7 +25,7 @@ from raypipe.ml.workflow.given import deadline_of, engine_named, only_enabled, r
 from raypipe.ml.workflow.judge import judged_by_folds, judged_on_test, on_own_rows
 from raypipe.ml.workflow.plan import settle_features
 from raypipe.ml.workflow.result import WorkflowResult
-from raypipe.ml.workflow.trial import OutOfFold, fitted_on, out_of_fold
+from raypipe.ml.workflow.trial import FoldFit, OutOfFold, fitted_on, out_of_fold
 
 if TYPE_CHECKING:
     from raypipe.ml.specs.calibration import CalibrationSpec
@@ -252,8 +252,9 @@ class _Work:
         result.update(facts_of(train, recipe.features))
         if tuned is not None:
             result.update(tuning_summary=tuned.summary, trials=tuned.trials)
-        cv = self._cross_validate(result, recipe, train, parts)
-        calibrated = self._calibrate(result, recipe, train)
+        fits = self._cross_validate(result, recipe, train, parts)
+        cv = out_of_fold(train, fits) if fits else None
+        calibrated = self._calibrate(result, recipe, train, (parts, fits))
         if calibrated is not None and len(calibrated.folds) != len(parts):
             self.attempts.warn(
                 f"the metrics are those of the calibrated model, over the {len(calibrated.folds)} folds of its"
@@ -315,10 +316,10 @@ class _Work:
 
     def _cross_validate(
         self, result: WorkflowResult, recipe: Recipe, train: TrainingData, parts: Sequence[Fold]
-    ) -> OutOfFold | None:
-        """What the model says of rows that folds held back; None where there are no folds, or no time for one."""
+    ) -> tuple[FoldFit, ...]:
+        """What the model says of rows that folds held back; nothing where there are no folds, or no time for one."""
         if not parts:
-            return None
+            return ()
         with self._timed("cross_validation"):
             params = tuple(
                 self._params(result, recipe, train, (fold, len(parts) - 1 - i)) for i, fold in enumerate(parts)
@@ -327,7 +328,7 @@ class _Work:
         result["cross_validation"] = done.told()
         if done.lacks:
             self.attempts.lacks("cross-validation", done.lacks + (", and there is no figure" if not done.fits else ""))
-        return out_of_fold(train, done.fits) if done.fits else None
+        return done.fits
 
     def _params(
         self, result: WorkflowResult, recipe: Recipe, train: TrainingData, place: tuple[Fold, int]
@@ -338,18 +339,32 @@ class _Work:
         own = self._search(recipe, train.take(place[0][0]), place[1])
         return dict(result["best_params"] if own is None else own.params)
 
-    def _calibrate(self, result: WorkflowResult, recipe: Recipe, train: TrainingData) -> OutOfFold | None:
+    def _calibrate(
+        self,
+        result: WorkflowResult,
+        recipe: Recipe,
+        train: TrainingData,
+        seen: tuple[Sequence[Fold], tuple[FoldFit, ...]],
+    ) -> OutOfFold | None:
         """The calibrated model in place of the other; what it said out of fold, where the folds are to judge it."""
         options, spec = self.options, self.options.calibration
         if spec is None:
             return None
         from raypipe.ml.calibration.calibrate import calibrate
+        from raypipe.ml.calibration.held import Known
 
+        nested = self.validation.strategy == "nested"  # Its folds have parameters of their own.
+        known = None if nested else Known(*seen)
         with self._timed("calibration"):
             done = self.attempts.optional(
                 "calibration",
                 lambda: calibrate(
-                    spec, (recipe, result["best_params"], result["pipeline"]), train, self.validation, options.place
+                    spec,
+                    (recipe, result["best_params"], result["pipeline"]),
+                    train,
+                    self.validation,
+                    options.place,
+                    known,
                 ),
             )
         if done is None:
@@ -357,7 +372,7 @@ class _Work:
         for text in done.warnings:
             self.attempts.warn(text)
         result.update(uncalibrated_pipeline=result["pipeline"], pipeline=done.model, calibration_summary=done.summary)
-        if self.validation.strategy == "nested":
+        if nested:
             self.attempts.warn(
                 "the metrics are those of the nested folds, before calibration; those after it are in"
                 " calibration_summary"
