@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
@@ -19,6 +20,7 @@ from raypipe.errors import IN_PART, ConfigError
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from raypipe.ml.specs.store import FeatureStoreSpec
     from raypipe.ml.specs.training import TrainingSpec
 
 PINNED = (
@@ -31,8 +33,17 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
 def train(
-    file: Annotated[str, typer.Argument(help="File, folder, glob or bucket of rows to learn from.", metavar="FILE")],
-    target: Annotated[str, typer.Option("--target", "-t", help="Column to predict.")],
+    file: Annotated[
+        str | None,
+        typer.Argument(
+            help="File, folder, glob or bucket of rows to learn from; with a feature store in --config, they are its"
+            " entity rows.",
+            metavar="FILE",
+        ),
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option("--target", "-t", help="Column to predict; with a feature store, that of the store.")
+    ] = None,
     time: Annotated[
         str | None, typer.Option("--time", help="Column of times: a model never learns from what comes after.")
     ] = None,
@@ -71,11 +82,12 @@ def train(
     flags = {"time": time, "group": group, "model": model, "task": task, "tune": tune, "tracking_uri": tracking_uri,
              "register": register}  # fmt: skip
     spec = with_flags(spec, {name: value for name, value in flags.items() if value}, calibrate, mlflow)
-    place = out or Path("output", "models", f"{_plain(Path(file.rstrip('/')).stem)}-{_plain(target)}")
+    learns = what_to_learn(file, target, spec.feature_store)
+    place = out or Path("output", "models", f"{learns.name}-{_plain(learns.target)}")
     if (place / "model").exists() and not force:
         raise ConfigError(f"{place}: a model is there already; add --force to replace it, or choose another --out")
-    table, reading, notes, origin = read_rows(file, spec)
-    result = run(spec, table, target, place, origin)
+    table, reading, notes, origin = read_rows(file, spec) if file is not None else Rows()
+    result = run(spec, table, learns, place, origin)
     kept = keep(result, place, reading)
     if as_json:
         sys.stdout.write(json.dumps(_told(result, kept), default=str, ensure_ascii=True) + "\n")
@@ -123,13 +135,44 @@ def _budget(text: str) -> dict[str, float | int]:
 class Rows(NamedTuple):
     """The rows of a file."""
 
-    table: pa.Table
-    reading: dict[str, Any]
+    table: pa.Table | None = None
+    """None: a feature store has them."""
+    reading: Mapping[str, Any] = MappingProxyType({})
     """Read options that gave them their types."""
-    notes: list[str]
+    notes: Sequence[str] = ()
     """What is to be said of them."""
-    origin: dict[str, Any]
+    origin: Mapping[str, Any] | None = None
     """The version of the table that they are from, or the hash of the file."""
+
+
+class Learns(NamedTuple):
+    """What is to be learnt, of which rows."""
+
+    name: str
+    """Of the file, or of the dataset in the store."""
+    target: str
+    store: FeatureStoreSpec | None
+
+
+def what_to_learn(file: str | None, target: str | None, section: Mapping[str, Any] | None) -> Learns:
+    """The target and the store by the command line and the file of specs, which must not contradict each other.
+
+    Raises
+    ------
+    ConfigError
+        Nothing names rows or target, or two things name different ones.
+    """
+    store = _store(section, given=file is not None)
+    named = (section or {}).get("target") if store is not None else None
+    if target is not None and named is not None and target != named:
+        raise ConfigError(f"--target is {target!r}, but feature_store.target is {named!r}; leave one of them out")
+    wanted = target or named
+    if wanted is None:
+        raise ConfigError("raypipe train: got no column to predict; add --target COLUMN")
+    if store is None and file is None:
+        raise ConfigError("raypipe train: got no rows; name a FILE, or a feature_store in the specs of --config")
+    rows = file or (store and (store.entity_rows or store.dataset_name))
+    return Learns(_plain(Path(str(rows).rstrip("/")).stem), wanted, store and store.replace(target=wanted))
 
 
 def read_rows(file: str, spec: TrainingSpec) -> Rows:
@@ -153,7 +196,9 @@ def read_rows(file: str, spec: TrainingSpec) -> Rows:
     return Rows(read.table, {name: pins[name] for name in PINNED if name in pins}, notes, origin)
 
 
-def run(spec: TrainingSpec, table: pa.Table, target: str, place: Path, origin: Mapping[str, Any] | None = None) -> Any:
+def run(
+    spec: TrainingSpec, table: pa.Table | None, learns: Learns, place: Path, origin: Mapping[str, Any] | None
+) -> Any:
     """The workflow that a spec describes, on these rows."""
     from raypipe.ml.workflow import run_ml_workflow
 
@@ -162,9 +207,9 @@ def run(spec: TrainingSpec, table: pa.Table, target: str, place: Path, origin: M
     strategy = "cross_validation" if validation.strategy == "auto" else validation.strategy
     return run_ml_workflow(
         list(spec.features) if spec.features is not None else None,
-        spec.model_spec(target),
+        spec.model_spec(learns.target),
         table,
-        target,
+        learns.target,
         strategy,
         params,
         test_size=validation.test_size,
@@ -172,7 +217,7 @@ def run(spec: TrainingSpec, table: pa.Table, target: str, place: Path, origin: M
         tuning_spec=_tuning(spec.tuning),
         calibration_spec=_calibration(spec.calibration),
         mlflow_spec=_tracked(spec),
-        feature_store_spec=_store(spec.feature_store),
+        feature_store_spec=learns.store,
         selection_spec=spec.selection,
         output_dir=place,
         data_source=origin,
@@ -207,12 +252,19 @@ def _calibration(values: Mapping[str, Any] | None) -> Any:
     return CalibrationSpec.from_dict(dict(values), "calibration")
 
 
-def _store(values: Mapping[str, Any] | None) -> Any:
-    if values is None:
+def _store(values: Mapping[str, Any] | None, *, given: bool) -> FeatureStoreSpec | None:
+    """The store of the specs: whoever names one wants it, and a file beside it has its entity rows."""
+    if values is None or values.get("enabled") is False:
         return None
     from raypipe.ml.specs.store import FeatureStoreSpec
 
-    return FeatureStoreSpec.from_dict(dict(values), "feature_store")
+    for name in ("entity_rows", "dataset_name"):
+        if given and values.get(name) is not None:
+            raise ConfigError(
+                f"feature_store.{name} is {values[name]!r}, and a FILE is named too: its rows would be the entity rows."
+                " Leave one of them out"
+            )
+    return FeatureStoreSpec.from_dict({"enabled": True, "entity_rows_given": given, **values}, "feature_store")
 
 
 def _tracked(spec: TrainingSpec) -> Any:

@@ -106,6 +106,60 @@ def test_steps_that_fail_leave_a_model_a_warning_each_and_an_exit_code(folder: P
     raypipe("predict", "part", "new.csv", "--out", "part.parquet", cwd=folder)
 
 
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with one view, and a file of entity rows beside it."""
+    from datetime import UTC, datetime, timedelta
+
+    from raypipe.ml.specs.store import FeatureView
+    from raypipe.ml.store import FeatureStore
+
+    place = tmp_path_factory.mktemp("shop")
+    store = FeatureStore(place / "feature_repo", "ml_workflow")
+    store.register(FeatureView(name="spend", entities=("user",), event_time="at", features={"total": "float64"}))
+    times = [datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=n) for n in range(120)]
+    users, totals = list(range(120)), [float(n * 7 % 40) for n in range(120)]
+    store.ingest("spend", pl.DataFrame({"user": users, "at": times, "total": totals}))
+    churn = ["yes" if total > 19 else "no" for total in totals]
+    pl.DataFrame({"user": users, "event_timestamp": times, "churn": churn}).write_csv(place / "asked.csv")
+    return place
+
+
+STORE = "model: {algorithm: linear}\nfeature_store: {views: {spend: null}"
+
+
+def test_a_file_has_the_entity_rows_of_the_store_that_the_specs_name(shop: Path) -> None:
+    (shop / "specs.yaml").write_text(STORE + "}\n")
+    words = ("train", "asked.csv", "-t", "churn", "--time", "event_timestamp", "-c", "specs.yaml", "--json")
+    told = json.loads(raypipe(*words, cwd=shop).stdout)
+    assert told["skipped"] == {}
+    data = json.loads((shop / "output/models/asked-churn/data.json").read_text())
+    assert "asked.csv" in json.dumps(data["source"])
+    summary = json.loads((shop / "output/models/asked-churn/summary.json").read_text())
+    assert summary["feature_versions"] == {"spend": 1}
+    (shop / "file.yaml").write_text(STORE + ", entity_rows: asked.csv, target: churn}\n")
+    named = json.loads(raypipe("train", "-c", "file.yaml", "--time", "event_timestamp", "--json", cwd=shop).stdout)
+    assert named["cv_score"] == told["cv_score"]
+
+
+@pytest.mark.parametrize(
+    ("words", "section", "message"),
+    [
+        ((), None, "got no column to predict; add --target COLUMN"),
+        (("-t", "churn"), None, "got no rows; name a FILE, or a feature_store in the specs"),
+        (("-t", "churn"), ", enabled: false", "got no rows; name a FILE, or a feature_store in the specs"),
+        (("asked.csv", "-t", "churn"), ", entity_rows: a.csv", "feature_store.entity_rows is 'a.csv', and a FILE"),
+        (("asked.csv", "-t", "churn"), ", dataset_name: b", "feature_store.dataset_name is 'b', and a FILE is named"),
+        (("asked.csv", "-t", "churn"), ", target: left", "--target is 'churn', but feature_store.target is 'left'"),
+    ],
+)
+def test_rows_and_target_of_a_store_are_named_once(
+    shop: Path, words: tuple[str, ...], section: str | None, message: str
+) -> None:
+    (shop / "wrong.yaml").write_text(f"{STORE}{section}}}\n" if section else "model: {algorithm: linear}\n")
+    assert message in " ".join(raypipe("train", *words, "-c", "wrong.yaml", cwd=shop, check=2).stderr.split())
+
+
 def test_a_flag_is_wanted_whatever_the_file_has_switched_off() -> None:
     from raypipe.cli.train import with_flags
     from raypipe.ml.specs.training import TrainingSpec

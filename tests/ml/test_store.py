@@ -294,6 +294,36 @@ def test_entity_rows_can_be_cut_dated_and_kept(store):
         training_rows(spec.replace(dataset_name="label"))
 
 
+@pytest.mark.parametrize("kind", ["pandas", "polars", "arrow", "apart"])
+def test_the_rows_of_a_workflow_can_be_the_entity_rows(store, kind):
+    pytest.importorskip("sklearn", reason="the extra ml is not installed")
+    from raypipe.ml.workflow import run_ml_workflow
+
+    spec = learnable(store).build()
+    asked = store.read_dataset("labels")[0]
+    kinds = {"pandas": asked.to_pandas(), "polars": pl.from_arrow(asked), "arrow": asked}
+    given = (kinds[kind], "churn") if kind != "apart" else (asked.drop_columns(["churn"]), asked["churn"])
+    model = ClassifierModelSpec(model_name="m", algorithm="logistic_regression")
+    how = {"validation_strategy": "group", "validation_params": {"group_column": "user", "n_splits": 2}}
+    ours = spec.replace(entity_rows_given=True)
+    origin = {"sha256": "0"}
+    result = run_ml_workflow(None, model, *given, feature_store_spec=ours, data_source=origin, **how)
+    assert [one.name for one in result["inputs"]] == ["total", "visits"]
+    assert result["feature_store_enabled"]
+    assert result["data_source"] == origin  # the entity rows are from there, the features of the versions that are told
+    kept = run_ml_workflow(None, model, feature_store_spec=spec, data_source=origin, **how)
+    assert kept["cv_scores"] == result["cv_scores"]
+    assert "data_source" not in kept
+    with pytest.raises(ConfigError, match="no rows are given; wanted entity rows"):
+        training_rows(ours)
+
+
+def test_entity_rows_are_named_once():
+    for other in ({"entity_rows": "rows.csv"}, {"dataset_version": 3}):
+        with pytest.raises(ConfigError, match="entity_rows_given takes the rows of the workflow, but others"):
+            FeatureStoreSpec.from_dict({"entity_rows_given": True, **other})
+
+
 def test_a_workflow_learns_from_the_store_and_goes_on_without_it_where_it_fails(store):
     pytest.importorskip("sklearn", reason="the extra ml is not installed")
     from raypipe.ml.workflow import run_ml_workflow

@@ -17,7 +17,8 @@ _ONLINE_KEYS = ("path",)
 class FeatureStoreSpec(Spec):
     """Entity rows with a target, and the feature views that are joined to them as of the time of each row.
 
-    The entity rows are a file, or a dataset that `FeatureStore.write_dataset` keeps under `dataset_name`.
+    The entity rows are a file, a dataset that `FeatureStore.write_dataset` keeps under `dataset_name`, or the rows that
+    the workflow is given.
     """
 
     enabled: bool = False
@@ -31,6 +32,9 @@ class FeatureStoreSpec(Spec):
     """None: the newest."""
     entity_rows: str | None = None
     """Parquet, CSV or Delta table with entity columns, times and the target."""
+    entity_rows_given: bool = False
+    """The rows that the workflow is given (`X`, `y`) are the entity rows; `y` is then the target. Else they are learnt
+    from as they are, should the store fail."""
     target: str = "target"
     """Column of the entity rows."""
     time_column: str = "event_timestamp"
@@ -89,6 +93,8 @@ class FeatureStoreSpec(Spec):
             raise ValueError("online settings are given, but online_store_type is null: set it to 'sqlite'")
         if self.dataset_version is not None and self.entity_rows is not None:
             raise ValueError("dataset_version pins a dataset of the store, but entity_rows names a file: give one")
+        if self.entity_rows_given and (self.entity_rows or self.dataset_version is not None):
+            raise ValueError("entity_rows_given takes the rows of the workflow, but others are named too: give one")
         return self
 
 

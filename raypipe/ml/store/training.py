@@ -31,8 +31,13 @@ class StoredRows:
     version pinned, which gives the same rows again."""
 
 
-def training_rows(spec: FeatureStoreSpec) -> StoredRows:
+def training_rows(spec: FeatureStoreSpec, given: pa.Table | None = None) -> StoredRows:
     """Entity rows of a spec with the features that were known at their times.
+
+    Parameters
+    ----------
+    given : pa.Table, optional
+        The entity rows, where the spec says that they are given.
 
     Raises
     ------
@@ -40,7 +45,7 @@ def training_rows(spec: FeatureStoreSpec) -> StoredRows:
         Says what is missing: the store, a view, a column of the entity rows, features.
     """
     store = FeatureStore(spec.repo_path, spec.project_name, create=spec.initialize_on_start)
-    entities, dataset_version = _entity_rows(spec, store)
+    entities, dataset_version = _entity_rows(spec, store, given)
     if spec.target not in entities.column_names:
         raise MissingColumnsError("feature store: target", [spec.target], entities.column_names)
     versions = spec.joined_views
@@ -75,9 +80,13 @@ def _facts(
     }
 
 
-def _entity_rows(spec: FeatureStoreSpec, store: FeatureStore) -> tuple[pa.Table, int | None]:
+def _entity_rows(spec: FeatureStoreSpec, store: FeatureStore, given: pa.Table | None) -> tuple[pa.Table, int | None]:
     version = None
-    if spec.entity_rows is None:
+    if spec.entity_rows_given:
+        if given is None:
+            raise ConfigError("feature store: entity_rows_given is set, and no rows are given; wanted entity rows")
+        rows = given
+    elif spec.entity_rows is None:
         rows, version = store.read_dataset(spec.dataset_name, spec.dataset_version)
     else:
         rows = read_rows(spec.entity_rows)

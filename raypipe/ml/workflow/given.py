@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+import pyarrow as pa
+
 from raypipe.errors import ConfigError, MissingColumnsError
-from raypipe.ml.data import TrainingData, training_data
+from raypipe.ml.data import TrainingData, to_table, to_target, training_data
 from raypipe.ml.workflow.attempt import Attempts
 
 if TYPE_CHECKING:
@@ -50,14 +53,33 @@ def rows_for_test(
 
 
 def rows_from_store(
-    spec: FeatureStoreSpec, given: tuple[Any, Any], attempts: Attempts
+    spec: FeatureStoreSpec, given: tuple[Any, Any], split_by: Sequence[str | None], attempts: Attempts
 ) -> tuple[Any, Any, dict[str, Any]]:
-    """Rows from the feature store; those given where it fails."""
+    """Rows from the feature store, with what they are split by; those given where it fails."""
     from raypipe.ml.store.training import training_rows
 
-    rows = attempts.optional("feature store", lambda: training_rows(spec))
+    entities = None
+    spec = spec.replace(keep_columns=tuple(dict.fromkeys([*spec.keep_columns, *filter(None, split_by)])))
+    if spec.entity_rows_given and given[0] is not None:
+        entities, target = _entities(*given, spec.target)
+        spec = spec.replace(target=target)
+    rows = attempts.optional("feature store", lambda: training_rows(spec, entities))
     if rows is not None:
         return rows.table, rows.target, {"feature_store_enabled": True, **rows.facts}
     if given[0] is None:
         raise ConfigError(f"feature store: {attempts.skipped['feature store']}; and no X and y were given instead")
     return *given, {"feature_store_enabled": False}
+
+
+def _entities(X: Any, y: Any, target: str) -> tuple[pa.Table, str]:  # noqa: N803
+    """One table of the rows that were given, with their target, and its name."""
+    table = X if isinstance(X, pa.Table) else pa.Table.from_pandas(to_table(X), preserve_index=False)
+    if isinstance(y, str):
+        return table, y
+    values = to_target(y)
+    if target in table.column_names or len(values) != table.num_rows:
+        raise ConfigError(
+            f"feature store: y has {len(values):,} values and is to be called {target!r}; X has {table.num_rows:,} rows"
+            f" and the columns {', '.join(table.column_names)}. Wanted as many, and a name of its own"
+        )
+    return table.append_column(target, pa.array(values, from_pandas=True)), target

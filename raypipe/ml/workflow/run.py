@@ -91,7 +91,8 @@ def run_ml_workflow(  # noqa: PLR0913 - the signature that users of the older sy
     feature_specs : sequence of FeatureSpec, optional
         None: of every column that can tell something, by its type; what is left out is told.
     X : table
-        Of pandas, polars, Arrow, Modin, a Frame, a Ray Dataset, or an array. Not needed where a feature store gives it.
+        Of pandas, polars, Arrow, Modin, a Frame, a Ray Dataset, or an array. With a feature store: not needed, or its
+        entity rows (`FeatureStoreSpec.entity_rows_given`), or what is learnt from should the store fail.
     y : column, or str
         The target, or the column of `X` that holds it.
     validation_strategy : str
@@ -144,13 +145,15 @@ def run_ml_workflow(  # noqa: PLR0913 - the signature that users of the older sy
     )
     attempts = Attempts()
     stored: dict[str, Any] = {}
-    if feature_store_spec is not None and feature_store_spec.enabled:
-        X, y, stored = rows_from_store(feature_store_spec, (X, y), attempts)  # noqa: N806
     columns = (validation.group_column, validation.time_column, validation.fold_column)
+    store = only_enabled(feature_store_spec)
+    if store is not None:
+        X, y, stored = rows_from_store(store, (X, y), columns, attempts)  # noqa: N806
     data = training_data(X, y, model_spec.task, columns)
     test = rows_for_test((X_test, y_test), y, data, columns)
     work = _Work(feature_specs, model_spec, validation, (data, test), options, attempts)
-    if data_source is not None and not stored.get("feature_store_enabled"):
+    given = store is None or store.entity_rows_given or not stored["feature_store_enabled"]
+    if data_source is not None and given:
         stored["data_source"] = dict(data_source)
     result = work.tracked(stored)
     result.update(stored)
