@@ -128,6 +128,14 @@ def rows_hash(data: TrainingData) -> str:
     return hashlib.sha256(names + hashed.to_numpy().tobytes()).hexdigest()
 
 
+def rows_told(result: Mapping[str, Any]) -> dict[str, Any]:
+    """The rows that a model learnt from: their number and hash, where they are from, and the versions of the views that
+    a feature store gave."""
+    stored = {name: result[name] for name in ("feature_versions", "feature_store_repo") if name in result}
+    source = {"source": dict(result["data_source"])} if result.get("data_source") else {}
+    return {**result["data"], **stored, **source}
+
+
 def card_of(result: Mapping[str, Any], reading: Mapping[str, Any] | None = None) -> ModelCard:
     """The card of a workflow's result; the model file itself is not named yet."""
     example = result["input_example"]
@@ -144,7 +152,7 @@ def card_of(result: Mapping[str, Any], reading: Mapping[str, Any] | None = None)
         validation_strategy=result["validation_strategy"],
         metric=result["metric"],
         metrics={name: one.model_dump(mode="json") for name, one in result["metrics"].items()},
-        data={**result["data"], **({"source": result["data_source"]} if "data_source" in result else {})},
+        data=rows_told(result),
         rows_sketch=result.get("rows_sketch", ()),
         reading=dict(reading or {}),
         warnings=tuple(result["warnings"]),

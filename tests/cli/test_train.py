@@ -135,10 +135,14 @@ def test_a_file_has_the_entity_rows_of_the_store_that_the_specs_name(shop: Path)
     assert told["skipped"] == {}
     data = json.loads((shop / "output/models/asked-churn/data.json").read_text())
     assert "asked.csv" in json.dumps(data["source"])
-    summary = json.loads((shop / "output/models/asked-churn/summary.json").read_text())
-    assert summary["feature_versions"] == {"spend": 1}
+    assert data["feature_versions"] == {"spend": 1}
+    pinned = json.loads((shop / "output/models/asked-churn/specs/feature_store.json").read_text())
+    assert (pinned["views"], pinned["entity_rows_given"]) == ({"spend": 1}, True)
+    card = json.loads((shop / "output/models/asked-churn/model/raypipe.json").read_text())
+    assert card["data"] == data
     (shop / "file.yaml").write_text(STORE + ", entity_rows: asked.csv, target: churn}\n")
-    named = json.loads(raypipe("train", "-c", "file.yaml", "--time", "event_timestamp", "--json", cwd=shop).stdout)
+    words = ("train", "-c", "file.yaml", "--time", "event_timestamp", "--out", "named", "--json")
+    named = json.loads(raypipe(*words, cwd=shop).stdout)
     assert named["cv_score"] == told["cv_score"]
 
 

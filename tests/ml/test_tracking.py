@@ -332,20 +332,45 @@ def test_rows_of_which_a_model_was_learnt_from_some_decide_nothing_either(place,
 
 
 def test_there_is_a_champion_at_any_moment_of_a_promotion(place, monkeypatch):
-    from raypipe.ml.tracking import promote, promotion
+    from mlflow import MlflowClient
+
+    from raypipe.ml.tracking import list_registered_models, promote
 
     weak = learnt(place, MLflowSpec(register_model=True, model_stage="Production", registered_model_name="m@1"), WEAK)
     learnt(place, MLflowSpec(register_model=True, model_stage="Staging", registered_model_name="m@1"))
     client, seen = client_of(place), []
 
-    def watched(*given, give=promotion.give_stage):
-        give(*given)
-        seen.append(client.get_registered_model("m@1").aliases["champion"])
+    def watched(do):
+        def change(self, *given):
+            do(self, *given)
+            seen.append(str(client.get_registered_model("m@1").aliases["champion"]))
 
-    monkeypatch.setattr(promotion, "give_stage", watched)
+        return change
+
+    for name in ("set_registered_model_alias", "delete_registered_model_alias", "set_model_version_tag"):
+        monkeypatch.setattr(MlflowClient, name, watched(getattr(MlflowClient, name)))
     done = promote("m@1", people(300, seed=1), "churn", metric="log_loss", tracking_uri=weak.mlflow_tracking_uri)
     assert done.verdict == "promoted"
-    assert list(map(str, seen)) == ["2", "2"]
+    assert seen[-1] == "2"
+    assert seen == sorted(seen)  # the old one until the new one, and never none
+    told = {one.version: (one.aliases, one.stage) for one in list_registered_models(weak.mlflow_tracking_uri)}
+    assert told == {"2": (("champion",), "Production"), "1": (("archived",), "Archived")}
+
+
+def test_stages_have_one_version_each(place):
+    from raypipe.ml.tracking import list_registered_models, set_stage
+
+    spec = MLflowSpec(register_model=True, model_stage="Staging")
+    uri = learnt(place, spec, WEAK).mlflow_tracking_uri
+    learnt(place, spec, WEAK, random_state=7)
+    held = [(one.aliases, one.stage) for one in list_registered_models(uri)]
+    assert held == [(("challenger",), "Staging"), ((), "None")]
+    for version in ("1", "2"):
+        set_stage("churn", version, "Production", tracking_uri=uri)
+    held = [(one.aliases, one.stage) for one in list_registered_models(uri)]
+    assert held == [(("champion",), "Production"), (("archived",), "Archived")]
+    set_stage("churn", "2", "Production", tracking_uri=uri)  # that it has already
+    assert list_registered_models(uri)[0].aliases == ("champion",)
 
 
 def test_a_trial_that_cannot_be_logged_is_no_run_that_seems_to_go_on(place, monkeypatch):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from raypipe.ml.card import InputColumn
+from raypipe.ml.card import InputColumn, rows_told
 
 DIGEST_CHARS = 12
 """Of the hash of the rows, as many as the pages have room for; the whole of it stands in the source."""
@@ -21,11 +21,7 @@ def dataset_of(result: Mapping[str, Any]) -> Any:
     from mlflow.entities import Dataset
 
     origin: Mapping[str, Any] = result.get("data_source", {})
-    facts = {
-        **result["data"],
-        **{name: result[name] for name in ("feature_versions", "feature_store_repo") if name in result},
-        **({"from": dict(origin)} if origin else {}),
-    }
+    facts = rows_told(result)
     schema = json.dumps({"mlflow_colspec": [_column(one) for one in result["inputs"]]})
     kind, place = _source(result, origin)
     return Dataset(

@@ -8,12 +8,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from raypipe.ml.card import rows_told
 from raypipe.ml.tracking.charts import charts_of
 from raypipe.ml.tracking.figures import settings_of
 from raypipe.ml.tuning.page import write_tuning
 from raypipe.ml.workflow.result import get_workflow_summary
 
-_OF_SOME = ("tuning.json", "calibration.json", "tuning.html", "trials.csv", "trials.json", "trials.parquet")
+_OF_SOME = (
+    "specs/feature_store.json",
+    "tuning.json",
+    "calibration.json",
+    "tuning.html",
+    "trials.csv",
+    "trials.json",
+    "trials.parquet",
+)
 """Files that only some models have."""
 
 
@@ -29,8 +38,10 @@ def write_evidence(result: Mapping[str, Any], folder: Path) -> list[Path]:
         "plan.json": _plan(result),
         "audit.json": [one.model_dump(mode="json") for one in result["audit"]],
         "summary.json": get_workflow_summary(dict(result)),
-        "data.json": {**result["data"], "source": result.get("data_source")},
+        "data.json": rows_told(result),
     }
+    if "feature_store_spec" in result:  # with every version pinned: it gives the same rows again
+        documents["specs/feature_store.json"] = result["feature_store_spec"]
     for name in ("tuning", "calibration"):
         if f"{name}_summary" in result:
             documents[f"{name}.json"] = result[f"{name}_summary"]

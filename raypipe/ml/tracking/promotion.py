@@ -111,9 +111,7 @@ def promote(  # noqa: PLR0913 - keywords, each of which stands for itself
     else:
         found = _compared(name, (versions[0], str(versions[1])), models, data, (chosen, min_gain, seed))
     if not dry_run and found.verdict in ("promoted", "first"):
-        give_stage(client, name, found.challenger, "Production")  # first: there is a champion at any time
-        if found.champion is not None:
-            give_stage(client, name, found.champion, "Archived")
+        give_stage(client, name, found.challenger, "Production")
     return found
 
 

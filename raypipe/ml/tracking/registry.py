@@ -31,6 +31,10 @@ class RegisteredVersion(Frozen):
     description: str | None = None
 
 
+_GIVEN_UP: Mapping[Stage, Stage] = {"Production": "Archived", "Staging": "None"}
+"""What becomes of the version that had a stage before."""
+
+
 def store_of(tracking_uri: str | None, registry_uri: str | None = None) -> Any:
     """A client; without an address of the default store, which has to be there."""
     if tracking_uri is None:
@@ -109,22 +113,31 @@ def register(
 def give_stage(client: Any, name: str, version: str, stage: Stage) -> None:
     """Set the stage of a version: the tag, the older registry's own stage, and the alias that it stands for.
 
-    A version has one stage: aliases of the others are taken from it.
+    A version has one stage: aliases of the others are taken from it. Production and Staging have one version each, as
+    their aliases have: one that stood in Production before is archived, and one in Staging has no stage any more.
     """
-    from mlflow.exceptions import MlflowException
-
     with worded(told(client.tracking_uri)):
         known = client.get_registered_model(name).aliases
         for other, alias in STAGE_ALIASES.items():
             if other != stage and str(known.get(alias)) == str(version):
                 client.delete_registered_model_alias(name, alias)
-        client.set_model_version_tag(name, version, "stage", stage)
-        with warnings.catch_warnings(), contextlib.suppress(MlflowException, AttributeError):
-            # Stages of their own are gone from newer stores; the tag and the alias say the same.
-            warnings.simplefilter("ignore", FutureWarning)
-            client.transition_model_version_stage(name, version, stage)
+        _tag(client, name, version, stage)
         if stage in STAGE_ALIASES:
             client.set_registered_model_alias(name, STAGE_ALIASES[stage], version)
+        # Last: there is a champion at any moment.
+        before = known.get(STAGE_ALIASES[stage]) if stage in _GIVEN_UP else None
+        if before is not None and str(before) != str(version):
+            give_stage(client, name, str(before), _GIVEN_UP[stage])
+
+
+def _tag(client: Any, name: str, version: str, stage: Stage) -> None:
+    from mlflow.exceptions import MlflowException
+
+    client.set_model_version_tag(name, version, "stage", stage)
+    with warnings.catch_warnings(), contextlib.suppress(MlflowException, AttributeError):
+        # Stages of their own are gone from newer stores; the tag and the alias say the same.
+        warnings.simplefilter("ignore", FutureWarning)
+        client.transition_model_version_stage(name, version, stage)
 
 
 def version_of(client: Any, name: str, which: str) -> str | None:
