@@ -107,6 +107,24 @@ def test_a_split_at_random_is_refused_where_rows_hang_together(strategy, tied):
         ValidationSpec.from_dict({"strategy": strategy, **tied})
 
 
+@pytest.mark.parametrize("strategy", ["group", "stratified_group"])
+def test_groups_are_not_dealt_at_random_where_rows_follow_each_other(strategy):
+    both = {"group_column": "who", "time_column": "when"}
+    with pytest.raises(
+        ConfigError, match="deals groups at random, .* learn from what comes after; use strategy 'time'"
+    ):
+        ValidationSpec.from_dict({"strategy": strategy, **both})
+    with pytest.raises(ConfigError, match="too good; use strategy 'time' or 'auto'"):
+        ValidationSpec.from_dict({"strategy": "kfold", **both})
+    rng = np.random.default_rng(0)
+    table, y = rows_of(100, 3)
+    table = table.assign(who=rng.integers(0, 30, 100), when=np.arange(100))
+    data = training_data(table, y, columns=("who", "when", None))
+    for train, test in folds(ValidationSpec(n_splits=3, **both), data, 0):
+        assert data.times[train].max() < data.times[test].min()
+        assert not set(data.groups[train]) & set(data.groups[test])
+
+
 def test_auto_takes_what_the_rows_ask_for():
     table, y = rows_of(100, 3)
     auto = ValidationSpec()

@@ -25,6 +25,8 @@ Strategy = Literal[
 ]
 RANDOM: frozenset[Strategy] = frozenset({"kfold", "stratified", "repeated"})
 """Strategies that deal rows at random; refused where rows belong together or follow each other."""
+GROUPED: frozenset[Strategy] = frozenset({"group", "stratified_group"})
+"""Strategies that deal groups at random; refused where rows follow each other."""
 
 
 class ValidationSpec(Spec):
@@ -77,6 +79,12 @@ class ValidationSpec(Spec):
             raise ValueError(
                 f"strategy {self.strategy!r} deals rows at random, but {tied}_column is"
                 f" {self.group_column or self.time_column!r}: rows that hang together would stand on both sides, and"
-                f" the score would be too good; use strategy {tied!r} or 'auto'"
+                f" the score would be too good; use strategy {'time' if self.time_column else 'group'!r} or 'auto'"
+            )
+        if self.strategy in GROUPED and self.time_column:
+            raise ValueError(
+                f"strategy {self.strategy!r} deals groups at random, but time_column is {self.time_column!r}: a model"
+                " would learn from what comes after; use strategy 'time' or 'auto', which keep groups apart too, or"
+                " leave time_column out"
             )
         return self
