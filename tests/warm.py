@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import importlib
 import json
 import os
 import select
@@ -111,12 +112,16 @@ def serve(path: str) -> list[str] | None:
 
 
 def _load() -> None:
-    """All that a command may need and that may be there before a fork: no Ray, no thread, no connection."""
+    """All that a command may need and that may be there before a fork: no Ray, no thread of ours, no connection."""
 
     import raypipe.cli.main
     import raypipe.cli.show
     import raypipe.dashboard
     import raypipe.pipeline.check  # noqa: F401
+
+    for extra in ("lightgbm", "skops.io"):  # With scikit-learn and torch, four seconds of each command of models.
+        with contextlib.suppress(ImportError):
+            importlib.import_module(extra)
 
 
 def _forked(connection: socket.socket, listener: socket.socket) -> list[str] | None:

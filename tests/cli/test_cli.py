@@ -125,10 +125,10 @@ def wait_until(condition: object, seconds: float = 60.0) -> bool:
     return False
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("sent", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_ctrl_c_in_the_middle_leaves_no_process_and_no_temporary_file(tmp_path: Path, sent: signal.Signals) -> None:
     source = tmp_path / "big.csv"
-    source.write_text("a,b,c\n" + "".join(f"{n},{n * 7 % 1000},word{n % 50}\n" for n in range(1_500_000)))
+    source.write_text("a,b,c\n" + "".join(f"{n},{n * 7 % 1000},word{n % 50}\n" for n in range(600_000)))
     command = [
         sys.executable,
         "-m",
@@ -140,7 +140,7 @@ def test_ctrl_c_in_the_middle_leaves_no_process_and_no_temporary_file(tmp_path: 
         "--run-id",
         "r",
         "--set",
-        "engine.block_mib=1",
+        "engine.block_mib=0.25",
     ]
     # A short path: Ray's sockets lie below it, and their names have 107 bytes at most.
     with tempfile.TemporaryDirectory(dir="/tmp", prefix="rp-") as ray_temp:

@@ -95,13 +95,12 @@ def test_steps_that_fail_leave_a_model_a_warning_each_and_an_exit_code(folder: P
         "mlflow: {tracking_uri: 'sqlite:///people.csv/mlflow.db'}\n"
         "feature_store: {enabled: true, repo_path: nowhere, initialize_on_start: false}\n"
     )
-    words = ("train", "people.csv", "-t", "churn", "-c", "failing.yaml", "--out", "part")
-    done = raypipe(*words, cwd=folder, check=4)
+    done = raypipe("train", "people.csv", "-t", "churn", "-c", "failing.yaml", "--out", "part", cwd=folder, check=4)
     for step in ("feature store", "MLflow", "tuning", "calibration"):
         assert f"warning: {step} was asked for and is not in the result: " in done.stderr
         assert f"note: {step} failed" not in done.stdout
     assert (folder / "part/model/model.skops").is_file()
-    told = json.loads(raypipe(*words, "--force", "--json", cwd=folder, check=4).stdout)
+    told = json.loads((folder / "part/summary.json").read_text())
     assert set(told["skipped"]) == {"feature store", "MLflow", "tuning", "calibration"}
     raypipe("predict", "part", "new.csv", "--out", "part.parquet", cwd=folder)
 

@@ -22,6 +22,7 @@ CANVAS_RED = """() => {
 }"""
 RAMP_END = """() => [...Bokeh.documents[0].roots()[0].references()]
     .find(model => (model.tags || []).includes('palette:sequential')).palette[10]"""
+TWO_FRAMES = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 X_LABEL = """() => Bokeh.documents.map(shown => shown.roots()[0])
     .find(root => (root.renderers || []).some(one => one.name === 'points')).below[0].axis_label"""
 NAMELESS = """() => [...document.querySelectorAll('button, a, select, input, [role=img], [role=region]')]
@@ -131,13 +132,18 @@ def test_the_scatter_changes_its_axis(flights_page: Path, watch: Any) -> None:
     assert watch.quiet()
 
 
-@pytest.mark.parametrize("width", [320, 375, 768, 1024, 1280])
-def test_nothing_sticks_out_at_any_width(flights_page: Path, watch: Any, width: int) -> None:
-    watch.page.set_viewport_size({"width": width, "height": 800})
+@pytest.mark.parametrize("widths", [(320, 375, 768, 1024, 1280), (1280, 1024, 768, 375, 320)])
+def test_nothing_sticks_out_at_any_width(flights_page: Path, watch: Any, widths: tuple[int, ...]) -> None:
+    """Neither as drawn at the first width, nor after the window was dragged to the others."""
+    watch.page.set_viewport_size({"width": widths[0], "height": 800})
     page = watch.open(flights_page)
     draw_all(page)
     page.evaluate("() => document.querySelectorAll('.open').forEach(b => b.click())")
-    assert page.evaluate("() => document.documentElement.scrollWidth") <= width
+    for width in widths:
+        page.set_viewport_size({"width": width, "height": 800})
+        page.evaluate(TWO_FRAMES)
+        page.wait_for_function("() => Bokeh.documents.every(d => d.is_idle)")
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= width
 
 
 def test_every_chart_and_control_has_a_name_and_a_table(flights_page: Path, watch: Any) -> None:

@@ -58,8 +58,10 @@ def test_the_reference_is_what_arithmetic_says() -> None:
     assert len(REFERENCE["asides"]) == 200 + 2  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("workers", [1, 2, 4])
-@pytest.mark.parametrize("fuse", [True, False])
+@pytest.mark.parametrize(
+    ("workers", "fuse"),
+    [(1, True), (2, True), (4, True), (2, False), *(pytest.param(n, False, marks=pytest.mark.slow) for n in (1, 4))],
+)
 def test_ray_equals_inline_for_any_number_of_workers(ray_session: Session, workers: int, fuse: bool) -> None:
     assert run(RayEngine(EngineConfig(workers=workers, fuse=fuse)), PLAN) == REFERENCE
 
