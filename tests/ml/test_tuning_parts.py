@@ -16,6 +16,7 @@ from raypipe.ml.data import training_data
 from raypipe.ml.metrics import compute
 from raypipe.ml.model import Recipe, estimates, truth_of
 from raypipe.ml.specs import (
+    CalibrationSpec,
     CategoricalFeatureSpec,
     Choice,
     Float,
@@ -34,7 +35,9 @@ from raypipe.ml.tuning.journal import Journal, task_key
 from raypipe.ml.tuning.prepared import Shelf
 from raypipe.ml.tuning.race import Race, Room, Rules
 from raypipe.ml.tuning.rungs import falls_behind
+from raypipe.ml.tuning.settle import MARGIN, room_of
 from raypipe.ml.tuning.work import FoldResult, Task
+from raypipe.ml.workflow.run import Options
 from raypipe.ml.workflow.trial import fitted_on
 from tests.ml.frames import numbers, people
 
@@ -213,10 +216,34 @@ def test_the_models_own_parameters_win_on_the_folds_that_there_was_time_for(tmp_
     for fold in range(3):
         race.told(quick, FoldResult({"rmse": 1.0 + fold}, fit_s=0.1, seconds=0.1))
     race.told(slow, FoldResult({"rmse": own}, fit_s=8.0, seconds=8.0))
+    race.told(slow, FoldResult({"rmse": own + 0.1}, fit_s=12.0, seconds=12.0))  # beside others it takes longer
     race.end(slow, "stopped")
+    assert (race.best() is slow) is wins
+    race.room = Room(2, time.monotonic() + 15.8)  # the deadline left room for two fits of the first, and a second is up
     assert (race.best() is slow) is wins
     race.room = Room(2, time.monotonic() + 5.0)  # less than two fits of it take
     assert race.best() is quick
+
+
+@pytest.mark.parametrize(
+    ("validation", "calibration", "fits"),
+    [
+        (ValidationSpec(strategy="train_test"), None, 1.5),
+        (ValidationSpec(strategy="train_test"), CalibrationSpec(), 1.5 * 5),
+        (ValidationSpec(), None, 1.5 * 5),  # all rows, and five times four fifths of them
+        (ValidationSpec(n_splits=3), CalibrationSpec(), 1.5 * 3),  # the same folds, not fitted again
+        (ValidationSpec(n_splits=3), CalibrationSpec(cv_strategy=4), 1.5 * 6),
+        (ValidationSpec(strategy="repeated", n_splits=3, n_repeats=2), None, 1.5 * 5),
+        (ValidationSpec(strategy="repeated", n_splits=3, n_repeats=2), CalibrationSpec(), 1.5 * 7),
+        (ValidationSpec(strategy="nested"), None, 1.5),
+    ],
+)
+def test_room_is_kept_for_the_fits_that_come_after_a_search(validation, calibration, fits):
+    data = task().data
+    parts = folds(ValidationSpec(), data, 0, 3)  # of two thirds of the rows each
+    room = room_of(validation, Options(deadline=time.monotonic() + 60, calibration=calibration), data, parts)
+    assert room.fits == pytest.approx(fits * MARGIN, rel=0.05)
+    assert room_of(validation, Options(), data, parts).fits == 0
 
 
 def test_a_space_that_is_searched_through_ends_the_search(tmp_path):
@@ -383,7 +410,7 @@ def test_a_trial_too_slow_to_be_fitted_again_is_stopped_and_says_so(tmp_path):
     assert not race.told(entry, FoldResult({"rmse": 1.0}, fit_s=20.0))
     assert entry.status == "stopped"
     assert "a fit takes 20 s, and" in entry.error
-    assert "s are left for 5 more" in entry.error
+    assert "s are left for 5 times as much" in entry.error
 
 
 def test_other_rows_folds_or_recipes_have_another_journal():

@@ -81,6 +81,11 @@ class CalibrationSpec(Spec):
         return self.cv_strategy if isinstance(self.cv_strategy, int) else self.n_splits
 
     @property
+    def fits_again(self) -> bool:
+        """Whether it wants models of other folds than a cross-validation has, or models to keep."""
+        return self.cv_strategy != "prefit" or self.n_splits is not None or self.random_state is not None
+
+    @property
     def keeps_folds(self) -> bool:
         """Whether the models of the folds are what is kept."""
         return self.ensemble and self.cv_strategy != "prefit"

@@ -25,6 +25,8 @@ Strategy = Literal[
 ]
 RANDOM: frozenset[Strategy] = frozenset({"kfold", "stratified", "repeated"})
 """Strategies that deal rows at random; refused where rows belong together or follow each other."""
+WITHOUT_FOLDS: frozenset[Strategy] = frozenset({"train_test", "none"})
+"""Strategies that judge on no folds."""
 GROUPED: frozenset[Strategy] = frozenset({"group", "stratified_group"})
 """Strategies that deal groups at random; refused where rows follow each other."""
 

@@ -47,13 +47,14 @@ class Entry:
 class Room:
     """What is to be fitted with the winner's parameters once the search has ended, and by when."""
 
-    fits: int = 0
+    fits: float = 0.0
+    """Counted in fits of a fold of the search."""
     end_by: float = math.inf
     """By `time.monotonic()`."""
 
-    def has(self, seconds: float) -> bool:
-        """Whether fits of so many seconds each are done in time."""
-        return time.monotonic() + self.fits * seconds <= self.end_by
+    def has(self, seconds: float, late_s: float = 0.0) -> bool:
+        """Whether fits of so many seconds each are done in time, or late by no more than `late_s`."""
+        return time.monotonic() + self.fits * seconds <= self.end_by + late_s
 
     def longest(self) -> float:
         """Seconds that a fold may take which begins now, so that there is time for the fits behind it."""
@@ -265,7 +266,8 @@ class Race:
         own = self.entries[0]
         if own is won or own.status != "stopped" or not own.fold or not self.rules.default_competes:
             return False
-        if not self.room.has(self._fit_s(0)):
+        # The deadline left room for fits of its own time, as it was alone; until then others took theirs beside it.
+        if not self.room.has(min(one.fit_s + one.predict_s for one in own.results), GRACE_S):
             return False
         ours, theirs = (self._told_losses(one, own.fold) for one in (own, won))
         return bool(ours) and bool(theirs) and statistics.fmean(ours) < statistics.fmean(theirs)
@@ -307,7 +309,7 @@ def _is_number(value: Any) -> bool:
 
 def _too_long(room: Room) -> str:
     left = room.end_by - time.monotonic()
-    return f"{max(left, 0.0):.0f} s are left for {room.fits} more with these parameters"
+    return f"{max(left, 0.0):.0f} s are left for {room.fits:.2g} times as much with these parameters"
 
 
 def _plain(value: Any) -> Any:

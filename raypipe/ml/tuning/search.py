@@ -90,7 +90,7 @@ def _run(
 ) -> tuple[Chosen, Lineage | None]:
     """A first fold here, which tells how long one takes; then the others, where they are done first."""
     options, started = how
-    race.room = room_of(validation, options)
+    race.room = room_of(validation, options, race.task.data, race.task.folds)
     race.deadline = deadline_of(spec, race.room, started, 0.0)
     with ExitStack() as stack:
         aparts = _apart(race, stack)

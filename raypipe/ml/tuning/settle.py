@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import statistics
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from raypipe.errors import ConfigError
@@ -12,7 +14,7 @@ from raypipe.ml.data import TrainingData
 from raypipe.ml.metrics import METRICS, metrics_for
 from raypipe.ml.model import Recipe
 from raypipe.ml.specs.models import Task as Kind
-from raypipe.ml.specs.validation import Strategy, ValidationSpec
+from raypipe.ml.specs.validation import WITHOUT_FOLDS, Strategy, ValidationSpec
 from raypipe.ml.splits import Fold, folds, settled
 from raypipe.ml.tuning.candidates import AnySpec
 from raypipe.ml.tuning.race import Room
@@ -39,6 +41,8 @@ _NOT_THE_SEARCH = frozenset(
     {"enabled", "description", "metadata", "n_jobs", "verbose", "time_limit_s", "engine", "ray_address", "n_trials",
      "n_iter", "refit_score"}
 )  # fmt: skip
+MARGIN = 1.15
+"""On what later fits take: their time need not go with their rows, and they are asked about other rows."""
 RESERVE_SHARE, RESERVE_MOST_S = 0.05, 5.0
 """Of the workflow's time, kept back for what comes after a search."""
 
@@ -89,15 +93,18 @@ def settled_metrics(spec: AnySpec, recipe: Recipe, task: Kind) -> tuple[str, dic
     return spec.refit_score or next(iter(found)), found
 
 
-def room_of(validation: ValidationSpec, options: Options) -> Room:
-    """What the workflow fits once the search has ended, and by when."""
+def room_of(validation: ValidationSpec, options: Options, data: TrainingData, parts: Sequence[Fold]) -> Room:
+    """What the workflow fits once the search has ended, counted in fits of a fold of the search, and by when."""
     if options.deadline is None:
         return Room()
-    without_folds = validation.strategy in ("train_test", "none", "nested")
-    fits_to_come = 2 + (0 if without_folds else validation.n_splits)
-    if options.calibration is not None:
-        fits_to_come += validation.n_splits
-    return Room(fits_to_come, options.deadline)
+    whole = data.rows / statistics.fmean(len(train) for train, _ in parts)
+    repeats = validation.n_repeats if validation.strategy == "repeated" else 1
+    of_folds = repeats * (validation.n_splits - 1) if validation.strategy not in WITHOUT_FOLDS | {"nested"} else 0
+    calibration = options.calibration
+    shared = of_folds > 0 and repeats == 1  # calibration uses the models of the cross-validation
+    if calibration is not None and (calibration.fits_again or not shared):
+        of_folds += (calibration.folds_wanted or validation.n_splits) - 1
+    return Room(whole * (1 + of_folds) * MARGIN, options.deadline)
 
 
 def deadline_of(spec: AnySpec, room: Room, started: float, fold_s: float) -> float:

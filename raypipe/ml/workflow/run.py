@@ -17,7 +17,7 @@ from raypipe.ml.metrics import metrics_for
 from raypipe.ml.model import Recipe
 from raypipe.ml.specs.features import FeatureSelectionSpec, FeatureSpec
 from raypipe.ml.specs.models import ModelSpec, Task
-from raypipe.ml.specs.validation import ValidationSpec
+from raypipe.ml.specs.validation import WITHOUT_FOLDS, ValidationSpec
 from raypipe.ml.splits import Fold, folds, hold_out, settled
 from raypipe.ml.workflow.attempt import Attempts
 from raypipe.ml.workflow.crossfit import FoldWork, Place, crossfit
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from raypipe.ml.specs.tuning import TuningSpec
     from raypipe.ml.tracking.tracker import Tracker
     from raypipe.ml.tuning.outcome import TuningOutcome
-
-WITHOUT_FOLDS = frozenset({"train_test", "none"})
 
 
 def build_ml_pipeline(
