@@ -33,7 +33,7 @@ from raypipe.ml.tuning import choose
 from raypipe.ml.tuning.candidates import candidates_of, default_space
 from raypipe.ml.tuning.journal import Journal, task_key
 from raypipe.ml.tuning.prepared import Shelf
-from raypipe.ml.tuning.race import Race, Room, Rules
+from raypipe.ml.tuning.race import Limits, Race, Room, Rules
 from raypipe.ml.tuning.rungs import falls_behind
 from raypipe.ml.tuning.settle import MARGIN, room_of
 from raypipe.ml.tuning.work import FoldResult, Task
@@ -265,6 +265,34 @@ def test_folds_that_a_worker_runs_again_after_another_died_count_once(tmp_path):
     assert book.told("t", {"folds": 2, "result": told})
     assert not book.told("t", {"folds": 3, "result": told})
     assert (entry.status, len(entry.results), race.score(entry)) == ("done", 3, 1.0)
+
+
+def test_a_fold_on_a_worker_that_took_too_long_stops_its_trial_and_one_that_died_fails_it(tmp_path):
+    from raypipe.ml.tuning.ontune import _Book
+
+    race = race_of(tmp_path, OptunaSearchSpec(space={"alpha": Float(0.1, 5.0)}), default_competes=True)
+    book = _Book(race, None)
+    slow, died, late, quick = (book.propose(name) for name in ("slow", "died", "late", "quick"))
+    assert book.told("slow", {"folds": 1, "result": json.dumps(FoldResult({"rmse": 0.5}).to_dict())})
+    assert not book.told("slow", {"folds": 2, "lost": None})
+    book.lost("died", "its worker died")
+    while race.told(quick, FoldResult({"rmse": 1.0}, fit_s=0.1)):
+        pass
+    race.deadline = time.monotonic() - 0.1
+    book.lost("late", "its worker died")  # as Tune ends workers at the deadline
+    assert [one.status for one in (slow, died, late)] == ["stopped", "failed", "stopped"]
+    assert race.stopped_by == "time"
+    assert race.best() is slow  # which was ahead on the fold that it ran
+
+
+def test_limits_mean_the_same_by_the_clock_of_another_machine(monkeypatch):
+    limits = Limits(time.monotonic() + 20, Room(2.0, time.monotonic() + 30))
+    sent = json.loads(json.dumps(limits.sent()))
+    monkeypatch.setattr(time, "monotonic", lambda now=time.monotonic: now() + 1e6)
+    there = Limits.received(sent)
+    assert there.patience_ends() - time.monotonic() == pytest.approx(10, abs=0.5)
+    assert there.gives_up_at - time.monotonic() == pytest.approx(20, abs=0.5)
+    assert Limits.received(Limits(math.inf, Room()).sent()).patience_ends() == math.inf
 
 
 # ── folds that are prepared once ─────────────────────────────────────────────────────────────────────────────────────

@@ -46,7 +46,7 @@ def run_on_processes(race: Race, first: Entry | None, aparts: Sequence[Apart]) -
 
 
 def _begin(race: Race, apart: Apart, entry: Entry) -> None:
-    apart.begin(entry.params, entry.fold, race.patience_ends, race.gives_up_at)
+    apart.begin(entry.params, entry.fold, race.limits.patience_ends, race.limits.gives_up_at)
 
 
 def _goes_on(race: Race, apart: Apart, entry: Entry) -> bool:

@@ -1,7 +1,8 @@
 """A race on Ray Tune: Tune keeps the actors and the places, the race says what runs and who goes on.
 
-Each trial is an actor that runs one fold a step, so that every decision, the deadline included, is taken here between
-two folds. Actors are used again (a new one costs seconds), and the rows are put into the object store once.
+Each trial is an actor that runs one fold a step, so that every decision is taken here between two folds. A fold runs in
+a process of the actor's own, which is ended when the time is up: for an actor that is busy, Tune would wait up to 15 s.
+Actors are used again (a new one costs seconds), and the rows are put into the object store once.
 """
 
 from __future__ import annotations
@@ -21,13 +22,14 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from raypipe.engine.session import open_session
-from raypipe.ml.tuning.race import GRACE_S, Entry, Race
-from raypipe.ml.tuning.work import FoldResult, Task
+from raypipe.ml.tuning.apart import Apart, pack
+from raypipe.ml.tuning.race import GRACE_S, Entry, Limits, Race
+from raypipe.ml.tuning.work import FoldResult
 
 _ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C ends the search, as it ends everything else
-    "TUNE_FORCE_TRIAL_CLEANUP_S": "1",  # a fold that runs past the deadline is not waited for
+    "TUNE_FORCE_TRIAL_CLEANUP_S": "1",  # nor is an actor that does not answer
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # the journal of ours is what a rerun reads
     "TUNE_WARN_THRESHOLD_S": "30",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
@@ -63,7 +65,7 @@ def run_on_tune(race: Race, first: Entry | None, at_once: int | None) -> None:
     try:
         with tune_environment():
             tuner = tune.Tuner(
-                tune.with_parameters(FoldSteps, task=race.task),
+                tune.with_parameters(FoldSteps, packed=pack(race.task)),
                 tune_config=tune.TuneConfig(
                     metric="folds", mode="max", search_alg=Proposals(book), scheduler=Decisions(book),
                     num_samples=-1, max_concurrent_trials=at_once, reuse_actors=True,
@@ -89,21 +91,27 @@ def run_on_tune(race: Race, first: Entry | None, at_once: int | None) -> None:
 class FoldSteps(tune.Trainable):
     """An actor that runs the folds of one configuration after another."""
 
-    def setup(self, config: dict[str, Any], task: Task | None = None) -> None:
-        assert task is not None
-        self._task = task
+    def setup(self, config: dict[str, Any], packed: bytes = b"") -> None:
+        self._apart = Apart(packed)
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self._params = json.loads(new_config["params"])
         self._fold = int(new_config["fold"])
+        self._limits = Limits.received(new_config["limits"])
         return True
 
     def step(self) -> dict[str, Any]:
         """One fold. Whether another comes is decided where the others are known."""
-        result = self._task.run(self._params, self._fold)
+        result = self._apart.run(self._params, self._fold, self._limits.patience_ends, self._limits.gives_up_at)
         self._fold += 1
-        return {"folds": self._fold, "result": json.dumps(result.to_dict())}
+        if isinstance(result, FoldResult):
+            return {"folds": self._fold, "result": json.dumps(result.to_dict())}
+        return {"folds": self._fold, "lost": result.why}
+
+    def cleanup(self) -> None:
+        """End the process with the actor; where the actor is killed, its process finds out."""
+        self._apart.close()
 
 
 class _Book:
@@ -124,15 +132,18 @@ class _Book:
     def told(self, trial_id: str, result: dict[str, Any]) -> bool:
         """Hear of a fold; whether the trial goes on."""
         entry = self._entries[trial_id]
-        if result["folds"] <= entry.fold:
+        if entry.status != "running" or result["folds"] <= entry.fold:
             return entry.status == "running"  # known: the trial began again after its worker had died
+        if "result" not in result:
+            self.race.lost(entry, result["lost"])
+            return False
         return self.race.told(entry, FoldResult(**json.loads(result["result"])))
 
     def lost(self, trial_id: str, why: str) -> None:
-        """A trial whose actor died."""
+        """A trial whose actor died; after the deadline it was Tune that ended it."""
         entry = self._entries[trial_id]
         if entry.status == "running":
-            self.race.end(entry, "failed", why)
+            self.race.lost(entry, why if time.monotonic() < self.race.deadline else None)
 
     def running(self) -> list[Entry]:
         """Entries that have not ended."""
@@ -156,7 +167,8 @@ class Proposals(Searcher):
         entry = self._book.propose(trial_id)
         if entry is None:
             return Searcher.FINISHED
-        return {"params": json.dumps(entry.params), "fold": entry.fold}
+        limits = self._book.race.limits.sent()
+        return {"params": json.dumps(entry.params), "fold": entry.fold, "limits": limits}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """The race knows already."""

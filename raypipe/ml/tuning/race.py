@@ -7,8 +7,9 @@ import logging
 import math
 import statistics
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from raypipe.errors import ConfigError
 from raypipe.ml.metrics import METRICS
@@ -59,6 +60,30 @@ class Room:
     def longest(self) -> float:
         """Seconds that a fold may take which begins now, so that there is time for the fits behind it."""
         return (self.end_by - time.monotonic()) / (self.fits + 1)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a fold is held to."""
+
+    gives_up_at: float
+    """When whatever runs is ended, by `time.monotonic()` of this machine."""
+    room: Room
+
+    def patience_ends(self) -> float:
+        """When a fold that begins now is ended: past the deadline, or too slow to be fitted again."""
+        return min(self.gives_up_at, time.monotonic() + max(0.0, self.room.longest()))
+
+    def sent(self) -> tuple[float, float, float]:
+        """As seconds from now, which mean the same on a machine with another clock."""
+        now = time.monotonic()
+        return self.gives_up_at - now, self.room.fits, self.room.end_by - now
+
+    @classmethod
+    def received(cls, sent: Sequence[float]) -> Self:
+        """The limits that were sent just now."""
+        now = time.monotonic()
+        return cls(now + sent[0], Room(sent[1], now + sent[2]))
 
 
 @dataclass(frozen=True)
@@ -131,13 +156,9 @@ class Race:
         return entry.status == "running"
 
     @property
-    def gives_up_at(self) -> float:
-        """When whatever runs is ended, by `time.monotonic()`."""
-        return self.deadline + GRACE_S
-
-    def patience_ends(self) -> float:
-        """When a fold that begins now is ended: past the deadline, or too slow to be fitted again."""
-        return min(self.gives_up_at, time.monotonic() + max(0.0, self.room.longest()))
+    def limits(self) -> Limits:
+        """What a fold is held to, wherever it runs."""
+        return Limits(self.deadline + GRACE_S, self.room)
 
     def lost(self, entry: Entry, why: str | None) -> None:
         """A fold gave nothing; None: since it took longer than there was patience."""

@@ -147,7 +147,7 @@ def _fold_runner(race: Race, aparts: Sequence[Apart]) -> Callable[[Entry], bool]
         return lambda entry: race.told(entry, race.task.run(entry.params, entry.fold))
 
     def fold(entry: Entry) -> bool:
-        result = aparts[0].run(entry.params, entry.fold, race.patience_ends, race.gives_up_at)
+        result = aparts[0].run(entry.params, entry.fold, race.limits.patience_ends, race.limits.gives_up_at)
         if isinstance(result, FoldResult):
             return race.told(entry, result)
         race.lost(entry, result.why)
