@@ -111,8 +111,9 @@ def _run(
         seed = options.seed if spec.random_state is None else spec.random_state
         place = race.journal.path.with_suffix(".population")
         return choice, grow(spec, race, place, seed, at_once)
-    from raypipe.ml.tuning.ontune import run_on_tune
+    from raypipe.ml.tuning.ontune import END_S, run_on_tune
 
+    race.deadline -= END_S
     run_on_tune(race, first, at_once)
     return choice, None
 
