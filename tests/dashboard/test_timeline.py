@@ -124,6 +124,7 @@ def test_a_log_of_which_only_the_first_line_is_left_has_a_page(tmp_path: Path) -
     assert "no pass began" in page
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_events_make_a_page_of_less_than_five_megabytes(tmp_path: Path) -> None:
     log = read_events(long_log(tmp_path / "events.jsonl", bundles=48_000, workers=120))
     assert log.lines > 100_000

@@ -118,7 +118,7 @@ def _only_ulm(block: pa.Table) -> pa.Table:
 
 
 @pytest.mark.parametrize("through", ["modin", "dataset"])
-@pytest.mark.parametrize("engine", ["ray", "inline"])
+@pytest.mark.parametrize("engine", ["ray", pytest.param("inline", marks=pytest.mark.slow)])
 def test_an_override_may_work_on_the_cluster_and_put_back_what_it_made(
     tmp_path: Path, engine: Any, through: str
 ) -> None:

@@ -47,6 +47,7 @@ def test_a_disk_that_fills_ends_the_run_with_a_word_about_it_and_nothing_half_wr
     assert not [name for name in left if name.startswith(".tmp-")]
 
 
+@pytest.mark.slow
 def test_a_run_that_a_full_disk_ended_is_gone_on_with_once_there_is_room(small_disk: Path, tmp_path: Path) -> None:
     source = write_csv(tmp_path / "table.csv", ROWS)
     more = ["--engine", "inline", "-s", "engine.block_mib=0.5", "-s", "engine.checkpoint_s=0.05"]

@@ -108,6 +108,7 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_files(
     assert is_conserved(tmp_path / "one")
 
 
+@pytest.mark.slow
 def test_a_run_is_not_gone_on_with_after_its_source_or_a_setting_changed(source: Path, tmp_path: Path) -> None:
     with run_command(source, tmp_path, "--run-id", "one", *INLINE) as family:
         assert kill_after(family, tmp_path / "one", 20)

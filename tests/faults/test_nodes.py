@@ -28,6 +28,7 @@ def test_a_node_lost_in_any_stage_changes_nothing(
     assert (made["prints"], made["rows"], made["conserved"]) == (expected.prints, expected.rows, True)
 
 
+@pytest.mark.slow
 def test_the_node_that_holds_all_finished_blocks_may_be_lost_between_the_passes(
     cluster: Callable[[], Child], folder: Path, expected: Made
 ) -> None:

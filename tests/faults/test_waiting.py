@@ -21,8 +21,16 @@ from tests.faults.family import Child
                 "it wants 1 GPU, and there is none: add such a node",
             ],
         ),
-        ({"cpus": 64}, ["Score: 1 of 1 workers have not started for", "64 CPU", "add such a node"]),
-        ({"memory_gib": 4000}, ["Score: 1 of 1 workers have not started for", "4000 GiB", "and the largest node has"]),
+        pytest.param(
+            {"cpus": 64},
+            ["Score: 1 of 1 workers have not started for", "64 CPU", "add such a node"],
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            {"memory_gib": 4000},
+            ["Score: 1 of 1 workers have not started for", "4000 GiB", "and the largest node has"],
+            marks=pytest.mark.slow,
+        ),
         ({"labels": {"side": "nowhere"}}, ["Score: 1 of 1 workers have not started for", "side=nowhere"]),
     ],
     ids=["gpu", "cpus", "memory", "label"],

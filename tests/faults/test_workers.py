@@ -13,7 +13,9 @@ from tests.faults.stages import Trap
 from tests.faults.work import KINDS, PLACES, Made, Work, do
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(
+    "place", [place if place == "middle" else pytest.param(place, marks=pytest.mark.slow) for place in PLACES]
+)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_worker_killed_in_any_block_of_any_stage_changes_nothing(
     ray_session: Session, folder: Path, expected: Made, kind: str, place: str
@@ -34,7 +36,7 @@ def test_a_segmentation_fault_changes_nothing(ray_session: Session, folder: Path
     assert (made.prints, made.conserved) == (expected.prints, True)
 
 
-@pytest.mark.parametrize("fuse", [True, False])
+@pytest.mark.parametrize("fuse", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_block_whose_worker_dies_as_often_as_may_be_comes_through(
     ray_session: Session, folder: Path, expected: Made, fuse: bool
 ) -> None:

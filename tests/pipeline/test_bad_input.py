@@ -398,6 +398,7 @@ def test_hostile_names_and_cells_go_all_the_way_to_the_page(tmp_path: Path) -> N
     assert read["^a$"].cast(pl.String).to_list() == [row[2] for row in rows]
 
 
+@pytest.mark.slow
 def test_a_table_of_5000_columns_is_profiled(tmp_path: Path) -> None:
     names = [f"c{number}" for number in range(5000)]
     path = text("\n".join(",".join(line) for line in (names, *(["1"] * 5000, ["2"] * 5000))) + "\n")(tmp_path)

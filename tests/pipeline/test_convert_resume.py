@@ -66,7 +66,10 @@ def same_counts(a: Converted, b: Converted) -> bool:
     return (a.rows_read, a.rows_written, a.rows_quarantined) == (b.rows_read, b.rows_written, b.rows_quarantined)
 
 
-@pytest.mark.parametrize(("dest", "passes"), [("out.parquet", "001"), ("out.csv", "002"), ("out/", "002")])
+@pytest.mark.parametrize(
+    ("dest", "passes"),
+    [pytest.param("out.parquet", "001", marks=pytest.mark.slow), ("out.csv", "002"), ("out/", "002")],
+)
 def test_a_conversion_that_was_killed_ends_as_one_that_was_not(
     source: Path, tmp_path: Path, dest: str, passes: str
 ) -> None:

@@ -111,7 +111,7 @@ def _cancel_in(run: AnalyticsPipeline, stage: str) -> Any:
     return look
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 4))])
 def test_a_run_killed_at_any_moment_ends_with_the_same_files(
     table: Path, tmp_path: Path, whole: tuple[dict[str, str], float], seed: int
 ) -> None:

@@ -151,6 +151,7 @@ def test_thousands_of_columns_stay_within_stated_bounds():
     assert len(found.candidate_keys) == 96
 
 
+@pytest.mark.slow
 def test_what_is_kept_of_two_thousand_columns_is_bounded():
     rng = np.random.default_rng(8)
     text = pl.Series([f"{n:01000d}" for n in range(3_000)])

@@ -37,7 +37,7 @@ def gappy_noise(rows: int, seed: int) -> object:
     return as_table(**columns)
 
 
-@pytest.mark.parametrize(("rows", "tables"), [(150, 10), (1000, 8)])
+@pytest.mark.parametrize(("rows", "tables"), [(150, 10), pytest.param(1000, 8, marks=pytest.mark.slow)])
 def test_tables_of_noise_give_no_finding_of_statistics(rows: int, tables: int) -> None:
     alarms = [
         insight.type
