@@ -50,8 +50,8 @@ FIELDS = {
     ),
     "ClassifierCalibrationSpec": (
         {"calibration_name": "c"},
-        {**NAMED, "random_state": None, "cv_strategy": "prefit", "n_splits": 5, "ensemble": True},
-    ),
+        {**NAMED, "random_state": None, "cv_strategy": "prefit", "ensemble": True},
+    ),  # n_splits was 5; unless it is given, the folds are now those of the validation, of which there are 5
     "MLflowSpec": (
         {},
         {

@@ -41,14 +41,15 @@ def settings(source: Path, engine_name: str = "inline", **more: Any) -> Pipeline
 
 
 def kill_in_the_middle(source: Path, dest: str, passes: str) -> Path:
-    """Start the command, and end it by SIGKILL once a commit of that pass is there; returns what it left."""
+    """Start the command, and end it by SIGKILL once a commit of that pass is whole; returns what it left."""
     child = subprocess.Popen(
         [sys.executable, "-m", "raypipe", "convert", str(source), dest, "--engine", "inline", "--quiet", *KILL],
         env={**os.environ, "POLARS_MAX_THREADS": "1"},
     )
     name = Path(dest).name
     until = time.monotonic() + WAIT_S
-    while not (found := list(source.parent.glob(f".tmp-{name}-*/resume/{passes}-load/commit-*"))):
+    # The first is whole once there is a second; one that is cut off counts as absent.
+    while len(found := list(source.parent.glob(f".tmp-{name}-*/resume/{passes}-load/commit-*"))) < 2:
         assert child.poll() is None, "it ended before it could be killed"
         assert time.monotonic() < until, "nothing was committed"
         time.sleep(0.001)

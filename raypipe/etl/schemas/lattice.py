@@ -13,11 +13,15 @@ _INSIDE: dict[str, tuple[str, ...]] = {
     "date": ("datetime",),
 }
 """dtype -> the next ones that hold all of its values."""
-_EXACT = {"float32": 2**24, "float64": 2**53}
+_EXACT = {"float32": 2**24, "float64": 2**53, "decimal": 2**63}
+"""dtype -> whole numbers up to which it holds every one."""
 
 
 def holds(wide: str | None, narrow: str | None) -> bool:
     """Whether every value of `narrow` is one of `wide`, unrounded; None holds any.
+
+    float32 is not said to hold uint16, float64 uint32 or decimal uint64, though they could: so the order of joins does
+    not matter.
 
     Examples
     --------
@@ -52,8 +56,11 @@ def _above(dtype: str) -> set[str]:
             least, most = integer_range(other)
             if other != dtype and least <= low and high <= most:
                 found.add(other)
-        found |= {name for name, exact in _EXACT.items() if -exact <= low and high <= exact}
-        found |= {"integer", "number", "decimal"}
+        # An unsigned type is in a float or a decimal only if the signed type is that holds it beside int8: else int8,
+        # uint16 and float32 would come to float32 or float64, depending on which two are joined first.
+        reach = high if low < 0 else (high + 1) ** 2 // 2
+        found |= {name for name, exact in _EXACT.items() if reach <= exact}
+        found |= {"integer", "number"}
     waiting = [dtype]
     while waiting:
         for above in _INSIDE.get(waiting.pop(), ()):
