@@ -287,8 +287,8 @@ class Race:
         own = self.entries[0]
         if own is won or own.status != "stopped" or not own.fold or not self.rules.default_competes:
             return False
-        # The deadline left room for fits of its own time, as it was alone; until then others took theirs beside it. Past
-        # the deadline there was the grace, and folds had to be ended.
+        # The deadline left room for fits of its own time, as it was alone; until then others took theirs beside it.
+        # Past the deadline there was the grace, and folds had to be ended.
         if not self.room.has(min(one.fit_s + one.predict_s for one in own.results), 2 * GRACE_S):
             return False
         ours, theirs = (self._told_losses(one, own.fold) for one in (own, won))
