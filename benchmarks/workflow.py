@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import Contender, Options, Sample, parse
+from benchmarks.harness import MIN_ROUNDS, Contender, Options, Sample, parse
 from benchmarks.learning_tasks import ESTIMATORS, MAX_ROWS, QUICK_ROWS, TASKS, prepare, space_of
 from benchmarks.machine import commit, load, machine
 from benchmarks.process import ContenderError, Server
@@ -179,7 +179,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     asked = {cell.key for cell, _ in wanted}
     document = {
         "command": f"python -m benchmarks.workflow --seconds {extra.seconds:g} --rounds {options.rounds}",
-        "quotable": not options.quick and extra.seconds >= SECONDS,
+        "quotable": options.rounds >= MIN_ROUNDS and not options.quick and extra.seconds >= SECONDS,
         "seconds": extra.seconds,
         "max_rows": extra.max_rows,
         "machine": machine(),
