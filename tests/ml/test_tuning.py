@@ -277,7 +277,7 @@ searched(KILLED[sys.argv[2]], Path(sys.argv[1]), BAYES)
 """
 SMOOTH = [10.0**-power for power in range(12)]
 KILLED = {
-    "optuna": OptunaSearchSpec(n_trials=30, pruner="none"),
+    "optuna": OptunaSearchSpec(n_trials=30, pruner="none", engine="inline"),  # whose order can be repeated
     "grid": grid(param_grid={"var_smoothing": SMOOTH}),
     "random": RandomSearchSpec(
         tuning_name="r", param_distributions={"var_smoothing": Float(1e-12, 1.0, log=True)}, n_iter=12
