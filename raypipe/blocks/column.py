@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from raypipe.blocks.arrays import Array, Counts, Hashes
+from raypipe.blocks.arrays import Array, Counts
 from raypipe.blocks.counts import ValueCounts, sorted_runs
 from raypipe.blocks.distinct import HyperLogLog
 from raypipe.blocks.frequent import FrequentItems, heavy_numbers, heavy_values
@@ -16,11 +16,12 @@ from raypipe.blocks.hashing import hash_values
 from raypipe.blocks.kinds import BlockColumn, ColumnType
 from raypipe.blocks.moments import Moments
 from raypipe.blocks.quantiles import QuantileSketch
+from raypipe.blocks.runs import distinct_in
 from raypipe.blocks.spec import SummarySpec
 from raypipe.blocks.text import TextCounts
 
 _HEAD = 16384
-_FEW = 8
+_FEW = 12
 """Different texts that are counted by comparing with each."""
 _MAX_PENDING = 4
 
@@ -95,18 +96,20 @@ class Sketched:
         )
 
     @classmethod
-    def of_series(cls, values: pl.Series, hashes: Hashes, kind: ColumnType, spec: SummarySpec) -> Sketched:
+    def of_column(cls, column: BlockColumn, spec: SummarySpec) -> Sketched:
         """From values that NumPy cannot sort, repeats included."""
+        values, hashes, kind = column.present, column.present_hashes, column.type
         ordered = np.sort(hashes)
         heavy, slack = heavy_values(values, hashes, ordered)
-        wide = kind.kind == "number"
+        laid = None if kind.kind == "number" else column.text_bytes
+        low, high = (values.min(), values.max()) if laid is None else laid.extent(values)
         return cls(
             distinct=HyperLogLog.of_sorted(ordered),
             frequent=FrequentItems.heavy(heavy, slack, spec.frequent_values, spec.exact_text_bytes),
-            low=values.min(),
-            high=values.max(),
-            number=NumberSketch.of_sorted(np.sort(_numbers(values)), None, kind, spec) if wide else None,
-            text=None if wide else TextCounts.of(values),
+            low=low,
+            high=high,
+            number=None if laid else NumberSketch.of_sorted(np.sort(_numbers(values)), None, kind, spec),
+            text=TextCounts.of(values, laid=laid) if laid else None,
         )
 
     def merge(self, other: Sketched, spec: SummarySpec) -> Sketched:
@@ -225,20 +228,15 @@ def _of_numbers(summary: ColumnSummary, numbers: Array, spec: SummarySpec) -> Co
 def _of_series(summary: ColumnSummary, column: BlockColumn, spec: SummarySpec) -> ColumnSummary:
     """`summary` with the values of a block; whether most differ is seen on its first rows before all are counted."""
     values = column.present
-    if len(values) <= _HEAD or values.head(_HEAD).n_unique() <= spec.exact_values:
-        table = _few_texts(values) or ValueCounts.of(values)
+    head = distinct_in(column.present_hashes[:_HEAD]) if len(values) > _HEAD else None
+    if head is None or len(head) <= spec.exact_values:
+        table = None
+        if head is not None and len(head) <= _FEW:
+            table = ValueCounts.of_few(values, column.present_hashes, head)
+        table = table or ValueCounts.of(values)
         if _is_small(table, spec) or len(table) <= len(values) // 4:
             return _of_table(summary, table, spec)
-    hashes = column.hashes[~column.null_mask] if column.nulls else column.hashes
-    return replace(summary, sketched=Sketched.of_series(values, hashes, summary.type, spec))
-
-
-def _few_texts(values: pl.Series) -> ValueCounts | None:
-    """Counts of texts of which there seem to be few; None where there are more, or too few rows to save time."""
-    if len(values) <= _HEAD or values.dtype != pl.String:
-        return None
-    seen = values.head(_HEAD).unique()
-    return ValueCounts.of_few(values, seen) if len(seen) <= _FEW else None
+    return replace(summary, sketched=Sketched.of_column(column, spec))
 
 
 def _of_table(summary: ColumnSummary, table: ValueCounts, spec: SummarySpec) -> ColumnSummary:

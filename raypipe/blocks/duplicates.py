@@ -11,6 +11,7 @@ import numpy.typing as npt
 from raypipe.blocks.arrays import Array, Hashes, Ints
 from raypipe.blocks.chance import NORMAL_99
 from raypipe.blocks.profile import DuplicateRows
+from raypipe.blocks.runs import counted_runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +39,10 @@ class RowSample:
             # Where most rows differ, the smallest ones lie under this threshold; if not, all are looked at.
             threshold = np.uint64(int(min(0.999, 1.1 * size / n + 1e-4) * 2**64))
             low = hashes[hashes < threshold]
-            distinct, counts = _runs(np.sort(low))
+            distinct, counts = counted_runs(np.sort(low))
             if len(distinct) >= size:
                 return cls(size, n, distinct[:size], _narrow(counts[:size]), full=True)
-        distinct, counts = _runs(np.sort(hashes))
+        distinct, counts = counted_runs(np.sort(hashes))
         return cls(size, n, distinct[:size], _narrow(counts[:size]), full=len(distinct) > size)
 
     def merge(self, other: RowSample) -> RowSample:
@@ -89,14 +90,6 @@ class RowSample:
         upper = max(0.0, 1.0 - max(distinct * (1 - error), k) / self.rows)
         share = min(max(1.0 - k / int(self.counts.sum(dtype=np.int64)), lower), upper)
         return DuplicateRows(rows=round(share * self.rows), share=share, exact=False, share_upper=upper)
-
-
-def _runs(ordered: Hashes) -> tuple[Hashes, Ints]:
-    """Distinct hashes of an ascending array and their counts."""
-    if not len(ordered):
-        return ordered, np.zeros(0, np.int64)
-    starts = np.concatenate((np.zeros(1, np.int64), np.flatnonzero(ordered[1:] != ordered[:-1]) + 1))
-    return ordered[starts], np.diff(starts, append=len(ordered))
 
 
 def _inserted(held: Array, new: Array, at: Ints) -> Array:

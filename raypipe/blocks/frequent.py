@@ -9,6 +9,7 @@ import polars as pl
 
 from raypipe.blocks.arrays import Array, Counts, Hashes
 from raypipe.blocks.counts import ValueCounts, own_memory
+from raypipe.blocks.runs import distinct_in
 
 _SHARE = 1 / 2000
 """Values at least this frequent in a block are counted; rarer ones may be left out."""
@@ -100,7 +101,7 @@ def heavy_in_order(ordered: Array, step: int) -> Array:
     """
     probes = ordered[::step]
     repeated = probes[1:][probes[1:] == probes[:-1]]
-    return np.unique(repeated)
+    return distinct_in(repeated)
 
 
 def heavy_numbers(ordered: Array) -> tuple[ValueCounts, int]:

@@ -13,11 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from raypipe.blocks.arrays import Array, Floats, Hashes, Mask
+from raypipe.blocks.decimals import INT64_DIGITS, as_whole
+from raypipe.blocks.frames import to_series
 from raypipe.blocks.hashing import hash_values
 from raypipe.blocks.profile import Kind
+from raypipe.blocks.text import TextBytes
 
 _PER_SECOND = {"ms": 10**3, "us": 10**6, "ns": 10**9}
-_INT64_DIGITS = 18
 _FLOATS: dict[str, type[np.floating[Any]]] = {"Float32": np.float32, "Float16": np.float16}
 _ALL_DIGITS = Context(prec=80)
 _LATEST_SECOND = 8_000_000_000_000
@@ -120,6 +122,8 @@ class BlockColumn:
             return hashed if not self.nulls else pl.select(pl.when(source.is_not_null()).then(hashed)).to_series()
         if isinstance(self.type.dtype, pl.Decimal) and self.type.storage == pl.Decimal:
             return source
+        if isinstance(self.type.dtype, pl.Decimal) and (whole := as_whole(self._column)) is not None:
+            return pl.Series(whole)
         return source.to_physical().cast(self.type.storage) if self.type.ordered else source.cast(self.type.storage)
 
     @cached_property
@@ -133,6 +137,17 @@ class BlockColumn:
         if self.type.kind == "null":
             return np.zeros(self.rows, np.uint64)
         return hash_values(self.stored)
+
+    @property
+    def present_hashes(self) -> Hashes:
+        """Hash of each value that is not null."""
+        return self.hashes[~self.null_mask] if self.nulls else self.hashes
+
+    @property
+    def text_bytes(self) -> TextBytes:
+        """The bytes of the texts that are not null."""
+        as_they_are = not self.nulls and self._column.num_chunks == 1 and self._column.type == pa.large_string()
+        return TextBytes(self._column.chunk(0) if as_they_are else self.present.to_arrow())
 
     @cached_property
     def null_mask(self) -> Mask:
@@ -205,7 +220,7 @@ def _series(column: pa.ChunkedArray) -> pl.Series:
         inner = column.type.value_type if encoded else column.type.storage_type
         chunks = [pc.run_end_decode(chunk) if encoded else chunk.storage for chunk in column.chunks]
         column = pa.chunked_array(chunks, inner)
-    return pl.Series("", pl.from_arrow(column if target == column.type else column.cast(target)))
+    return to_series(column if target == column.type else column.cast(target))
 
 
 def _kind(dtype: pl.DataType) -> tuple[Kind, pl.DataType]:
@@ -215,7 +230,7 @@ def _kind(dtype: pl.DataType) -> tuple[Kind, pl.DataType]:
     if dtype == pl.Boolean:
         return "boolean", pl.Int64()
     if isinstance(dtype, pl.Decimal):
-        return "number", pl.Int64() if (dtype.precision or 38) <= _INT64_DIGITS else dtype
+        return "number", pl.Int64() if (dtype.precision or 38) <= INT64_DIGITS else dtype
     if dtype.is_integer():
         return "number", pl.UInt64() if dtype == pl.UInt64 else pl.Int64()
     if dtype.is_float():

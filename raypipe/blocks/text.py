@@ -3,22 +3,70 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+import pyarrow as pa
 
-from raypipe.blocks.arrays import Counts
+from raypipe.blocks.arrays import Counts, Ints
 from raypipe.blocks.histogram import counts_between, nice_edges
 from raypipe.blocks.profile import Histogram, TextSummary
 
 Bytes = npt.NDArray[np.uint8]
 
 _EXACT_LENGTH = 1024
-_SUSPECT = np.zeros(256, np.bool_)
-_SUSPECT[[9, 10, 11, 12, 13, 32]] = True
-_SUSPECT[128:] = True
-"""Bytes at the end of a text that may be white space: ASCII white space, or a part of a longer character."""
+_SPACE, _LONG = 1, 4
+_ENDS = np.zeros(256, np.uint8)
+_ENDS[[9, 10, 11, 12, 13, 32]] = _SPACE
+_ENDS[128:] = _LONG
+"""What a byte at an end of a text is: ASCII white space, part of a longer character, which may be space, or neither."""
+
+
+class TextBytes:
+    """The UTF-8 of texts as Arrow lays it out, one after the other.
+
+    Parameters
+    ----------
+    array : pa.LargeStringArray
+        Without nulls; may be a slice.
+    """
+
+    def __init__(self, array: pa.Array) -> None:
+        _, offsets, data = array.buffers()
+        self._offsets: Ints = np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1]
+        self._data: Bytes = np.frombuffer(data or b"", np.uint8)
+        self.sizes: Ints = np.diff(self._offsets)
+        """Bytes of each text."""
+
+    @property
+    def ascii_only(self) -> bool:
+        """Whether every character takes one byte."""
+        return int(self._data[self._offsets[0] : self._offsets[-1]].max(initial=0)) < 128
+
+    @cached_property
+    def first(self) -> Bytes:
+        """First byte of each text; any for an empty one."""
+        return self._at(self._offsets[:-1])
+
+    @cached_property
+    def final(self) -> Bytes:
+        """Last byte of each text; any for an empty one."""
+        return self._at(self._offsets[1:] - 1)
+
+    def _at(self, places: Ints) -> Bytes:
+        return self._data.take(places, mode="clip") if len(self._data) else np.zeros(len(places), np.uint8)
+
+    def extent(self, texts: pl.Series) -> tuple[str, str]:
+        """The smallest and the largest of `texts`, which are these, by their bytes; only those that share the outermost
+        first byte are compared."""
+        full = self.sizes > 0
+        if not full.any():
+            return "", ""
+        heads = self.first[full]
+        low = str(texts.filter(pl.Series(full & (self.first == heads.min()))).min()) if full.all() else ""
+        return low, str(texts.filter(pl.Series(full & (self.first == heads.max()))).max())
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +84,12 @@ class TextCounts:
     length_counts: Counts
 
     @classmethod
-    def of(cls, texts: pl.Series, counts: Counts | None = None) -> TextCounts:
-        """From a non-empty series without nulls, each text taken `counts` times."""
-        array = texts.to_arrow()
-        offsets = np.frombuffer(array.buffers()[1], np.int64)[array.offset : array.offset + len(array) + 1]
-        data = np.frombuffer(array.buffers()[2] or b"", np.uint8)
-        sizes = np.diff(offsets)
-        ascii_only = not len(data) or int(data[offsets[0] : offsets[-1]].max(initial=0)) < 128
-        chars = sizes if ascii_only else texts.str.len_chars().to_numpy().astype(np.int64)
-        empty = _weigh(np.flatnonzero(sizes == 0), counts)
-        blank, padded = _white_space(texts, offsets, data, counts)
+    def of(cls, texts: pl.Series, counts: Counts | None = None, laid: TextBytes | None = None) -> TextCounts:
+        """From a non-empty series without nulls, each text taken `counts` times; `laid` are their bytes if known."""
+        laid = laid or TextBytes(texts.to_arrow())
+        chars = laid.sizes if laid.ascii_only else texts.str.len_chars().to_numpy().astype(np.int64)
+        empty = _weigh(np.flatnonzero(laid.sizes == 0), counts)
+        blank, padded = _white_space(texts, laid, counts)
         lengths, length_counts = _tally(_round_length(chars), counts)
         return cls(
             count=len(texts) if counts is None else int(counts.sum()),
@@ -94,19 +138,20 @@ class TextCounts:
         )
 
 
-def _white_space(texts: pl.Series, offsets: Counts, data: Bytes, counts: Counts | None) -> tuple[int, int]:
-    """Counts of texts of white space only and of padded ones; only those with a suspect byte at an end are stripped."""
-    if not len(data):
-        return 0, 0
-    # An empty text borrows a neighbour's byte here; the test of sizes drops it again.
-    first = data.take(np.minimum(offsets[:-1], len(data) - 1))
-    final = data.take(offsets[1:] - 1, mode="wrap")
-    rows = np.flatnonzero((_SUSPECT.take(first) | _SUSPECT.take(final)) & (offsets[1:] > offsets[:-1]))
+def _white_space(texts: pl.Series, laid: TextBytes, counts: Counts | None) -> tuple[int, int]:
+    """Counts of texts of white space only and of padded ones.
+
+    A text with ASCII space at one end and an ASCII character at the other is padded; only those of which their ends say
+    less are stripped.
+    """
+    ends = np.where(laid.sizes > 0, _ENDS.take(laid.first) + _ENDS.take(laid.final), 0)
+    padded = _weigh(np.flatnonzero(ends == _SPACE), counts)
+    rows = np.flatnonzero(ends > _SPACE)
     if not len(rows):
-        return 0, 0
+        return 0, padded
     stripped = texts.gather(rows).str.strip_chars().str.len_bytes().to_numpy().astype(np.int64)
-    sizes = offsets[rows + 1] - offsets[rows]
-    return _weigh(rows[stripped == 0], counts), _weigh(rows[(stripped > 0) & (stripped < sizes)], counts)
+    padded += _weigh(rows[(stripped > 0) & (stripped < laid.sizes[rows])], counts)
+    return _weigh(rows[stripped == 0], counts), padded
 
 
 def _weigh(rows: Counts, counts: Counts | None) -> int:

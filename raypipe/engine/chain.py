@@ -17,7 +17,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from raypipe.blocks.frames import ROW, without_row_numbers
+from raypipe.blocks.frames import ROW, texts_remembered, without_row_numbers
 from raypipe.engine.faults import is_fault, say
 from raypipe.engine.halving import ROW_FIELD, Bisection, check_promise, failed_rows, joined_asides
 from raypipe.engine.inquest import Care, Probe
@@ -76,6 +76,10 @@ class Chain:
         StageFailedError
             If a stage breaks its promises, or raises where no row can be set aside for it.
         """
+        with texts_remembered():
+            return self._run(part, block, hand_on, care or Care())
+
+    def _run(self, part: Part, block: pa.Table | None, hand_on: bool, care: Care) -> tuple[pa.Table | None, PartReport]:
         report = PartReport(part=part.id, file=part.file)
         if block is None:
             block = self._read(part, report)
@@ -83,7 +87,6 @@ class Chain:
         whole = next((index for index, stage in enumerate(stages) if isinstance(stage, SinkStage)), len(stages))
         gather = hand_on or whole < len(stages)
         pieces: list[pa.Table] = []
-        care = care or Care()
         for piece in _cut(block, _least(self.spec.block_rows, care.block_rows)):
             for index in range(whole):
                 piece = self._step(index, self._spared(index, piece, care, report), part, report)

@@ -13,7 +13,8 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from raypipe.blocks.frames import to_polars
+from raypipe.blocks.decimals import as_floats
+from raypipe.blocks.frames import to_series
 from raypipe.insights.calendar import IntArray, micros
 
 FloatArray = NDArray[np.float64]
@@ -66,7 +67,7 @@ def _once(block: pa.Table, what: str, column: str, make: Callable[[pa.Table, str
 
 def series_of(block: pa.Table, column: str) -> pl.Series:
     """The column as a Polars series, under a name that Polars cannot take for a pattern (as it does "^a.*$")."""
-    return to_polars(block.select([column])).to_series().alias("value")
+    return to_series(block[column]).alias("value")
 
 
 def numbers_of(block: pa.Table, column: str) -> Numbers:
@@ -75,6 +76,9 @@ def numbers_of(block: pa.Table, column: str) -> Numbers:
 
 
 def _numbers(block: pa.Table, column: str) -> Numbers:
+    floats = as_floats(block[column])
+    if floats is not None:
+        return Numbers(floats, None)
     return Numbers.of(series_of(block, column).cast(pl.Float64, strict=False).to_numpy())
 
 

@@ -23,6 +23,8 @@ SAMPLE_BYTES = 128 << 20
 """Bytes that a sample may take, about."""
 GUESS_FACTOR = 4
 """A table is believed to have at least one of this many of the rows that its guessed bytes speak for."""
+FEW_ROWS = 1_000
+"""Rows of a block that are not put in order, and that may be a few bytes too many, until they are merged."""
 PIECES = 200
 """Pieces of a sample that wait at most before they are put together."""
 _PRIORITY = "__priority__"
@@ -91,8 +93,8 @@ class SampleRows(ReduceStage):
         drawn = to_polars(block.select(list(self.columns)).take(pa.array(hopeful)))
         texts = [pl.col(pl.String).str.slice(0, self.max_chars)] if pl.String in drawn.dtypes else []
         drawn = drawn.with_columns(texts)
-        rows = drawn.with_columns(pl.Series(self._priority, priorities[hopeful]))
-        return self._compact(Drawn((rows,), reach, full))
+        rows = Drawn((drawn.with_columns(pl.Series(self._priority, priorities[hopeful])),), reach, full)
+        return rows if drawn.height < FEW_ROWS else self._compact(rows)
 
     def merge(self, a: Drawn, b: Drawn) -> Drawn:
         both = Drawn((*a.rows, *b.rows), min(a.reach, b.reach), a.full or b.full)

@@ -10,7 +10,7 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raypipe.blocks.text import TextCounts
+from raypipe.blocks.text import TextBytes, TextCounts
 
 SPACE = " \t\n\u00a0\u2003\u3000"
 texts = st.text(st.one_of(st.sampled_from(SPACE), st.sampled_from("aZ\u00e9\u6570\U0001f600\x1c\x00")), max_size=6)
@@ -48,6 +48,15 @@ def test_counts_weigh_like_repeated_texts(table):
     weighted = TextCounts.of(pl.Series(list(table)), np.array(list(table.values())))
     repeated = reference([text for text, count in table.items() for _ in range(count)])
     assert {name: getattr(weighted, name) for name in repeated} == repeated
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(texts, min_size=1, max_size=20), st.data())
+def test_the_smallest_and_the_largest_text_are_those_of_python(values, data):
+    start = data.draw(st.integers(0, len(values) - 1))
+    cut = pl.Series(values)[start:]
+    by_bytes = sorted(values[start:], key=str.encode)
+    assert TextBytes(cut.to_arrow()).extent(cut) == (by_bytes[0], by_bytes[-1])
 
 
 def test_a_slice_of_a_longer_series_is_read_on_its_own():

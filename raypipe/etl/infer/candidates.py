@@ -10,6 +10,7 @@ import numpy as np
 
 from raypipe.blocks.arrays import Counts, Hashes, Ints
 from raypipe.blocks.hashing import hash_rows
+from raypipe.blocks.runs import starts_of_runs
 from raypipe.etl.infer.evidence import InferLimits
 from raypipe.etl.infer.samples import RowSample
 
@@ -181,7 +182,7 @@ def g3(groups: Ints | Hashes, counts: Counts) -> float:
     ----------
     Kivinen, Mannila (1995), Approximate inference of functional dependencies from relations.
     """
-    starts = np.flatnonzero(np.concatenate((np.ones(1, np.bool_), groups[1:] != groups[:-1])))
+    starts = starts_of_runs(groups)
     return 1.0 - int(np.maximum.reduceat(counts, starts).sum()) / int(counts.sum())
 
 

@@ -15,6 +15,7 @@ import polars as pl
 
 from raypipe.blocks.arrays import Counts, Hashes
 from raypipe.blocks.counts import own_memory
+from raypipe.blocks.runs import starts_of_runs
 
 _SLACK = 1.1
 """Hashes looked at, as a multiple of those wanted, where most values differ."""
@@ -56,7 +57,7 @@ class ValueSample:
         hashes = np.concatenate((self.hashes[:a], other.hashes[:b]))
         order = np.argsort(hashes, kind="stable")
         ordered = hashes[order]
-        starts = np.flatnonzero(np.concatenate((np.ones(min(1, len(ordered)), np.bool_), ordered[1:] != ordered[:-1])))
+        starts = starts_of_runs(ordered)
         full = self.full or other.full or len(starts) > self.size
         counts = np.concatenate((self.counts[:a], other.counts[:b]))[order]
         summed = np.add.reduceat(counts, starts) if len(starts) else counts

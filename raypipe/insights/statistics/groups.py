@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raypipe.blocks.chance import NORMAL_95
+from raypipe.blocks.runs import counted_runs
 from raypipe.insights.effects import largest_noncentrality
 from raypipe.insights.statistics.ranks import ranks
 
@@ -136,9 +137,7 @@ def kruskal(codes: Ints, values: Floats) -> tuple[float, int, float] | None:
     sums = np.bincount(codes, placed)
     used = sizes > 0
     groups = int(used.sum())
-    ordered = np.sort(values)
-    starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
-    ties = np.diff(starts, append=n).astype(np.float64)
+    ties = counted_runs(np.sort(values))[1].astype(np.float64)
     corrected = 1 - float((ties**3 - ties).sum()) / (float(n) ** 3 - n) if n > 1 else 0.0
     if groups < 2 or corrected <= 0:
         return None

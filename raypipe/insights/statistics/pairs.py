@@ -150,7 +150,8 @@ def _sums(plan: PairPlan, a: tuple[Ints, Floats | None], b: tuple[Ints, Floats |
     both = (i >= 0) & (j >= 0)
     if x is not None and y is not None:
         u, v = ((values[both] - c) / s for values, c, s in zip((x, y), plan.centers, plan.scales, strict=True))
-        sums.moments = np.array([len(u), u.sum(), v.sum(), u @ u, v @ v, u @ v])
+        # No dot products: OpenBLAS would wake a thread for each core, see `Moments`.
+        sums.moments = np.array([len(u), u.sum(), v.sum(), (u * u).sum(), (v * v).sum(), (u * v).sum()])
     elif x is not None or y is not None:
         codes, values, size = (i, y, rows - 1) if y is not None else (j, x, columns - 1)
         assert values is not None

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raypipe.blocks.chance import NORMAL_95
+from raypipe.blocks.runs import starts_of_runs
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -30,7 +31,7 @@ def ranks(values: Floats) -> Floats:
     known = np.flatnonzero(~np.isnan(values))
     order = known[np.argsort(values[known], kind="stable")]
     ordered = values[order]
-    starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1]))) if len(order) else order
+    starts = starts_of_runs(ordered)
     sizes = np.diff(starts, append=len(order))
     found[order] = np.repeat(starts + (sizes + 1) / 2, sizes)
     return found
