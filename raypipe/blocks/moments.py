@@ -11,8 +11,8 @@ import numpy.typing as npt
 from raypipe.blocks.arrays import Array, Counts, Floats
 
 _CHUNK = 8192
-"""Stays in cache. From 10,000 numbers on OpenBLAS cuts a dot product among threads, which then spin for 30 ms: a profile
-in one process kept every core busy for nothing."""
+"""Stays in cache. From 10,000 numbers on OpenBLAS cuts a dot product among threads, which then spin for 30 ms: they
+kept every core busy for nothing while one process made a profile."""
 _SAFE = 200
 """Binary exponents within which the fourth power of a distance neither overflows nor underflows."""
 
