@@ -21,7 +21,7 @@ from raypipe.blocks.spec import SummarySpec
 from raypipe.blocks.text import TextCounts
 
 _HEAD = 16384
-_FEW = 12
+_FEW = 32
 """Different texts that are counted by comparing with each."""
 _MAX_PENDING = 4
 

@@ -53,12 +53,16 @@ class ValueCounts:
         >>> ValueCounts.of_few(texts, hashes, hashes[:1]) is None
         True
         """
-        found = [hashes == one for one in few]
-        counts = np.array([np.count_nonzero(rows) for rows in found], np.int64)
-        if counts.sum() != len(hashes):
+        counted: list[tuple[str, int]] = []
+        for one in few:
+            same = hashes == one
+            counted.append((str(values[int(same.argmax())]), int(np.count_nonzero(same))))
+        if sum(n for _, n in counted) != len(hashes):
             return None
-        first = [int(rows.argmax()) for rows in found]
-        return cls._sorted(pl.DataFrame([values.gather(first).alias("value"), pl.Series("count", counts)]))
+        # Python puts texts in the order of their bytes, as Polars does, and a few of them sooner.
+        texts, ordered = zip(*sorted(counted), strict=True)
+        size = sum(len(text.encode()) for text in texts)
+        return cls(pl.Series(texts), np.array(ordered, np.int64), size)
 
     @classmethod
     def concat(cls, tables: Sequence[ValueCounts]) -> ValueCounts:
