@@ -109,11 +109,28 @@ def test_slices_and_other_texts_are_not_mistaken_for_remembered_ones():
         assert to_series(from_polars(texts("x", "y", "z"))["t"]).to_list() == ["x", "y", "z"]
 
 
+def is_known(block):
+    """Whether the same series comes each time, and not one that is made anew."""
+    return to_series(block["t"]) is to_series(block["t"])
+
+
+def test_one_block_is_remembered_and_no_more():
+    with texts_remembered():
+        first = from_polars(texts("a", "b"))
+        assert is_known(first)
+        second = from_polars(texts("c", "d"))
+        assert is_known(second)
+        assert not is_known(first)
+        assert to_series(first["t"]).to_list() == ["a", "b"]
+
+
 def test_nothing_is_remembered_outside():
     with texts_remembered():
         block = from_polars(texts("a"))
         with texts_remembered():
-            assert to_series(block["t"]).to_list() == ["a"]
+            assert not is_known(block)
+        assert is_known(block)
+    assert not is_known(block)
     assert to_series(block["t"]).to_list() == ["a"]
 
 
