@@ -5,6 +5,7 @@ BENCH_VENV := .venv-bench
 BIN := $(VENV)/bin
 PIP_INSTALL := pip install --quiet --disable-pip-version-check
 DEMO := demo
+TEST_PROCESSES ?= 2
 # Hundreds of processes start in the tests: each is quicker by a third where the compiled modules are kept.
 export PYTHONDONTWRITEBYTECODE :=
 
@@ -26,8 +27,9 @@ job-demo: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.demo_data $(DEMO)/flights.csv
 	$(BIN)/python -m jobs.job_demo $(DEMO)/flights.csv
 
+# Two processes, each with a Ray of its own: tests wait more than they compute.
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist worksteal
 
 # What takes minutes, and the laws with ten times the examples.
 test-slow: $(VENV)/.installed
