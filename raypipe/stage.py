@@ -15,7 +15,7 @@ import pyarrow as pa
 from pydantic import PositiveInt, SerializeAsAny
 
 from raypipe._optional import require_extra
-from raypipe.blocks.frames import ROW
+from raypipe.blocks.frames import ROW, no_rows
 from raypipe.blocks.rowlines import RowLines
 from raypipe.config import Frozen, Resources
 from raypipe.errors import ConfigError, MissingColumnsError
@@ -39,7 +39,7 @@ ASIDE_RULES_SCHEMA = ASIDE_SCHEMA.append(pa.field("rules", pa.large_list(RULE_NA
 """The same with the ids of all rules that a row breaks, the first of which gives the reason. Stages that check no rules
 leave that column out."""
 
-NONE_ASIDE = pa.Table.from_batches([], ASIDE_SCHEMA)  # empty_table() would import pandas
+NONE_ASIDE = no_rows(ASIDE_SCHEMA)
 """No rows set aside; tables never change, so that one serves all."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +28,16 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 )
 def test_ray_bokeh_and_pandas_are_loaded_only_when_needed(module: str) -> None:
     assert not loaded_by(f"import {module}") & {"ray", "bokeh", "pandas", "playwright"}
+
+
+def test_a_small_run_loads_neither_ray_nor_pandas_nor_what_only_models_need(tmp_path: Path) -> None:
+    source = tmp_path / "sales.csv"
+    lines = [f"2024-01-{day:02},{city},{day * 1.5},{day % 3}" for day in range(1, 29) for city in ("Ulm", "Bonn")]
+    source.write_text("\n".join(["date,city,price,units", *lines]) + "\n")
+    config = f"PipelineConfig(data_source={str(source)!r}, output_dir={str(tmp_path)!r})"
+    loaded = loaded_by(f"from raypipe import AnalyticsPipeline, PipelineConfig; AnalyticsPipeline({config}).execute()")
+    assert {"polars", "bokeh"} <= loaded
+    assert not loaded & {"ray", "pandas", "sklearn", "scipy", "lightgbm", "optuna", "torch"}
 
 
 @pytest.mark.parametrize("name", [name for name in raypipe.__all__ if name != "__version__"])

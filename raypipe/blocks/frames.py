@@ -9,9 +9,10 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
@@ -85,6 +86,13 @@ def data_columns(block: pa.Table) -> list[str]:
     return [name for name in block.column_names if name != ROW]
 
 
+def row_numbers(block: pa.Table) -> npt.NDArray[np.int64]:
+    """The number of each row within its part; its place in the block where the block has none."""
+    if ROW not in block.column_names:
+        return np.arange(block.num_rows, dtype=np.int64)
+    return to_series(block[ROW]).to_numpy()
+
+
 def without_row_numbers(block: pa.Table) -> pa.Table:
     """The block as its user sees it."""
     return block.drop_columns([ROW]) if ROW in block.column_names else block
@@ -98,16 +106,33 @@ def canonical_type(kind: pa.DataType) -> pa.DataType:
     >>> canonical_type(pa.string())
     DataType(large_string)
     """
-    return pl.Series([], dtype=_polars_type(kind)).to_arrow().type
+    return pl.Series([], dtype=polars_type(kind)).to_arrow().type
 
 
 def canonical_schema(schema: pa.Schema) -> pa.Schema:
     """`schema` with each type as it travels between stages; metadata is dropped."""
-    return from_polars(to_polars(schema.empty_table())).schema
+    return from_polars(to_polars(no_rows(schema))).schema
 
 
-def _polars_type(kind: pa.DataType) -> pl.DataType:
-    return cast(pl.Series, pl.from_arrow(pa.array([], kind))).dtype
+def no_rows(schema: pa.Schema) -> pa.Table:
+    """A table without rows; `schema.empty_table()` would import pandas where that is installed, which takes half a
+    second of each start."""
+    return pa.Table.from_batches([], schema)
+
+
+def int64_array(numbers: npt.NDArray[np.int64]) -> pa.Array:
+    """Whole numbers as an Arrow array; like `no_rows`, without the pandas that `pa.array` would import."""
+    return pl.Series(numbers, dtype=pl.Int64).to_arrow()
+
+
+def numbers_in(array: pa.Array | pa.ChunkedArray) -> npt.NDArray[Any]:
+    """Numbers or truths without nulls of an Arrow array, again without pandas."""
+    return cast(pl.Series, pl.from_arrow(array)).to_numpy()
+
+
+def polars_type(kind: pa.DataType) -> pl.DataType:
+    """The type as which Polars reads a column of `kind`."""
+    return cast(pl.Series, pl.from_arrow(pa.chunked_array([], kind))).dtype
 
 
 def data_bytes(block: pa.Table) -> int:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import polars as pl
 import pyarrow as pa
 
-from raypipe.blocks.frames import from_polars, to_polars
+from raypipe.blocks.frames import from_polars, no_rows, to_polars
 from raypipe.blocks.order import Order, ascending, check_keys, comparable, keys_of, polars_types
 from raypipe.errors import ConfigError, MissingColumnsError, SchemaError
 
@@ -52,7 +52,7 @@ class GroupSpec:
     @property
     def output_schema(self) -> pa.Schema:
         """Schema of the result."""
-        nothing = pa.Table.from_batches([], self.schema)
+        nothing = no_rows(self.schema)
         return whole(self, [partial(self, nothing)]).schema
 
 

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import polars as pl
 import pyarrow as pa
 
-from raypipe.blocks.frames import data_columns, from_polars, to_polars
+from raypipe.blocks.frames import data_columns, from_polars, no_rows, to_polars
 from raypipe.blocks.order import ascending, check_keys, comparable, polars_types
 from raypipe.errors import ConfigError, SchemaError
 
@@ -44,7 +44,7 @@ class JoinSpec:
     @property
     def nothing(self) -> pa.Table:
         """No rows of `joined_rows`."""
-        left, right = (numbered(self, side, pa.Table.from_batches([], side), 0) for side in self.sides)
+        left, right = (numbered(self, side, no_rows(side), 0) for side in self.sides)
         return joined_rows(self, left, right)
 
     @property

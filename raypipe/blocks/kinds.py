@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from raypipe.blocks.arrays import Array, Floats, Hashes, Mask
 from raypipe.blocks.decimals import INT64_DIGITS, as_whole
-from raypipe.blocks.frames import to_series
+from raypipe.blocks.frames import polars_type, to_series
 from raypipe.blocks.hashing import hash_values
 from raypipe.blocks.profile import Kind
 from raypipe.blocks.text import TextBytes
@@ -45,7 +45,7 @@ class ColumnType:
         target = readable_type(field.type)
         if target is None:
             return cls(field.name, str(field.type), "other", pl.Null(), pl.UInt64(), hashable=False)
-        dtype = pl.Series("", pl.from_arrow(pa.array([], target))).dtype
+        dtype = polars_type(target)
         kind, storage = _kind(dtype)
         return cls(field.name, str(field.type), kind, dtype, storage)
 

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from raypipe.blocks.frames import ROW, from_polars, to_polars
+from raypipe.blocks.frames import ROW, from_polars, no_rows, to_polars
 from raypipe.errors import MissingColumnsError, SchemaError
 
 _ORDERED = {
@@ -79,7 +79,7 @@ def check_keys(schema: pa.Schema, columns: Sequence[str], by: str) -> None:
 
 def polars_types(schema: pa.Schema) -> dict[str, pl.DataType]:
     """Column -> the type under which Polars holds it."""
-    empty = to_polars(pa.Table.from_batches([], schema))
+    empty = to_polars(no_rows(schema))
     return dict(zip(empty.columns, empty.dtypes, strict=True))
 
 

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Sequence
 from functools import cache
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from bokeh.resources import INLINE
@@ -19,6 +20,7 @@ from markupsafe import Markup
 
 from raypipe.dashboard import numbers
 from raypipe.dashboard.columns import short_name
+from raypipe.dashboard.compiled import CompiledTemplates
 from raypipe.dashboard.payload import script_json
 from raypipe.dashboard.theme import Theme, chart_colours, theme_css
 
@@ -84,8 +86,13 @@ def bokeh_script() -> str:
 @cache
 def environment() -> Environment:
     """Templates that escape whatever they print, and fail on a name that they do not know."""
+    settings: dict[str, Any] = {"autoescape": True, "trim_blocks": True, "lstrip_blocks": True}
+    assets = Path(str(resources.files("raypipe.dashboard"))) / "assets"
     made = Environment(
-        loader=FunctionLoader(asset), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FunctionLoader(asset),
+        undefined=StrictUndefined,
+        bytecode_cache=CompiledTemplates(assets, repr(settings)),
+        **settings,
     )
     made.filters.update(
         clip=_clip,

@@ -17,7 +17,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from raypipe.blocks.frames import ROW, texts_remembered, without_row_numbers
+from raypipe.blocks.frames import ROW, int64_array, texts_remembered, without_row_numbers
 from raypipe.engine.faults import is_fault, say
 from raypipe.engine.halving import ROW_FIELD, Bisection, check_promise, failed_rows, joined_asides
 from raypipe.engine.inquest import Care, Probe
@@ -195,7 +195,7 @@ class Chain:
         check_promise(source.name, part.id, read.block, self._source_schema)
         rows, numbers = read.block.num_rows, read.row_numbers
         if numbers is None:
-            numbers = pa.array(np.arange(rows, dtype=np.int64))
+            numbers = int64_array(np.arange(rows, dtype=np.int64))
         elif len(numbers) != rows or numbers.type != pa.int64():
             text = f"{part.file}: {len(numbers)} row numbers of type {numbers.type} for {rows} rows; wanted int64"
             raise StageFailedError(source.name, part.id, text)

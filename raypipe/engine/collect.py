@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
+from raypipe.blocks.frames import no_rows
 from raypipe.engine.faults import is_fault, say
 from raypipe.engine.report import PartReport, StageTally
 from raypipe.engine.spare import Spared
@@ -205,7 +206,7 @@ class Collector:
         """What the merged summary says; of a source without parts, that of an empty block."""
         if stage.name not in self._states:
             schema = next(schema for one, schema in zip(self.stages, self.schemas, strict=True) if one is stage)
-            empty = schema.empty_table()
+            empty = no_rows(schema)
             self._states[stage.name] = _told(stage, "an empty block", lambda: stage.partial(empty, ""))
         return _told(stage, "its summary cannot be finished", lambda: stage.finish(self._states[stage.name]))
 

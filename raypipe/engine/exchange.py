@@ -18,7 +18,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from raypipe.blocks.frames import canonical_schema, from_polars, to_polars
+from raypipe.blocks.frames import canonical_schema, from_polars, no_rows, to_polars
 from raypipe.blocks.order import boundaries, cut, ranges_of
 from raypipe.engine import raydata
 from raypipe.engine.frame import Frame
@@ -229,7 +229,7 @@ def _at_once(operation: Operation, sides: Sequence[Side], block_bytes: int) -> I
 def _whole_side(side: Side) -> pa.Table:
     """All rows of a side, in one table."""
     tables = [whole_bundle(side.spec, bundle, side.schema) for bundle in side.bundles]
-    whole = pa.concat_tables([pa.Table.from_batches([], side.schema), *tables])
+    whole = pa.concat_tables([no_rows(side.schema), *tables])
     check_rows(side, whole.num_rows)
     return whole
 

@@ -10,7 +10,7 @@ import polars as pl
 import pyarrow as pa
 
 from raypipe._optional import require_extra
-from raypipe.blocks.frames import ROW, canonical_schema, to_polars, without_row_numbers
+from raypipe.blocks.frames import ROW, canonical_schema, no_rows, to_polars, without_row_numbers
 from raypipe.blocks.groups import Wanted, plan_groups
 from raypipe.blocks.joins import How, plan_join
 from raypipe.blocks.order import Order, check_keys
@@ -70,7 +70,7 @@ class Frame(ABC):
     def to_arrow(self) -> pa.Table:
         """The whole table, in this process."""
         blocks = list(self.iter_blocks())
-        table = pa.concat_tables(blocks) if blocks else self.schema.empty_table()
+        table = pa.concat_tables(blocks) if blocks else no_rows(self.schema)
         check_unchanged(self, table.num_rows)
         return table
 
@@ -92,7 +92,7 @@ class Frame(ABC):
             missing -= taken[-1].num_rows
             if missing <= 0:
                 break
-        return pa.concat_tables(taken) if taken else self.schema.empty_table()
+        return pa.concat_tables(taken) if taken else no_rows(self.schema)
 
     @abstractmethod
     def map_blocks(self, fn: Callable[[pa.Table], pa.Table]) -> Frame:
@@ -272,7 +272,7 @@ class MapFunction(MapStage):
 
     def output_schema(self, schema: pa.Schema) -> pa.Schema:
         """See `Stage.output_schema`; StageFailedError where the function cannot take a block of no rows."""
-        return self._made(schema.empty_table(), "(a block of 0 rows)").schema
+        return self._made(no_rows(schema), "(a block of 0 rows)").schema
 
     def open(self) -> Callable[..., pa.Table]:
         """See `MapStage.open`."""

@@ -15,7 +15,7 @@ from typing import ClassVar, Protocol
 import polars as pl
 import pyarrow as pa
 
-from raypipe.blocks.frames import from_polars, to_polars
+from raypipe.blocks.frames import from_polars, no_rows, to_polars
 from raypipe.blocks.groups import GroupSpec, partial, whole
 from raypipe.blocks.joins import POSITIONS, JoinSpec, joined_rows, numbered
 from raypipe.blocks.order import Order, ascending, keys_of, sorted_rows, spread
@@ -91,7 +91,7 @@ class SortRows(Operation):
 
     def gather(self, sides: Sequence[Sequence[pa.Table]]) -> pa.Table:
         """See `Operation.gather`."""
-        return self.at_once(pa.concat_tables([pa.Table.from_batches([], self.schema), *sides[0]]))
+        return self.at_once(pa.concat_tables([no_rows(self.schema), *sides[0]]))
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class GroupRows(Operation):
 
     def gather(self, sides: Sequence[Sequence[pa.Table]]) -> pa.Table:
         """See `Operation.gather`."""
-        nothing = partial(self.spec, pa.Table.from_batches([], self.spec.schema))
+        nothing = partial(self.spec, no_rows(self.spec.schema))
         return whole(self.spec, [nothing, *sides[0]])
 
 
@@ -161,7 +161,7 @@ class JoinRows(Operation):
         """See `Operation.gather`; the rows still have their positions."""
         both = []
         for schema, tables in zip(self.spec.sides, sides, strict=True):
-            nothing = numbered(self.spec, schema, pa.Table.from_batches([], schema), 0)
+            nothing = numbered(self.spec, schema, no_rows(schema), 0)
             both.append(pl.concat([nothing, *map(to_polars, tables)]))
         return joined_rows(self.spec, *both)
 
@@ -206,4 +206,4 @@ class PutInOrder(Operation):
 
     def gather(self, sides: Sequence[Sequence[pa.Table]]) -> pa.Table:
         """See `Operation.gather`."""
-        return self.at_once(pa.concat_tables([pa.Table.from_batches([], self.schema), *sides[0]]))
+        return self.at_once(pa.concat_tables([no_rows(self.schema), *sides[0]]))

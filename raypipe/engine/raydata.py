@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from raypipe._optional import require_extra
+from raypipe.blocks.frames import no_rows
 from raypipe.engine.faults import is_fault, last_of, say
 from raypipe.engine.sides import Side, read_bundle
 from raypipe.errors import RaypipeError, StageFailedError
@@ -90,7 +91,7 @@ def dataset_of(side: Side, by: str, retries: int) -> Any:
 
     pieces = [Piece(reader(number), bundle.bytes) for number, bundle in enumerate(side.bundles)]
     if not pieces:
-        return load(by).from_arrow(pa.Table.from_batches([], side.schema))
+        return load(by).from_arrow(no_rows(side.schema))
     return dataset(pieces, side.schema, by, 1.0, retries)
 
 

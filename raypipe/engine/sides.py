@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from raypipe.blocks.frames import without_row_numbers
+from raypipe.blocks.frames import no_rows, without_row_numbers
 from raypipe.engine.chain import Chain, ChainSpec
 from raypipe.engine.frame import Frame
 from raypipe.engine.rayframe import RayFrame
@@ -113,7 +113,7 @@ def read_bundle(spec: Any, bundle: Bundle) -> Iterator[pa.Table]:
 
 def whole_bundle(spec: Any, bundle: Bundle, schema: pa.Schema) -> pa.Table:
     """The rows of a bundle as one table."""
-    return pa.concat_tables([pa.Table.from_batches([], schema), *read_bundle(spec, bundle)])
+    return pa.concat_tables([no_rows(schema), *read_bundle(spec, bundle)])
 
 
 def make_way(session: Session) -> None:

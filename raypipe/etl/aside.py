@@ -10,12 +10,12 @@ import polars as pl
 import polars.selectors as cs
 import pyarrow as pa
 
-from raypipe.blocks.frames import ROW, from_polars, to_polars
+from raypipe.blocks.frames import ROW, from_polars, no_rows, to_polars
 from raypipe.stage import ASIDE_RULES_SCHEMA, ASIDE_SCHEMA, NONE_ASIDE
 
 VALUE_CHARS = 200
 """A value at fault is cut to this many characters; `raw` holds all of it."""
-NONE_WITH_RULES = pa.Table.from_batches([], ASIDE_RULES_SCHEMA)
+NONE_WITH_RULES = no_rows(ASIDE_RULES_SCHEMA)
 """No rows set aside by a stage that checks rules."""
 
 

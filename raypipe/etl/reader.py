@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from raypipe._optional import require_extra
+from raypipe.blocks.frames import no_rows
 from raypipe.config import ReadOptions, StorageConfig
 from raypipe.errors import ConfigError, ReadError
 from raypipe.etl.files import find_source
@@ -184,8 +185,8 @@ class DataReader:
             parts = _read_parts(source)
         source.release()
         blocks = [part.block for part in parts]
-        table = pa.concat_tables(blocks) if blocks else source.schema().empty_table()
-        aside = pa.concat_tables([ASIDE_SCHEMA.empty_table(), *(part.aside for part in parts)])
+        table = pa.concat_tables(blocks) if blocks else no_rows(source.schema())
+        aside = pa.concat_tables([no_rows(ASIDE_SCHEMA), *(part.aside for part in parts)])
         return ReadResult(table, aside, source, tuple(promotions), tuple(parts))
 
     def read(self) -> pa.Table:

@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 import pyarrow as pa
 from pydantic import ConfigDict, field_serializer
 
-from raypipe.blocks.frames import ROW
+from raypipe.blocks.frames import ROW, no_rows
 from raypipe.blocks.profile import Profile
 from raypipe.blocks.spec import SummarySpec
 from raypipe.blocks.table import TableSummary, finish, merge, summarise
@@ -57,5 +57,5 @@ class Summarise(ReduceStage):
         return (
             Profile(rows=0, columns=())
             if self.columns is None
-            else finish(summarise(self.columns.empty_table(), self.spec, self.only))
+            else finish(summarise(no_rows(self.columns), self.spec, self.only))
         )

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from raypipe.blocks.frames import numbers_in
 from raypipe.insights.bins import NumberPlan, bin_codes
 from raypipe.insights.cells import Numbers, both, picked
 
@@ -54,7 +55,7 @@ def encode(text: pa.Array) -> Codes | None:
     encoded = text.dictionary_encode()
     if len(encoded.dictionary) > MAX_TRACKED:
         return None
-    codes = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    codes = numbers_in(pc.fill_null(encoded.indices, -1)).astype(np.int64)
     return codes, encoded.dictionary.to_pylist()
 
 

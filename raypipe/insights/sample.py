@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 from pydantic import NonNegativeInt, PositiveInt
 
-from raypipe.blocks.frames import ROW, data_bytes, from_polars, to_polars, without_row_numbers
+from raypipe.blocks.frames import data_bytes, from_polars, int64_array, row_numbers, to_polars, without_row_numbers
 from raypipe.blocks.profile import ColumnProfile, Profile
 from raypipe.stage import ReduceStage
 
@@ -83,14 +83,14 @@ class SampleRows(ReduceStage):
     """Bytes of the whole table in memory, guessed, where its rows are not known."""
 
     def partial(self, block: pa.Table, part: str) -> Drawn:
-        numbers = block[ROW].to_numpy() if ROW in block.column_names else np.arange(block.num_rows)
+        numbers = row_numbers(block)
         priorities = _priorities(self.seed, part, numbers)
         reach = self._reach(block)
         hopeful = np.flatnonzero(priorities <= np.uint64(reach))
         full = len(hopeful) > self.rows
         if full:
             hopeful = np.sort(hopeful[np.argpartition(priorities[hopeful], self.rows)[: self.rows]])
-        drawn = to_polars(block.select(list(self.columns)).take(pa.array(hopeful)))
+        drawn = to_polars(block.select(list(self.columns)).take(int64_array(hopeful)))
         texts = [pl.col(pl.String).str.slice(0, self.max_chars)] if pl.String in drawn.dtypes else []
         drawn = drawn.with_columns(texts)
         rows = Drawn((drawn.with_columns(pl.Series(self._priority, priorities[hopeful])),), reach, full)

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from pydantic import Field
 
 import raypipe
-from raypipe.blocks.frames import ROW, from_polars
+from raypipe.blocks.frames import ROW, from_polars, row_numbers
 from raypipe.config import EngineConfig, Frozen
 from raypipe.config.write import WriteOptions
 from raypipe.engine.choose import choose_engine
@@ -79,7 +79,7 @@ class KeptRows(ReduceStage):
     def partial(self, block: pa.Table, part: str) -> dict[str, list[np.ndarray[Any, Any]]]:
         if ROW not in block.column_names:  # the empty block of a source without parts
             return {}
-        return {part: [block[ROW].to_numpy()]}
+        return {part: [row_numbers(block)]}
 
     def merge(self, a: Any, b: Any) -> Any:
         return {part: [*a.get(part, []), *b.get(part, [])] for part in (*a, *(part for part in b if part not in a))}

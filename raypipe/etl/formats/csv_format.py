@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import polars as pl
 import pyarrow as pa
 
-from raypipe.blocks.frames import canonical_schema
+from raypipe.blocks.frames import canonical_schema, no_rows
 from raypipe.config import CellFormat, ReadOptions
 from raypipe.errors import MissingColumnsError
 from raypipe.etl.formats.cell_formats import find_formats
@@ -86,7 +86,7 @@ class CsvFormat(Format):
             if piece.sought is not None:
                 checked = check_guess(raw, file, piece)
                 if checked is None:
-                    return PartRead(schema.empty_table(), bytes_read=len(raw), lines=0, notes={MISCUT: 1})
+                    return PartRead(no_rows(schema), bytes_read=len(raw), lines=0, notes={MISCUT: 1})
                 clean = checked
             got = read_part(Task(raw, clean, piece.first_line, take), layouts[piece.file])
             block = conform(got.block, got.block.num_rows, schema)

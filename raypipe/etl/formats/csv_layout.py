@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from raypipe.blocks.frames import no_rows
 from raypipe.config import CellFormat
 from raypipe.errors import ReadError
 from raypipe.etl.formats.cells import KINDS
@@ -95,7 +96,7 @@ class Placed:
 
 def empty_aside() -> pl.DataFrame:
     """No rows set aside."""
-    return pl.DataFrame(pl.from_arrow(ASIDE_SCHEMA.empty_table()))
+    return pl.DataFrame(pl.from_arrow(no_rows(ASIDE_SCHEMA)))
 
 
 def to_utf8(raw: bytes, encoding: str, lenient: bool = False) -> tuple[bytes, int]:

@@ -17,7 +17,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.json as pj
 
-from raypipe.blocks.frames import from_polars
+from raypipe.blocks.frames import from_polars, no_rows
 from raypipe.blocks.rowlines import RowLines
 from raypipe.etl.aside import VALUE_CHARS
 from raypipe.etl.formats.cells import count_wide
@@ -112,7 +112,7 @@ def read_records(records: Records, layout: JsonLayout, first_line: int, marked: 
             read.values[name] = read.values.get(name, 0) + found["count"]
             found["values"] = read.values[name]
     return PartRead(
-        block=pa.concat_tables(read.blocks).combine_chunks() if read.blocks else layout.schema.empty_table(),
+        block=pa.concat_tables(read.blocks).combine_chunks() if read.blocks else no_rows(layout.schema),
         aside=pa.Table.from_pylist(read.aside, ASIDE_SCHEMA) if read.aside else NONE_ASIDE,
         row_numbers=pa.array(_kept(read.lost, records.count)) if read.lost else None,
         lines=records.total_lines + first_line,

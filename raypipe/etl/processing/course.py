@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from raypipe.blocks.frames import no_rows
 from raypipe.config.steps import ColumnSteps, StepSettings
 from raypipe.errors import ConfigError, MissingColumnsError
 from raypipe.etl.steps.fitted import FittedStep
@@ -189,7 +190,7 @@ def rehearse(
     """
     course = Course(wishes, schema, target, time_column)
     rounds: list[tuple[str, ...]] = []
-    nothing = schema.empty_table()
+    nothing = no_rows(schema)
     while True:
         try:
             stages = course.gather()
@@ -208,4 +209,4 @@ def rehearse(
 
 
 def _applied(step: Step, nothing: pa.Table) -> pa.Table:
-    return step.output_schema(nothing.schema).empty_table()
+    return no_rows(step.output_schema(nothing.schema))

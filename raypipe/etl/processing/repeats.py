@@ -12,7 +12,7 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from raypipe.blocks.frames import ROW, data_columns
+from raypipe.blocks.frames import data_columns, row_numbers
 from raypipe.config import Frozen
 from raypipe.stage import ReduceStage, require
 
@@ -84,10 +84,7 @@ class FindRepeats(ReduceStage):
         """Hashes of one block; a block without `ROW` is taken for its whole part."""
         if block.num_rows == 0:
             return RowHashes()
-        if ROW in block.column_names:
-            rows = block[ROW].to_numpy().astype(np.int64)
-        else:
-            rows = np.arange(block.num_rows, dtype=np.int64)
+        rows = row_numbers(block)
         names = data_columns(block) if self.columns is None else list(self.columns)
         cells = [pl.Series(f"c{index}", pl.from_arrow(block[name])) for index, name in enumerate(names)]
         frame = pl.DataFrame([trimmed(cell) for cell in cells] if self.trim else cells)

@@ -12,7 +12,7 @@ import polars as pl
 import pyarrow as pa
 from pydantic import ConfigDict
 
-from raypipe.blocks.frames import from_polars
+from raypipe.blocks.frames import from_polars, no_rows
 from raypipe.etl.aside import raw_json, shortened
 from raypipe.etl.formats.csv_file import CsvFile
 from raypipe.etl.formats.csv_format import read_fields, read_lines
@@ -64,7 +64,7 @@ class MendedRows(SourceStage):
 
     def read_rows(self, staged: pl.DataFrame) -> PartRead:
         """Rows of a staged frame: typed, or set aside with the reason; `row` is their place in it."""
-        blocks, places, asides = [], [], [ASIDE_SCHEMA.empty_table()]
+        blocks, places, asides = [], [], [no_rows(ASIDE_SCHEMA)]
         for notation in (LINE, CELLS, VALUES):
             at = np.flatnonzero((staged["notation"] == notation).to_numpy())
             if not at.size:
@@ -75,7 +75,7 @@ class MendedRows(SourceStage):
             places.append(at[got.kept])
             asides.append(_aside_at(got.aside, at))
         order = np.argsort(np.concatenate(places)) if places else np.zeros(0, np.int64)
-        block = pa.concat_tables([self.schema().empty_table(), *blocks]).take(order).combine_chunks()
+        block = pa.concat_tables([no_rows(self.schema()), *blocks]).take(order).combine_chunks()
         numbers = pa.array(np.concatenate(places)[order] if places else order, pa.int64())
         return PartRead(block, pa.concat_tables(asides).sort_by("row"), numbers)
 
@@ -165,7 +165,7 @@ class MendedRows(SourceStage):
         aside = some.select(
             row=pl.Series(at, dtype=pl.Int64), column=nothing, value=nothing, reason="reason", raw="line"
         )
-        return _Got(self.schema().empty_table(), np.zeros(0, np.int64), aside)
+        return _Got(no_rows(self.schema()), np.zeros(0, np.int64), aside)
 
 
 _ASIDE = ("row", "column", "value", "reason", "raw")

@@ -11,6 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.types as pt
 
+from raypipe.blocks.frames import polars_type
 from raypipe.etl.rules.cells import Cell, UnfitError
 from raypipe.etl.rules.dtypes import NUMBERS, dtype_of, integer_range, is_text
 from raypipe.etl.rules.values import Scalar, fit_bound, fit_value
@@ -48,11 +49,6 @@ def series_of(values: Sequence[object], kind: pa.DataType) -> pl.Series:
     if pt.is_decimal(kind):
         return pl.Series("", values, dtype=pl.Decimal(38, kind.scale))
     return pl.Series("", values, dtype=polars_type(kind))
-
-
-def polars_type(kind: pa.DataType) -> pl.DataType:
-    """The type that a column of `kind` has in Polars."""
-    return pl.Series("", pl.from_arrow(pa.array([], kind))).dtype
 
 
 def number_cell(cell: Cell) -> pl.Expr:

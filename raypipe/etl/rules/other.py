@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.types as pt
 from pydantic import ValidationError
 
-from raypipe.blocks.frames import from_polars, to_polars
+from raypipe.blocks.frames import from_polars, no_rows, to_polars
 from raypipe.blocks.profile import Profile
 from raypipe.blocks.table import finish, merge, summarise
 from raypipe.errors import ConfigError
@@ -158,7 +158,7 @@ def reference_profile(path: str) -> Profile:
                 raise ConfigError(f"rule: reference {path} is no profile.json: {error.errors()[0]['msg']}") from None
     source = DataReader(path).source()
     read = source.open()
-    state = summarise(from_polars(to_polars(source.schema().empty_table())))
+    state = summarise(from_polars(to_polars(no_rows(source.schema()))))
     for part in source.parts():
         state = merge(state, summarise(read(part).block))
     return finish(state)

@@ -3,53 +3,57 @@
 from __future__ import annotations
 
 import difflib
+import functools
+import importlib
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from raypipe.etl.rules.kinds import (
-    across,
-    columns,
-    complete,
-    course,
-    custom,
-    dates,
-    drift,
-    members,
-    patterns,
-    ranges,
-    sets,
-    statistics,
-    tables,
-    texts,
-    unique,
-    volume,
-    written,
-)
 from raypipe.etl.rules.rule import Rule
 
-MODULES = (
-    columns,
-    complete,
-    unique,
-    ranges,
-    course,
-    sets,
-    members,
-    patterns,
-    texts,
-    written,
-    dates,
-    across,
-    tables,
-    statistics,
-    drift,
-    volume,
-    custom,
+_GROUPS = (
+    "columns",
+    "complete",
+    "unique",
+    "ranges",
+    "course",
+    "sets",
+    "members",
+    "patterns",
+    "texts",
+    "written",
+    "dates",
+    "across",
+    "tables",
+    "statistics",
+    "drift",
+    "volume",
+    "custom",
 )
+"""Modules of `raypipe.etl.rules.kinds`, in the order in which they are told."""
 
-RULES: dict[str, type[Rule]] = {
-    str(kind.model_fields["rule"].default): kind for module in MODULES for kind in module.RULES
-}
-"""Name -> class, group by group."""
+
+class _Rules(Mapping[str, type[Rule]]):
+    """Name -> class, group by group.
+
+    The modules are imported when a rule is asked for: most runs have none, and a tenth of a run's start went there.
+    """
+
+    @functools.cached_property
+    def _known(self) -> dict[str, type[Rule]]:
+        modules = [importlib.import_module(f"raypipe.etl.rules.kinds.{group}") for group in _GROUPS]
+        return {str(kind.model_fields["rule"].default): kind for module in modules for kind in module.RULES}
+
+    def __getitem__(self, name: str) -> type[Rule]:
+        return self._known[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+
+RULES: Mapping[str, type[Rule]] = _Rules()
 
 
 def rule_class(name: str) -> type[Rule]:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
+from raypipe.blocks.frames import int64_array
 from raypipe.config import Frozen
 from raypipe.etl.processing.repeats import trimmed
 from raypipe.etl.rules.dtypes import is_text
@@ -198,7 +199,7 @@ def candidates(chunk: pa.Array, trim: bool) -> pl.Series:
     mask: npt.NDArray[np.bool_] = fit & (first >= ord("0")) & (first <= ord("9"))
     if trim:
         mask |= fit & ((first <= ord(" ")) | (first >= 0x80))
-    return pl.Series("v", pl.from_arrow(chunk.filter(pa.array(mask))))
+    return pl.Series("v", pl.from_arrow(chunk.take(int64_array(np.flatnonzero(mask)))))
 
 
 def date_columns(schema: pa.Schema, target: str | None) -> tuple[str, ...]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-import numpy as np
 import pyarrow as pa
 
-from raypipe.blocks.frames import ROW
+from raypipe.blocks.frames import row_numbers
 from raypipe.etl.processing.repeats import FindRepeats, Repeats
 from raypipe.etl.steps.step import Evidence, Step
 from raypipe.results import StepReport
@@ -38,10 +37,7 @@ class DropDuplicates(Step, MapStage):
         """The block without the rows marked for this part; a block without `ROW` is taken for its whole part."""
         if part not in self.repeats.marks:
             return block
-        if ROW in block.column_names:
-            rows = block[ROW].to_numpy().astype(np.int64)
-        else:
-            rows = np.arange(block.num_rows, dtype=np.int64)
+        rows = row_numbers(block)
         return block.filter(pa.array(~self.repeats.mask(part, rows)))
 
     def describe(self, counts: Mapping[str, int], rows_dropped: int) -> StepReport:

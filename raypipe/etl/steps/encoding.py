@@ -9,6 +9,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.types as pt
 
+from raypipe.blocks.frames import polars_type
 from raypipe.config import Frozen
 from raypipe.config.steps import (
     EncodeFrequencySettings,
@@ -20,7 +21,7 @@ from raypipe.config.steps import (
 )
 from raypipe.etl.aside import as_text
 from raypipe.etl.steps.cells import ArrowType, Cell, array_of, cell_of
-from raypipe.etl.steps.fitted import Edits, EditStep, FittedStep, polars_type
+from raypipe.etl.steps.fitted import Edits, EditStep, FittedStep
 from raypipe.etl.steps.learn import Place, Recipe
 from raypipe.etl.steps.measure import Categories, CountValues
 from raypipe.etl.steps.select import CATEGORIES, TEXT

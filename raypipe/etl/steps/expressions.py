@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 import polars as pl
 import pyarrow as pa
 
-from raypipe.blocks.frames import ROW
+from raypipe.blocks.frames import ROW, no_rows
 from raypipe.config.steps import DeriveSettings, FilterRowsSettings
 from raypipe.errors import ConfigError, MissingColumnsError
 from raypipe.etl.steps.cells import ArrowType
@@ -86,7 +86,7 @@ def evaluated(expression: pl.Expr, block: pa.Table, columns: tuple[str, ...]) ->
 def type_of(expression: pl.Expr, schema: pa.Schema, columns: tuple[str, ...], by: str, text: str) -> pa.DataType:
     """The type of the values; ConfigError if the columns have types that do not suit the expression."""
     try:
-        return evaluated(expression, schema.empty_table(), columns).head(0).to_arrow().type
+        return evaluated(expression, no_rows(schema), columns).head(0).to_arrow().type
     except pl.exceptions.PolarsError as error:
         said = " ".join(str(error).split())[:200]
         raise ConfigError(f"{by}: the expression {shown(text)} does not suit its columns: {said}") from None

@@ -13,6 +13,7 @@ import polars as pl
 import pyarrow as pa
 from pydantic import ConfigDict, Field
 
+from raypipe.blocks.frames import polars_type
 from raypipe.etl.aside import Fault, numbered, set_aside
 from raypipe.etl.steps.cells import Cell, array_of
 from raypipe.etl.steps.step import ASIDE, CELLS, Step, cell_counts, cells_of
@@ -222,11 +223,6 @@ def _put(block: pa.Table, name: str, cells: pl.Series, kind: pa.DataType) -> pa.
     if index < 0:
         return block.append_column(pa.field(name, kind), array)
     return block.set_column(index, block.schema.field(index).with_type(kind), array)
-
-
-def polars_type(kind: pa.DataType) -> pl.DataType:
-    """The type under which Polars holds a column of `kind`."""
-    return pl.Series("", pl.from_arrow(pa.array([], kind))).dtype
 
 
 def missing(cells: pl.Series) -> pl.Series:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.types as pt
 
 from raypipe.blocks.counts import own_memory
-from raypipe.blocks.frames import ROW
+from raypipe.blocks.frames import row_numbers
 from raypipe.config.steps import FillMissingSettings
 from raypipe.etl.steps.fitted import Edits, EditStep, FittedStep, missing
 from raypipe.etl.steps.grouped import key_texts
@@ -190,14 +190,6 @@ class PatchCells(EditStep):
 
     def edit(self, block: pa.Table) -> Edits:
         raise TypeError(f"{self.name}: it needs the id of the part")
-
-
-def row_numbers(block: pa.Table) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Of each row within its part; a block that has none is taken for its whole part."""
-    if ROW in block.column_names:
-        numbers: np.ndarray[Any, np.dtype[np.int64]] = block[ROW].to_numpy().astype(np.int64)
-        return numbers
-    return np.arange(block.num_rows, dtype=np.int64)
 
 
 def fit_neighbours(settings: FillMissingSettings, place: Place) -> FittedStep:

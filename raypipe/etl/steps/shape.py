@@ -9,7 +9,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.types as pt
 
-from raypipe.blocks.frames import ROW
+from raypipe.blocks.frames import ROW, polars_type
 from raypipe.config.steps import (
     CastSettings,
     DowncastSettings,
@@ -21,7 +21,7 @@ from raypipe.config.steps import (
 from raypipe.etl.aside import as_text
 from raypipe.etl.rules.dtypes import INTEGERS, canonical_dtype, integer_range, is_text
 from raypipe.etl.steps.cells import ArrowType
-from raypipe.etl.steps.fitted import Edits, EditStep, FittedStep, missing, polars_type
+from raypipe.etl.steps.fitted import Edits, EditStep, FittedStep, missing
 from raypipe.etl.steps.learn import Place, Recipe
 from raypipe.etl.steps.select import NUMBERS
 from raypipe.etl.steps.step import cells_of

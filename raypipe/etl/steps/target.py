@@ -14,12 +14,12 @@ import pyarrow.types as pt
 from pydantic import Field
 
 from raypipe.blocks.counts import own_memory
+from raypipe.blocks.frames import row_numbers
 from raypipe.config.steps import EncodeTargetSettings
 from raypipe.etl.aside import as_text
 from raypipe.etl.steps.encoding import Codes, Encode, into, replaced
 from raypipe.etl.steps.fitted import Edits, EditStep, FittedStep
 from raypipe.etl.steps.learn import Place, Recipe
-from raypipe.etl.steps.neighbours import row_numbers
 from raypipe.etl.steps.select import CATEGORIES, Accepts, check_type, is_number
 from raypipe.etl.steps.step import Step, cells_of
 from raypipe.stage import ReduceStage, Sifted, require

@@ -11,12 +11,11 @@ import polars as pl
 import pyarrow as pa
 
 from raypipe.blocks.counts import own_memory
-from raypipe.blocks.frames import data_columns
+from raypipe.blocks.frames import data_columns, row_numbers
 from raypipe.config.steps import DropDuplicatesSettings
 from raypipe.etl.processing.repeats import HASH_SEED, Keep, Repeats, marked, wins
 from raypipe.etl.steps.fitted import FittedStep, RowStep, missing
 from raypipe.etl.steps.learn import Place, Recipe
-from raypipe.etl.steps.neighbours import row_numbers
 from raypipe.etl.steps.select import Accepts, check_type, is_date, is_number
 from raypipe.etl.steps.step import Step, cells_of
 from raypipe.stage import ReduceStage, require

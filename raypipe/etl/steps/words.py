@@ -7,11 +7,12 @@ from typing import Any, ClassVar, Literal
 import polars as pl
 import pyarrow as pa
 
+from raypipe.blocks.frames import polars_type
 from raypipe.config.steps import CleanTextSettings, MapValuesSettings, Plain, ReplaceTextSettings
 from raypipe.etl.aside import as_text
 from raypipe.etl.rules.values import fit_value, fit_word
 from raypipe.etl.steps.cells import ArrowType, Cell, array_of, cell_of
-from raypipe.etl.steps.fitted import Edits, EditStep, FittedStep, polars_type
+from raypipe.etl.steps.fitted import Edits, EditStep, FittedStep
 from raypipe.etl.steps.learn import Place, Recipe
 from raypipe.etl.steps.select import CATEGORIES, TEXT, Accepts, is_category, is_number
 from raypipe.etl.steps.step import cells_of

@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.types as pt
 
-from raypipe.blocks.frames import ROW, data_columns
+from raypipe.blocks.frames import ROW, data_columns, row_numbers
 from raypipe.etl.aside import as_text
 from raypipe.etl.rules.dtypes import is_text
 from raypipe.etl.suggest.split import draws
@@ -75,7 +75,7 @@ class LearnRows(ReduceStage):
                 both = int((left.is_not_null() & right.is_not_null()).sum())
                 learned.above[a, b] = both, int((left > right).sum()), int((left == right).sum())
         if names and ROW in block.column_names:
-            order = draws(part, block[ROW].to_numpy(), self.seed + 1)
+            order = draws(part, row_numbers(block), self.seed + 1)
             learned.sample = _least(frame.with_columns(draw=pl.Series(order, dtype=pl.UInt64)))
 
     def merge(self, a: Learned, b: Learned) -> Learned:

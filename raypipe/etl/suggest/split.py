@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from raypipe.blocks.frames import ROW
+from raypipe.blocks.frames import row_numbers
 from raypipe.config.base import Share
 from raypipe.stage import MapStage
 
@@ -45,7 +45,5 @@ class TakeSide(MapStage):
 
     def apply(self, block: pa.Table, part: str) -> pa.Table:
         """The rows of the block that are on this side; a block without `ROW` is taken for its whole part."""
-        known = ROW in block.column_names
-        rows = block[ROW].to_numpy() if known else np.arange(block.num_rows, dtype=np.int64)
-        learn = draws(part, rows, self.seed) < np.uint64(self.share * 2.0**64)
+        learn = draws(part, row_numbers(block), self.seed) < np.uint64(self.share * 2.0**64)
         return block.filter(pa.array(learn if self.side == "learn" else ~learn))

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from raypipe.blocks.frames import to_series
+from raypipe.blocks.frames import numbers_in, to_series
 from raypipe.blocks.hashing import hash_values
 from raypipe.blocks.profile import ColumnProfile, NumberSummary, Profile
 from raypipe.config import Frozen
@@ -98,7 +98,7 @@ def _level_codes(texts: pa.Array, levels: tuple[str, ...], other: bool) -> Ints:
         codes += (hashes == level).view(np.int8) * np.int8(place)
     found = np.where(codes == 0, len(levels) + 1 if other else 0, codes).astype(np.int64) - 1
     if texts.null_count:
-        found[pc.is_null(texts).to_numpy(zero_copy_only=False)] = -1
+        found[numbers_in(pc.is_null(texts))] = -1
     return found
 
 
@@ -172,7 +172,7 @@ def plan_bins(column: str, ordered: Floats) -> ColumnCode | None:
 
 def _plan_category(column: str, sample: pa.Table) -> ColumnCode | None:
     counted = pc.value_counts(pc.drop_null(texts_of(sample[column])))
-    values, counts = counted.field("values").to_pylist(), counted.field("counts").to_numpy()
+    values, counts = counted.field("values").to_pylist(), numbers_in(counted.field("counts"))
     ranked = sorted(zip(values, counts.tolist(), strict=True), key=lambda item: (-item[1], item[0]))
     levels = [value for value, rows in ranked[:MAX_LEVELS] if rows >= MIN_LEVEL_ROWS and len(value) <= MAX_LEVEL_CHARS]
     other = len(levels) < len(ranked)

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from raypipe.blocks.chance import MAD_TO_STD
+from raypipe.blocks.frames import numbers_in
 from raypipe.blocks.profile import ColumnProfile, NumberSummary, Profile
 from raypipe.insights.statistics.coding import finite_numbers, is_huge
 from raypipe.insights.statistics.models import (
@@ -135,7 +136,7 @@ def _concentration(
     if column.top_exact and int(listed.sum()) == column.present:
         return _spread(listed, column, True)
     if texts is not None:
-        counts = pc.value_counts(texts).field("counts").to_numpy().astype(np.float64)
+        counts = numbers_in(pc.value_counts(texts).field("counts")).astype(np.float64)
     else:
         assert values is not None
         counts = np.unique(values, return_counts=True)[1].astype(np.float64)

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from raypipe.blocks.chance import false_discoveries, wilson_interval
+from raypipe.blocks.frames import numbers_in
 from raypipe.blocks.profile import Profile
 from raypipe.insights.statistics.between import Coded
 from raypipe.insights.statistics.models import Missing, MissingPattern, MissingRelation
@@ -31,7 +32,7 @@ def gap_masks(sample: pa.Table) -> dict[str, Mask]:
     found = {}
     for name, column in zip(sample.column_names, sample.columns, strict=True):
         if column.null_count:
-            found[name] = np.asarray(pc.is_null(column).to_numpy(zero_copy_only=False), np.bool_)
+            found[name] = numbers_in(pc.is_null(column))
     return found
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from raypipe.blocks.frames import ROW
+from raypipe.blocks.frames import row_numbers
 from raypipe.blocks.profile import ColumnProfile, Profile
 from raypipe.config import Frozen
 from raypipe.insights.cells import Numbers, numbers_of
@@ -74,7 +74,7 @@ class CountTails(ReduceStage):
         return schema
 
     def partial(self, block: pa.Table, part: str) -> list[Tail]:
-        rows = block[ROW].to_numpy() if ROW in block.column_names else np.arange(block.num_rows)
+        rows = row_numbers(block)
         return [_tail(one, numbers_of(block, one.column), part, rows) for one in self.ends]
 
     def merge(self, a: list[Tail], b: list[Tail]) -> list[Tail]:

@@ -9,8 +9,9 @@ import polars as pl
 import pyarrow.types as pt
 from pydantic import Field, PositiveFloat, field_validator, model_validator
 
+from raypipe.blocks.frames import polars_type
 from raypipe.etl.rules.cells import Cells, UnfitError
-from raypipe.etl.rules.comparing import Comparison, keeps_bound, not_finite, number_cell, polars_type
+from raypipe.etl.rules.comparing import Comparison, keeps_bound, not_finite, number_cell
 from raypipe.etl.rules.dtypes import integer_range
 from raypipe.etl.rules.rule import RowRule
 from raypipe.etl.rules.values import Scalar, plain_scalar
