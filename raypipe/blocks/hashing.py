@@ -6,6 +6,7 @@ Polars keeps its hash stable within one version only, so hashes live in partials
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from raypipe.blocks.arrays import Hashes
@@ -24,6 +25,20 @@ def hash_values(values: pl.Series) -> Hashes:
     (True, False)
     """
     return values.hash(_SEED).to_numpy()
+
+
+def places_among(hashes: Hashes, few: Hashes) -> npt.NDArray[np.int8]:
+    """Place of each hash among a `few` distinct ones, at most 127; -1 where it is none of them.
+
+    Examples
+    --------
+    >>> places_among(np.array([7, 9, 8], np.uint64), np.array([9, 7], np.uint64))
+    array([ 1,  0, -1], dtype=int8)
+    """
+    places = np.full(len(hashes), -1, np.int8)
+    for place, one in enumerate(few):
+        places += (hashes == one).view(np.int8) * np.int8(place + 1)
+    return places
 
 
 def hash_rows(columns: list[Hashes], rows: int) -> Hashes:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from raypipe.blocks.frames import from_polars
 from raypipe.errors import MissingColumnsError
 from raypipe.insights.models import TargetRelation, TargetReport
-from raypipe.insights.relation_sums import MAX_TRACKED
+from raypipe.insights.relation_sums import MAX_TRACKED, encode
 from raypipe.insights.relations import MAX_CLASSES, plan_relations
 from tests.hostile import tables
 from tests.insights.tables import as_table, close, profile_of, relate
@@ -325,3 +325,14 @@ def test_dictionary_columns_are_categories():
     table = plain.set_column(0, "c", plain["c"].dictionary_encode())
     stage = plan_relations(profile_of(plain), table.schema, "y")
     assert close(stage.finish(stage.partial(table, "0")), relate(plain, "y"))
+
+
+@pytest.mark.parametrize("late", [(), ("new",), (None,)], ids=["few", "a new one late", "a null late"])
+@pytest.mark.parametrize("distinct", [1, 3, 16, 17])
+def test_texts_are_encoded_alike_however_many_there_are(distinct, late):
+    rows = np.random.default_rng(distinct).integers(0, distinct, 20_000)
+    values = [*(f"text {row}" for row in rows), *late]
+    text = pa.array(values, pa.large_string())
+    codes, names = encode(text)
+    assert [names[code] if code >= 0 else None for code in codes.tolist()] == values
+    assert names == list(dict.fromkeys(value for value in values if value is not None))
