@@ -231,7 +231,7 @@ def _of_series(summary: ColumnSummary, column: BlockColumn, spec: SummarySpec) -
     head = distinct_in(column.present_hashes[:_HEAD]) if len(values) > _HEAD else None
     if head is None or len(head) <= spec.exact_values:
         table = None
-        if head is not None and len(head) <= _FEW:
+        if head is not None and len(head) <= _FEW and column.type.kind == "text":
             table = ValueCounts.of_few(values, column.present_hashes, head)
         table = table or ValueCounts.of(values)
         if _is_small(table, spec) or len(table) <= len(values) // 4:

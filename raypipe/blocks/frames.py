@@ -115,9 +115,9 @@ def canonical_schema(schema: pa.Schema) -> pa.Schema:
 
 
 def no_rows(schema: pa.Schema) -> pa.Table:
-    """A table without rows; `schema.empty_table()` would import pandas where that is installed, which takes half a
-    second of each start."""
-    return pa.Table.from_batches([], schema)
+    """A table without rows, of one empty chunk a column; `schema.empty_table()` would import pandas where that is
+    installed, which takes half a second of each start."""
+    return pa.Table.from_arrays([pa.nulls(0, field.type) for field in schema], schema=schema)
 
 
 def int64_array(numbers: npt.NDArray[np.int64]) -> pa.Array:

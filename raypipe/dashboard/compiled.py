@@ -7,12 +7,18 @@ import hashlib
 import importlib.util
 import marshal
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
 
 import jinja2
 from jinja2.bccache import Bucket, BytecodeCache
+
+from raypipe import __version__
+
+_NO_FILE = (OSError, NotImplementedError)
+"""What comes where there is no file, none can be written, or this Python compiles into none."""
 
 
 class CompiledTemplates(BytecodeCache):
@@ -27,13 +33,14 @@ class CompiledTemplates(BytecodeCache):
     folder : Path
         Where the sources are.
     settings : str
-        Those of the environment that change what is compiled. Filters of constants are worked out when a template is
-        compiled, and would outlive a change of the filter: templates must have none.
+        Those of the environment that change what is compiled. What a filter makes of a constant, and whether it is
+        passed the environment, is worked out when a template is compiled, and outlives a change of the filter within
+        one version of raypipe: templates must have no filter of a constant.
     """
 
     def __init__(self, folder: Path, settings: str) -> None:
         self.folder = folder
-        self._made_by = f"{jinja2.__version__} {sys.version} {settings}"
+        self._made_by = f"{__version__} {jinja2.__version__} {sys.version} {settings}"
 
     def get_cache_key(self, name: str, filename: str | None = None) -> str:
         """The name itself: there is one environment."""
@@ -41,7 +48,7 @@ class CompiledTemplates(BytecodeCache):
 
     def load_bytecode(self, bucket: Bucket) -> None:
         """Fill the bucket from its file, if that is the right one."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(*_NO_FILE):
             held = self._path(bucket).read_bytes()
             code = held[64:]
             if held[:64] == self._head(bucket, code):
@@ -51,13 +58,19 @@ class CompiledTemplates(BytecodeCache):
         """Write the bucket's file, whole or not at all."""
         if sys.dont_write_bytecode or bucket.code is None:
             return
-        path, code = self._path(bucket), marshal.dumps(bucket.code)
-        with contextlib.suppress(OSError):
+        code = marshal.dumps(bucket.code)
+        with contextlib.suppress(*_NO_FILE):
+            path = self._path(bucket)
             path.parent.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")
-            with open(handle, "wb") as file:
-                file.write(self._head(bucket, code) + code)
-            os.replace(name, path)
+            try:
+                with open(handle, "wb") as file:
+                    file.write(self._head(bucket, code) + code)
+                shutil.copymode(self.folder / bucket.key, name)  # who may read the source may read this
+                os.replace(name, path)
+            except OSError:
+                os.unlink(name)
+                raise
 
     def _head(self, bucket: Bucket, code: bytes) -> bytes:
         made_by = hashlib.sha256(f"{self._made_by} {bucket.checksum}".encode()).digest()

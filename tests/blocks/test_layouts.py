@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from raypipe.blocks.column import ColumnSummary
 from raypipe.blocks.counts import ValueCounts
 from raypipe.blocks.decimals import as_floats, as_whole
-from raypipe.blocks.frames import from_polars, texts_remembered, to_series
+from raypipe.blocks.frames import from_polars, no_rows, texts_remembered, to_series
 from raypipe.blocks.hashing import hash_values
 from raypipe.blocks.kinds import BlockColumn, ColumnType
 from raypipe.blocks.spec import SummarySpec
-from raypipe.blocks.table import summarise
+from raypipe.blocks.table import finish, merge, summarise
 
 MANY = 20_000
 """More rows than are looked at to see whether a column has few values."""
@@ -71,6 +71,15 @@ def test_few_texts_are_counted_by_hash_as_by_value(texts, seed):
     assert found.values.to_list() == wanted.values.to_list()
     assert found.counts.tolist() == wanted.counts.tolist()
     assert found.text_bytes == wanted.text_bytes
+
+
+def test_few_decimals_of_many_digits_stay_numbers():
+    values = [Decimal("10.50"), Decimal("-20.00"), Decimal("9.25")] * MANY
+    blocks = [pa.table({"d": pa.array(part, pa.decimal128(38, 2))}) for part in (values, values[:9])]
+    profile = finish(merge(summarise(blocks[0]), summarise(blocks[1])))
+    number = profile.column("d").number
+    assert (number.min, number.max) == (-20.0, 10.5)
+    assert [one.value for one in profile.column("d").top] == ["-20.00", "9.25", "10.50"]
 
 
 @pytest.mark.parametrize("late", ["", "a new one"])
@@ -145,3 +154,14 @@ def test_a_summary_does_not_depend_on_what_is_remembered(values):
         assert [table.values.to_list() for table in a.tables] == [table.values.to_list() for table in b.tables]
         assert [table.counts.tolist() for table in a.tables] == [table.counts.tolist() for table in b.tables]
     assert plain.duplicates.hashes.tolist() == remembered.duplicates.hashes.tolist()
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.int64(), pa.large_string(), pa.decimal128(9, 2), pa.dictionary(pa.int32(), pa.string()), pa.null()]
+)
+def test_a_table_without_rows_has_a_chunk_a_column(kind):
+    table = no_rows(pa.schema([("a", kind), ("b", pa.list_(kind) if kind != pa.null() else kind)]))
+    assert table.num_rows == 0
+    assert table.schema.types[0] == kind
+    assert [column.num_chunks for column in table.columns] == [1, 1]
+    assert no_rows(pa.schema([])).num_columns == 0

@@ -16,6 +16,7 @@ SOURCE = "{{ a }} and {{ b }}"
 
 def render(folder, source=SOURCE, settings="plain"):
     """A page from an environment of its own, as a new process would have it."""
+    (folder / "page").write_text(source)
     made = Environment(
         loader=DictLoader({"page": source}),
         autoescape=True,

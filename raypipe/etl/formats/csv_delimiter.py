@@ -50,13 +50,14 @@ def find_dialect(pieces: Pieces, options: ReadOptions) -> Dialect:
     """
     encoding, start = find_encoding(pieces, options.encoding)
     plain = Dialect(delimiter=",", quote=options.quote, eol="\n", encoding=encoding, start=start)
+    mark = plain.replace(comment=options.comment).comment_codes
     head = sample_codes(pieces.head[start:], plain)
-    others = [sample_codes(piece, plain) for piece in pieces.others]
+    others = [_without_comments(sample_codes(piece, plain), mark) for piece in pieces.others]
     eol = "\n" if (head == ord("\n")).any() or not (head == ord("\r")).any() else "\r"
     eol = _ENDS[options.line_end] if options.line_end else eol
     _check_options(options, encoding)
     base = plain.replace(eol=eol, quote=_find_quote(head, options.quote), escape=options.escape or None)
-    body = head[skip_lines(head, eol, options.skip_rows or 0) :]
+    body = _without_comments(head[skip_lines(head, eol, options.skip_rows or 0) :], mark)
     if options.delimiter:
         found = base.replace(delimiter=options.delimiter)
     else:
@@ -64,6 +65,21 @@ def find_dialect(pieces: Pieces, options: ReadOptions) -> Dialect:
     if options.escape is None:
         found = _with_escape(found, body)
     return found if options.line_end else _with_mixed_ends(found, body)
+
+
+def _without_comments(codes: Codes, mark: Sequence[int]) -> Codes:
+    """The sample without the lines that begin with the comment mark: their words and signs say nothing of the table."""
+    if not mark or codes.size < len(mark):
+        return codes
+    ends = (codes == ord("\n")) | (codes == ord("\r"))
+    line = np.concatenate((np.zeros(1, np.int64), np.cumsum(ends[:-1])))
+    first = np.flatnonzero(np.concatenate((np.ones(1, np.bool_), ends[:-1])))
+    first = first[first + len(mark) <= codes.size]
+    marked = first[np.all([codes[first + at] == code for at, code in enumerate(mark)], axis=0)]
+    is_comment = np.zeros(int(line[-1]) + 1, np.bool_)
+    is_comment[line[marked]] = True
+    kept: Codes = codes[~is_comment[line]]
+    return kept
 
 
 def _check_options(options: ReadOptions, encoding: str) -> None:

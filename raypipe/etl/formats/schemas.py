@@ -82,7 +82,7 @@ def travelling_type(kind: pa.DataType) -> pa.DataType:
 def _travelling(field: pa.Field, path: str) -> pa.DataType:
     try:
         return travelling_type(field.type)
-    except pl.exceptions.PolarsError as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, pa.ArrowException) as error:
         raise SchemaError(
             f"{path}: column {shown(field.name)} is {field.type}, which blocks cannot carry. Leave it out with"
             " read_options.columns, or write it as another type."
