@@ -244,7 +244,7 @@ def test_header_rows_are_joined_and_merged_cells_repeat(tmp_path: Path) -> None:
 def test_comments_say_nothing_of_the_delimiter(tmp_path: Path, mark: str, end: str) -> None:
     comments = [f"{mark} one; two; three | {number} so" for number in range(9)]
     result = read(tmp_path, end.join([*comments[:4], "id,n,t", "0,0,some text", *comments[4:], ""]), comment=mark)
-    assert result.block.to_pydict() == {"id": [0], "n": [0], "t": ["some text"]}
+    assert columns(result) == {"id": [0], "n": [0], "t": ["some text"]}
 
 
 def test_comments_are_left_out_and_counted_where_they_are_said_to_be(tmp_path: Path) -> None:
