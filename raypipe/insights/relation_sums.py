@@ -32,6 +32,7 @@ MAX_TRACKED = 500
 order of merges, so neither does the result."""
 OTHER = "(other)"
 _HEAD, _FEW = 16_384, 16
+"""Rows that are looked at to see whether there are few texts, and how many are few."""
 
 
 @dataclass

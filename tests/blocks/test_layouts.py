@@ -82,6 +82,17 @@ def test_few_decimals_of_many_digits_stay_numbers():
     assert [one.value for one in profile.column("d").top] == ["-20.00", "9.25", "10.50"]
 
 
+def test_few_decimals_of_many_digits_go_together_with_many_and_with_none():
+    kind = pa.decimal128(38, 2)
+    few = [Decimal("10.50"), None, Decimal("-20.00")] * MANY
+    many = [Decimal(n) for n in range(MANY)]
+    states = [summarise(pa.table({"d": pa.array(part, kind)})) for part in (few, many, [None] * 50)]
+    for order in (states, states[::-1]):
+        column = finish(merge(merge(order[0], order[1]), order[2])).column("d")
+        assert (column.number.min, column.number.max) == (-20.0, MANY - 1.0)
+        assert column.nulls == MANY + 50
+
+
 @pytest.mark.parametrize("late", ["", "a new one"])
 def test_a_text_that_shows_only_late_is_counted_too(late):
     texts = ["a", "b"] * MANY + [late]

@@ -56,7 +56,9 @@ def find_dialect(pieces: Pieces, options: ReadOptions) -> Dialect:
     eol = "\n" if (head == ord("\n")).any() or not (head == ord("\r")).any() else "\r"
     eol = _ENDS[options.line_end] if options.line_end else eol
     _check_options(options, encoding)
-    base = plain.replace(eol=eol, quote=_find_quote(head, options.quote), escape=options.escape or None)
+    base = plain.replace(
+        eol=eol, quote=_find_quote(_without_comments(head, mark), options.quote), escape=options.escape or None
+    )
     body = _without_comments(head[skip_lines(head, eol, options.skip_rows or 0) :], mark)
     if options.delimiter:
         found = base.replace(delimiter=options.delimiter)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 import pyarrow.types as pt
@@ -171,9 +172,14 @@ def by_chance(sample: pl.DataFrame | None, a: int, b: int) -> float:
     """Share of rows in which column `a` would be above column `b` if they had nothing to do with each other."""
     if sample is None or not sample.height:
         return 0.0
-    left = sample[f"c{a}"].to_numpy()
-    right = np.sort(sample[f"c{b}"].drop_nulls().to_numpy())
-    known = sample[f"c{a}"].is_not_null().to_numpy()
-    if not len(right) or not known.any():
+    left, right = (_comparable(sample[f"c{column}"]) for column in (a, b))
+    if not len(left) or not len(right):
         return 0.0
-    return float(np.mean(np.searchsorted(right, left[known], side="left") / len(right)))
+    return float(np.mean(np.searchsorted(np.sort(right), left, side="left") / len(right)))
+
+
+def _comparable(cells: pl.Series) -> npt.NDArray[Any]:
+    """The known values as NumPy orders them: decimals as floats, and no NaN, which is above and below nothing."""
+    known = cells.drop_nulls()
+    known = known.cast(pl.Float64) if known.dtype.is_decimal() else known
+    return (known.drop_nans() if known.dtype.is_float() else known).to_numpy()

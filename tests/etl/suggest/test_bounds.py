@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import numpy as np
 import polars as pl
 import pyarrow as pa
@@ -10,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raypipe.etl.suggest.bounds import mean_error, share_lower, share_upper, strangers, unseen
-from raypipe.etl.suggest.learn import LearnRows, shapes_of
+from raypipe.etl.suggest.learn import LearnRows, by_chance, shapes_of
 from raypipe.etl.suggest.propose import _nice, as_percent, regex_of
 from raypipe.etl.suggest.split import TakeSide
 
@@ -116,3 +118,9 @@ def test_what_is_learned_does_not_depend_on_how_rows_are_cut() -> None:
     assert joined.sample.equals(whole.sample)
     assert (joined.falls, joined.rises, joined.ends) == (whole.falls, whole.rises, whole.ends)
     assert (whole.falls, whole.rises) == ({"a": 0}, {"a": 299})
+
+
+def test_decimals_are_compared_with_numbers_of_which_some_are_none():
+    cells = pl.DataFrame({"c0": [Decimal("1.00"), Decimal("3.00"), None], "c1": [2.0, float("nan"), 4.0]})
+    assert by_chance(cells, 0, 1) == 0.25
+    assert by_chance(cells, 1, 0) == 0.75
